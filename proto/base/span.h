@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Span: bytes that belong to somebody else.
+ *
+ * Borrows: `data` stays the owner's; how long it may be used is said by the
+ *          function that hands the span out.
+ */
+#ifndef PROTO_BASE_SPAN_H
+#define PROTO_BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define MUST_USE __attribute__((warn_unused_result))
+
+struct span {
+    const uint8_t *data;
+    size_t length;
+};
+
+/* The span of a string literal, without its closing zero. */
+#define SPAN(literal)                                                          \
+    ((struct span){(const uint8_t *)(literal), sizeof(literal) - 1})
+
+static inline struct span span_of(const void *data, size_t length)
+{
+    return (struct span){(const uint8_t *)data, length};
+}
+
+static inline struct span span_of_string(const char *string)
+{
+    return span_of(string, strlen(string));
+}
+
+static inline bool span_equal(struct span a, struct span b)
+{
+    return a.length == b.length &&
+           (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+}
+
+/* Copies `span` to `to` and returns the byte after it. */
+static inline uint8_t *span_copy(uint8_t *to, struct span span)
+{
+    if (span.length > 0)
+        memcpy(to, span.data, span.length);
+    return to + span.length;
+}
+
+#endif

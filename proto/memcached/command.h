@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Command: one request on one key, whichever client protocol brought it.
+ *
+ * A parser fills it, server/command executes it, reply.h answers it.  A text
+ * line that asks for many keys becomes one command for each, `last` on the
+ * last one.  What cannot be executed is a command too: COMMAND_REFUSED, with
+ * the refusal that the client is to be told.
+ *
+ * Borrows: spans point into the parsed input.
+ */
+#ifndef PROTO_MEMCACHED_COMMAND_H
+#define PROTO_MEMCACHED_COMMAND_H
+
+#include "proto/base/span.h"
+
+/* Limits of the protocols; memcached's unless said otherwise. */
+#define COMMAND_KEY_BYTES_MAX 250
+/* Values up to here are parsed whole from the input; above, they follow. */
+#define COMMAND_INLINE_BYTES_MAX ((size_t)64 * 1024)
+
+enum protocol { PROTOCOL_UNKNOWN, PROTOCOL_TEXT, PROTOCOL_BINARY };
+
+enum command_kind {
+    COMMAND_REFUSED,
+    COMMAND_RETRIEVE,
+    COMMAND_STORE,
+    COMMAND_REMOVE,
+    COMMAND_ARITHMETIC,
+    COMMAND_TOUCH,
+    COMMAND_FLUSH,
+    COMMAND_VERSION,
+    COMMAND_VERBOSITY,
+    COMMAND_STATS,
+    COMMAND_NOOP,
+    COMMAND_QUIT
+};
+
+enum command_mode {
+    MODE_SET,
+    MODE_ADD,
+    MODE_REPLACE,
+    MODE_APPEND,
+    MODE_PREPEND,
+    MODE_INCREMENT,
+    MODE_DECREMENT
+};
+
+/* Why a request is not executed; reply.c has the words for each. */
+enum refusal {
+    REFUSAL_NONE,
+    REFUSAL_UNKNOWN_COMMAND,
+    REFUSAL_FORMAT,
+    REFUSAL_EXPTIME,
+    REFUSAL_DELTA,
+    REFUSAL_DELETE,
+    REFUSAL_LINE_TOO_LONG,
+    REFUSAL_ARGUMENTS
+};
+
+/* What is wrong with the data block of a COMMAND_STORE. */
+enum block_fault { BLOCK_SOUND, BLOCK_TOO_LARGE, BLOCK_UNTERMINATED };
+
+struct command {
+    enum command_kind kind;
+    enum command_mode mode;
+    enum protocol protocol;
+    enum refusal refusal;
+    enum block_fault block_fault;
+
+    bool quiet;         /* text: noreply; binary: a quiet opcode */
+    bool with_key;      /* the reply names the key */
+    bool with_token;    /* the reply tells the cas token */
+    bool last;          /* the last key of its line */
+    bool touches;       /* a retrieval that also sets exptime */
+    bool has_compare;   /* only where the item's token is `compare` */
+    bool creates;       /* arithmetic on a miss stores `initial` */
+    bool value_follows; /* `value_bytes` come after this command */
+    bool closes;        /* the connection ends after the reply */
+
+    uint8_t opcode;  /* binary, echoed */
+    uint32_t opaque; /* binary, echoed */
+    uint32_t flags;
+    int64_t exptime; /* as the client sent it */
+    uint64_t compare;
+    uint64_t delta;
+    uint64_t initial;
+
+    uint64_t hash; /* of `key`, set by whoever executes the command */
+    struct span key;
+    struct span value;
+    struct span argument; /* of stats, verbosity */
+
+    size_t value_bytes;   /* announced length of the value */
+    size_t swallow_bytes; /* of input to be dropped unread after this */
+};
+
+enum parse_result {
+    PARSE_COMMAND, /* `command` is filled, `used` bytes of input are done */
+    PARSE_MORE,    /* call again with at least `need` bytes of input */
+    PARSE_CLOSE    /* not a client of ours: close without a reply */
+};
+
+struct parsed {
+    enum parse_result result;
+    size_t used;
+    size_t need;
+};
+
+/* What a parser must know of the server. */
+struct parse_limits {
+    size_t item_bytes_max; /* of key and value together */
+};
+
+#endif

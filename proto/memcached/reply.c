@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "proto/memcached/reply.h"
+
+#include <assert.h>
+
+#include "proto/base/bigendian.h"
+#include "proto/base/decimal.h"
+#include "proto/memcached/binary.h"
+
+static uint8_t *put(uint8_t *to, const char *text)
+{
+    return span_copy(to, span_of_string(text));
+}
+
+/* ---- text ---- */
+
+static const char *refusal_line(enum refusal refusal)
+{
+    switch (refusal) {
+    case REFUSAL_UNKNOWN_COMMAND:
+        return "ERROR\r\n";
+    case REFUSAL_EXPTIME:
+        return "CLIENT_ERROR invalid exptime argument\r\n";
+    case REFUSAL_DELTA:
+        return "CLIENT_ERROR invalid numeric delta argument\r\n";
+    case REFUSAL_DELETE:
+        return "CLIENT_ERROR bad command line format.  Usage: delete <key> "
+               "[noreply]\r\n";
+    case REFUSAL_LINE_TOO_LONG:
+        return "CLIENT_ERROR line too long\r\n";
+    case REFUSAL_NONE:
+    case REFUSAL_FORMAT:
+    case REFUSAL_ARGUMENTS:
+        break;
+    }
+    return "CLIENT_ERROR bad command line format\r\n";
+}
+
+static const char *text_line(const struct command *command,
+                             enum outcome_kind kind)
+{
+    switch (kind) {
+    case OUTCOME_STORED:
+        return "STORED\r\n";
+    case OUTCOME_NOT_STORED:
+        return "NOT_STORED\r\n";
+    case OUTCOME_EXISTS:
+        return "EXISTS\r\n";
+    case OUTCOME_NOT_FOUND:
+        return "NOT_FOUND\r\n";
+    case OUTCOME_DELETED:
+        return "DELETED\r\n";
+    case OUTCOME_TOUCHED:
+        return "TOUCHED\r\n";
+    case OUTCOME_NON_NUMERIC:
+        return "CLIENT_ERROR cannot increment or decrement non-numeric "
+               "value\r\n";
+    case OUTCOME_TOO_LARGE:
+        return "SERVER_ERROR object too large for cache\r\n";
+    case OUTCOME_UNTERMINATED:
+        return "CLIENT_ERROR bad data chunk\r\n";
+    case OUTCOME_NO_MEMORY:
+        return command->kind == COMMAND_ARITHMETIC
+                   ? "SERVER_ERROR out of memory in incr\r\n"
+                   : "SERVER_ERROR out of memory storing object\r\n";
+    case OUTCOME_OK:
+        return "OK\r\n";
+    case OUTCOME_VERSION:
+        return "VERSION " REPLY_MEMCACHED_VERSION "\r\n";
+    case OUTCOME_REFUSED:
+        return refusal_line(command->refusal);
+    case OUTCOME_HIT:
+    case OUTCOME_MISS:
+    case OUTCOME_NUMBER:
+    case OUTCOME_SILENT:
+        break;
+    }
+    return "";
+}
+
+static size_t text_head(const struct command *command,
+                        const struct outcome *outcome, uint8_t *to)
+{
+    uint8_t *at = to;
+
+    if (outcome->kind == OUTCOME_HIT) {
+        at = span_copy(at, SPAN("VALUE "));
+        at = span_copy(at, command->key);
+        *at++ = ' ';
+        at = decimal_format(at, outcome->flags);
+        *at++ = ' ';
+        at = decimal_format(at, outcome->value.length);
+        if (command->with_token) {
+            *at++ = ' ';
+            at = decimal_format(at, outcome->token);
+        }
+        at = span_copy(at, SPAN("\r\n"));
+    } else if (outcome->kind == OUTCOME_NUMBER) {
+        at = decimal_format(at, outcome->number);
+        at = span_copy(at, SPAN("\r\n"));
+    } else {
+        at = put(at, text_line(command, outcome->kind));
+    }
+    return (size_t)(at - to);
+}
+
+static size_t text_tail(const struct command *command,
+                        const struct outcome *outcome, uint8_t *to)
+{
+    uint8_t *at = to;
+
+    if (command->kind != COMMAND_RETRIEVE)
+        return 0;
+    if (outcome->kind == OUTCOME_HIT)
+        at = span_copy(at, SPAN("\r\n"));
+    if (command->last &&
+        (outcome->kind == OUTCOME_HIT || outcome->kind == OUTCOME_MISS))
+        at = span_copy(at, SPAN("END\r\n"));
+    return (size_t)(at - to);
+}
+
+/* ---- binary ---- */
+
+/* The fields of a response that differ from one to the next. */
+struct frame {
+    enum binary_status status;
+    size_t key_bytes;
+    size_t extras_bytes;
+    size_t body_bytes;
+    uint64_t token;
+};
+
+static uint8_t *put_header(uint8_t *to, const struct command *command,
+                           const struct frame *frame)
+{
+    *to++ = BINARY_MAGIC_RESPONSE;
+    *to++ = command->opcode;
+    to = bigendian_store16(to, (uint16_t)frame->key_bytes);
+    *to++ = (uint8_t)frame->extras_bytes;
+    *to++ = 0; /* data type */
+    to = bigendian_store16(to, (uint16_t)frame->status);
+    to = bigendian_store32(to, (uint32_t)frame->body_bytes);
+    to = bigendian_store32(to, command->opaque);
+    return bigendian_store64(to, frame->token);
+}
+
+static const char *status_text(enum binary_status status)
+{
+    switch (status) {
+    case BINARY_NOT_FOUND:
+        return "Not found";
+    case BINARY_EXISTS:
+        return "Data exists for key.";
+    case BINARY_TOO_LARGE:
+        return "Too large.";
+    case BINARY_INVALID_ARGUMENTS:
+        return "Invalid arguments";
+    case BINARY_NOT_STORED:
+        return "Not stored.";
+    case BINARY_NON_NUMERIC:
+        return "Non-numeric server-side value for incr or decr";
+    case BINARY_UNKNOWN_COMMAND:
+        return "Unknown command";
+    case BINARY_OUT_OF_MEMORY:
+        return "Out of memory";
+    case BINARY_SUCCESS:
+        break;
+    }
+    return "";
+}
+
+static enum binary_status not_stored_status(enum command_mode mode)
+{
+    if (mode == MODE_ADD)
+        return BINARY_EXISTS;
+    return mode == MODE_REPLACE ? BINARY_NOT_FOUND : BINARY_NOT_STORED;
+}
+
+static enum binary_status outcome_status(const struct command *command,
+                                         enum outcome_kind kind)
+{
+    switch (kind) {
+    case OUTCOME_MISS:
+    case OUTCOME_NOT_FOUND:
+        return BINARY_NOT_FOUND;
+    case OUTCOME_NOT_STORED:
+        return not_stored_status(command->mode);
+    case OUTCOME_EXISTS:
+        return BINARY_EXISTS;
+    case OUTCOME_NON_NUMERIC:
+        return BINARY_NON_NUMERIC;
+    case OUTCOME_TOO_LARGE:
+        return BINARY_TOO_LARGE;
+    case OUTCOME_NO_MEMORY:
+        return BINARY_OUT_OF_MEMORY;
+    case OUTCOME_UNTERMINATED:
+        return BINARY_INVALID_ARGUMENTS;
+    case OUTCOME_REFUSED:
+        return command->refusal == REFUSAL_UNKNOWN_COMMAND
+                   ? BINARY_UNKNOWN_COMMAND
+                   : BINARY_INVALID_ARGUMENTS;
+    case OUTCOME_HIT:
+    case OUTCOME_STORED:
+    case OUTCOME_DELETED:
+    case OUTCOME_TOUCHED:
+    case OUTCOME_NUMBER:
+    case OUTCOME_OK:
+    case OUTCOME_VERSION:
+    case OUTCOME_SILENT:
+        break;
+    }
+    return BINARY_SUCCESS;
+}
+
+/* A retrieval that asked for the key gets it with its miss, too. */
+static size_t binary_failure(const struct command *command,
+                             enum binary_status status, uint8_t *to)
+{
+    bool names_key = command->with_key && status == BINARY_NOT_FOUND;
+    struct span body =
+        names_key ? command->key : span_of_string(status_text(status));
+    struct frame frame = {.status = status,
+                          .key_bytes = names_key ? body.length : 0,
+                          .body_bytes = body.length};
+
+    return (size_t)(span_copy(put_header(to, command, &frame), body) - to);
+}
+
+/* A success with `extras` and `body` bytes of reply that are here. */
+static size_t binary_success(const struct command *command, uint64_t token,
+                             struct span body, uint8_t *to)
+{
+    struct frame frame = {.token = token, .body_bytes = body.length};
+
+    return (size_t)(span_copy(put_header(to, command, &frame), body) - to);
+}
+
+/* Flags as extras, the key where asked; the value follows the head. */
+static size_t binary_hit(const struct command *command,
+                         const struct outcome *outcome, uint8_t *to)
+{
+    struct span key = command->with_key ? command->key : SPAN("");
+    struct frame frame = {.key_bytes = key.length,
+                          .extras_bytes = 4,
+                          .body_bytes = 4 + key.length + outcome->value.length,
+                          .token = outcome->token};
+    uint8_t *at = put_header(to, command, &frame);
+
+    at = bigendian_store32(at, outcome->flags);
+    return (size_t)(span_copy(at, key) - to);
+}
+
+static size_t binary_head(const struct command *command,
+                          const struct outcome *outcome, uint8_t *to)
+{
+    enum binary_status status = outcome_status(command, outcome->kind);
+    uint8_t number[8];
+
+    if (status != BINARY_SUCCESS)
+        return binary_failure(command, status, to);
+    switch (outcome->kind) {
+    case OUTCOME_HIT:
+    case OUTCOME_TOUCHED:
+        return binary_hit(command, outcome, to);
+    case OUTCOME_NUMBER:
+        bigendian_store64(number, outcome->number);
+        return binary_success(command, outcome->token, span_of(number, 8), to);
+    case OUTCOME_VERSION:
+        return binary_success(command, 0, SPAN(REPLY_MEMCACHED_VERSION), to);
+    default:
+        return binary_success(command, outcome->token, SPAN(""), to);
+    }
+}
+
+/* Quiet opcodes hide what their client expects: a hit is never hidden. */
+static bool binary_is_silent(const struct command *command,
+                             const struct outcome *outcome)
+{
+    if (!command->quiet || outcome->kind == OUTCOME_REFUSED)
+        return false;
+    if (command->kind == COMMAND_RETRIEVE)
+        return outcome->kind == OUTCOME_MISS;
+    return outcome_status(command, outcome->kind) == BINARY_SUCCESS;
+}
+
+/* ---- both ---- */
+
+bool reply_is_silent(const struct command *command,
+                     const struct outcome *outcome)
+{
+    if (outcome->kind == OUTCOME_SILENT)
+        return true;
+    return command->protocol == PROTOCOL_BINARY
+               ? binary_is_silent(command, outcome)
+               : command->quiet;
+}
+
+size_t reply_head(const struct command *command, const struct outcome *outcome,
+                  uint8_t to[REPLY_HEAD_BYTES_MAX])
+{
+    size_t length = command->protocol == PROTOCOL_BINARY
+                        ? binary_head(command, outcome, to)
+                        : text_head(command, outcome, to);
+
+    assert(length <= REPLY_HEAD_BYTES_MAX);
+    return length;
+}
+
+size_t reply_tail(const struct command *command, const struct outcome *outcome,
+                  uint8_t to[REPLY_TAIL_BYTES_MAX])
+{
+    return command->protocol == PROTOCOL_BINARY
+               ? 0
+               : text_tail(command, outcome, to);
+}
+
+size_t reply_stat(const struct command *command, struct span name,
+                  struct span value, uint8_t *to)
+{
+    uint8_t *at = to;
+
+    assert(name.length + value.length + 32 <= REPLY_HEAD_BYTES_MAX);
+    if (command->protocol == PROTOCOL_BINARY) {
+        struct frame frame = {.key_bytes = name.length,
+                              .body_bytes = name.length + value.length};
+        at = put_header(at, command, &frame);
+        return (size_t)(span_copy(span_copy(at, name), value) - to);
+    }
+    at = span_copy(at, SPAN("STAT "));
+    at = span_copy(at, name);
+    *at++ = ' ';
+    at = span_copy(at, value);
+    return (size_t)(span_copy(at, SPAN("\r\n")) - to);
+}
+
+static size_t stats_line(const struct command *command, const char *line,
+                         uint8_t *to)
+{
+    if (command->protocol == PROTOCOL_BINARY)
+        return binary_success(command, 0, SPAN(""), to);
+    return (size_t)(put(to, line) - to);
+}
+
+size_t reply_stats_end(const struct command *command, uint8_t *to)
+{
+    return stats_line(command, "END\r\n", to);
+}
+
+size_t reply_stats_reset(const struct command *command, uint8_t *to)
+{
+    return stats_line(command, "RESET\r\n", to);
+}
+
+size_t reply_stats_unknown(const struct command *command, uint8_t *to)
+{
+    if (command->protocol == PROTOCOL_BINARY)
+        return binary_failure(command, BINARY_NOT_FOUND, to);
+    return (size_t)(put(to, "ERROR\r\n") - to);
+}

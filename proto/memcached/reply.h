@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reply: from what came of a command to the bytes that its client expects.
+ *
+ * A reply is head, value, tail; the value itself is not copied here, so that
+ * a large one can be sent from where it lies.
+ */
+#ifndef PROTO_MEMCACHED_REPLY_H
+#define PROTO_MEMCACHED_REPLY_H
+
+#include "proto/memcached/command.h"
+
+/* What clients are told to be talking to; they ask for features by it. */
+#define REPLY_MEMCACHED_VERSION "1.6.45"
+
+/* No head is longer: header, extras, a key and four decimal numbers. */
+#define REPLY_HEAD_BYTES_MAX 512
+#define REPLY_TAIL_BYTES_MAX 16
+
+enum outcome_kind {
+    OUTCOME_REFUSED, /* the command says why */
+    OUTCOME_HIT,
+    OUTCOME_MISS,
+    OUTCOME_STORED,
+    OUTCOME_NOT_STORED,
+    OUTCOME_EXISTS,
+    OUTCOME_NOT_FOUND,
+    OUTCOME_DELETED,
+    OUTCOME_TOUCHED,
+    OUTCOME_NUMBER,
+    OUTCOME_NON_NUMERIC,
+    OUTCOME_TOO_LARGE,
+    OUTCOME_UNTERMINATED,
+    OUTCOME_NO_MEMORY,
+    OUTCOME_OK,
+    OUTCOME_VERSION,
+    OUTCOME_SILENT
+};
+
+struct outcome {
+    enum outcome_kind kind;
+    uint32_t flags;
+    uint64_t token;    /* the item's cas token */
+    uint64_t number;   /* of OUTCOME_NUMBER */
+    struct span value; /* of OUTCOME_HIT, borrowed from the store */
+};
+
+/* True where the protocol sends nothing for this outcome. */
+bool reply_is_silent(const struct command *command,
+                     const struct outcome *outcome);
+
+/* Writes what goes before the value; returns its length. */
+size_t reply_head(const struct command *command, const struct outcome *outcome,
+                  uint8_t to[REPLY_HEAD_BYTES_MAX]);
+
+/* Writes what goes after the value (or the head); returns its length. */
+size_t reply_tail(const struct command *command, const struct outcome *outcome,
+                  uint8_t to[REPLY_TAIL_BYTES_MAX]);
+
+/* One line or packet of statistics; `to` has REPLY_HEAD_BYTES_MAX. */
+size_t reply_stat(const struct command *command, struct span name,
+                  struct span value, uint8_t *to);
+
+/* What ends a list of statistics, or stands for an unknown one. */
+size_t reply_stats_end(const struct command *command, uint8_t *to);
+size_t reply_stats_reset(const struct command *command, uint8_t *to);
+size_t reply_stats_unknown(const struct command *command, uint8_t *to);
+
+#endif

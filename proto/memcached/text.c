@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "proto/memcached/text.h"
+
+#include <assert.h>
+
+#include "proto/base/decimal.h"
+
+/* No command has more words that matter; further ones are ignored. */
+#define TOKENS_MAX 8
+/* memcached looks for "get " behind at most so many spaces. */
+#define LEADING_SPACES_MAX 100
+
+struct line {
+    struct span text; /* without its end */
+    size_t all_bytes; /* with its end */
+    size_t count;     /* tokens, at most TOKENS_MAX of them in `tokens` */
+    struct span tokens[TOKENS_MAX];
+    struct span last; /* the last token, however many there are */
+};
+
+static struct parsed parsed_command(size_t used)
+{
+    return (struct parsed){.result = PARSE_COMMAND, .used = used};
+}
+
+static struct span next_token(struct span *rest)
+{
+    const uint8_t *at = rest->data;
+    const uint8_t *end = rest->data + rest->length;
+
+    while (at < end && *at == ' ')
+        at++;
+    const uint8_t *start = at;
+    while (at < end && *at != ' ')
+        at++;
+    *rest = span_of(at, (size_t)(end - at));
+    return span_of(start, (size_t)(at - start));
+}
+
+static void tokenise(struct line *line)
+{
+    struct span rest = line->text;
+
+    line->count = 0;
+    line->last = (struct span){0};
+    for (;;) {
+        struct span token = next_token(&rest);
+        if (token.length == 0)
+            return;
+        if (line->count < TOKENS_MAX)
+            line->tokens[line->count] = token;
+        line->count++;
+        line->last = token;
+    }
+}
+
+/* `noreply` counts only as the last word, behind the words required. */
+static bool is_noreply(const struct line *line, size_t required)
+{
+    return line->count > required && span_equal(line->last, SPAN("noreply"));
+}
+
+static struct parsed refuse(const struct line *line, struct command *command,
+                            enum refusal refusal)
+{
+    command->kind = COMMAND_REFUSED;
+    command->refusal = refusal;
+    return parsed_command(line->all_bytes);
+}
+
+static bool parse_exptime(struct span text, int64_t *exptime)
+{
+    bool negative = text.length > 0 && text.data[0] == '-';
+    uint64_t value;
+
+    if (negative)
+        text = span_of(text.data + 1, text.length - 1);
+    if (!decimal_parse_whole(text, &value) || value > INT64_MAX)
+        return false;
+    *exptime = negative ? -(int64_t)value : (int64_t)value;
+    return true;
+}
+
+static bool is_key(struct span token)
+{
+    return token.length >= 1 && token.length <= COMMAND_KEY_BYTES_MAX;
+}
+
+/*
+ * The next key of a retrieval line.  Its keys were checked when the line was
+ * first seen, and the line stays in the input until its last key is taken.
+ */
+static struct parsed take_key(struct text_parser *parser, struct span input,
+                              struct command *command)
+{
+    assert(input.length >= parser->line_bytes_left);
+    struct span rest =
+        span_of(input.data, parser->line_bytes_left - parser->line_end_bytes);
+
+    command->kind = COMMAND_RETRIEVE;
+    command->with_key = true;
+    command->with_token = parser->with_token;
+    command->touches = parser->touches;
+    command->exptime = parser->exptime;
+    command->key = next_token(&rest);
+    while (rest.length > 0 && rest.data[0] == ' ')
+        rest = span_of(rest.data + 1, rest.length - 1);
+    command->last = rest.length == 0;
+
+    size_t used = command->last ? parser->line_bytes_left
+                                : (size_t)(rest.data - input.data);
+    parser->line_bytes_left -= used;
+    return parsed_command(used);
+}
+
+/* `rest` is the line behind its command word. */
+static struct parsed parse_retrieval(struct text_parser *parser,
+                                     const struct line *line, struct span rest,
+                                     struct command *command, bool with_token,
+                                     bool touches)
+{
+    if (touches) {
+        struct span exptime = next_token(&rest);
+        struct span peek = rest;
+        if (next_token(&peek).length == 0)
+            return refuse(line, command, REFUSAL_FORMAT);
+        if (!parse_exptime(exptime, &parser->exptime))
+            return refuse(line, command, REFUSAL_EXPTIME);
+    }
+
+    size_t keys_count = 0;
+    for (struct span keys = rest;; keys_count++) {
+        struct span key = next_token(&keys);
+        if (key.length == 0)
+            break;
+        if (!is_key(key))
+            return refuse(line, command, REFUSAL_FORMAT);
+    }
+    if (keys_count == 0)
+        return refuse(line, command, REFUSAL_FORMAT);
+
+    size_t skipped = (size_t)(rest.data - line->text.data);
+    parser->with_token = with_token;
+    parser->touches = touches;
+    parser->line_end_bytes = line->all_bytes - line->text.length;
+    parser->line_bytes_left = line->all_bytes - skipped;
+    struct parsed parsed =
+        take_key(parser, span_of(rest.data, parser->line_bytes_left), command);
+    parsed.used += skipped;
+    return parsed;
+}
+
+/* The data block of a store, when all of it is there. */
+static struct parsed take_block(const struct line *line, struct span input,
+                                struct command *command)
+{
+    size_t whole_bytes = line->all_bytes + command->value_bytes + 2;
+
+    if (input.length < whole_bytes)
+        return (struct parsed){.result = PARSE_MORE, .need = whole_bytes};
+    command->value =
+        span_of(input.data + line->all_bytes, command->value_bytes);
+    const uint8_t *end = command->value.data + command->value_bytes;
+    if (end[0] != '\r' || end[1] != '\n')
+        command->block_fault = BLOCK_UNTERMINATED;
+    return parsed_command(whole_bytes);
+}
+
+static bool parse_store_numbers(const struct line *line,
+                                struct command *command)
+{
+    uint64_t flags;
+
+    if (!decimal_parse_whole(line->tokens[2], &flags) ||
+        !parse_exptime(line->tokens[3], &command->exptime))
+        return false;
+    /* 64-bit flags keep their low half, as in memcached's default build. */
+    command->flags = (uint32_t)flags;
+    return !command->has_compare ||
+           decimal_parse_whole(line->tokens[5], &command->compare);
+}
+
+static struct parsed parse_store(const struct line *line, struct span input,
+                                 const struct parse_limits *limits,
+                                 struct command *command,
+                                 enum command_mode mode, bool has_compare)
+{
+    size_t required = has_compare ? 6 : 5;
+    uint64_t value_bytes = 0;
+
+    if (line->count < 5)
+        return refuse(line, command, REFUSAL_FORMAT);
+    command->quiet = is_noreply(line, required);
+    if (!decimal_parse_whole(line->tokens[4], &value_bytes) ||
+        value_bytes > INT32_MAX - 2)
+        return refuse(line, command, REFUSAL_FORMAT);
+
+    /* From here on the length is known, so a refusal skips the block. */
+    command->mode = mode;
+    command->has_compare = has_compare;
+    command->key = line->tokens[1];
+    command->value_bytes = value_bytes;
+    if (line->count < required || !is_key(command->key) ||
+        !parse_store_numbers(line, command)) {
+        command->swallow_bytes = value_bytes + 2;
+        return refuse(line, command, REFUSAL_FORMAT);
+    }
+
+    command->kind = COMMAND_STORE;
+    if (value_bytes + command->key.length > limits->item_bytes_max) {
+        command->block_fault = BLOCK_TOO_LARGE;
+        command->swallow_bytes = value_bytes + 2;
+        return parsed_command(line->all_bytes);
+    }
+    if (value_bytes > COMMAND_INLINE_BYTES_MAX) {
+        command->value_follows = true;
+        return parsed_command(line->all_bytes);
+    }
+    return take_block(line, input, command);
+}
+
+static struct parsed parse_delete(const struct line *line,
+                                  struct command *command)
+{
+    if (line->count < 2)
+        return refuse(line, command, REFUSAL_FORMAT);
+    command->quiet = is_noreply(line, 2);
+    if (!is_key(line->tokens[1]))
+        return refuse(line, command, REFUSAL_FORMAT);
+    /* Old PHP clients send a time of 0 behind the key.  Anything else is an
+     * error, as in 1.6.18; 1.6.45 ignores it, and memccapable objects. */
+    size_t zero = line->count > 2 && span_equal(line->tokens[2], SPAN("0"));
+    if (line->count > 2 + zero + command->quiet)
+        return refuse(line, command, REFUSAL_DELETE);
+    command->kind = COMMAND_REMOVE;
+    command->key = line->tokens[1];
+    return parsed_command(line->all_bytes);
+}
+
+static struct parsed parse_arithmetic(const struct line *line,
+                                      struct command *command,
+                                      enum command_mode mode)
+{
+    if (line->count < 3)
+        return refuse(line, command, REFUSAL_FORMAT);
+    command->quiet = is_noreply(line, 3);
+    if (!is_key(line->tokens[1]))
+        return refuse(line, command, REFUSAL_FORMAT);
+    if (!decimal_parse_whole(line->tokens[2], &command->delta))
+        return refuse(line, command, REFUSAL_DELTA);
+    command->kind = COMMAND_ARITHMETIC;
+    command->mode = mode;
+    command->key = line->tokens[1];
+    return parsed_command(line->all_bytes);
+}
+
+static struct parsed parse_touch(const struct line *line,
+                                 struct command *command)
+{
+    if (line->count < 3)
+        return refuse(line, command, REFUSAL_FORMAT);
+    command->quiet = is_noreply(line, 3);
+    if (!is_key(line->tokens[1]))
+        return refuse(line, command, REFUSAL_FORMAT);
+    if (!parse_exptime(line->tokens[2], &command->exptime))
+        return refuse(line, command, REFUSAL_EXPTIME);
+    command->kind = COMMAND_TOUCH;
+    command->key = line->tokens[1];
+    return parsed_command(line->all_bytes);
+}
+
+static struct parsed parse_flush(const struct line *line,
+                                 struct command *command)
+{
+    command->quiet = is_noreply(line, 1);
+    bool has_delay = line->count > 1 && !(command->quiet && line->count == 2);
+    if (has_delay && !parse_exptime(line->tokens[1], &command->exptime))
+        return refuse(line, command, REFUSAL_EXPTIME);
+    command->kind = COMMAND_FLUSH;
+    return parsed_command(line->all_bytes);
+}
+
+static struct parsed parse_verbosity(const struct line *line,
+                                     struct command *command)
+{
+    command->quiet = is_noreply(line, 1);
+    if (line->count < 2 ||
+        !decimal_parse_whole(line->tokens[1], &command->delta))
+        return refuse(line, command, REFUSAL_FORMAT);
+    command->kind = COMMAND_VERBOSITY;
+    return parsed_command(line->all_bytes);
+}
+
+static struct parsed parse_word(const struct line *line,
+                                struct command *command, enum command_kind kind)
+{
+    struct span rest = line->text;
+
+    next_token(&rest);
+    command->kind = kind;
+    command->argument = rest;
+    return parsed_command(line->all_bytes);
+}
+
+static struct parsed parse_unknown(const struct line *line,
+                                   struct command *command)
+{
+    struct span http = SPAN("HTTP/");
+
+    /* A browser or a scanner: no reply of ours may reach its page. */
+    if (line->last.length >= http.length &&
+        memcmp(line->last.data, http.data, http.length) == 0)
+        return (struct parsed){.result = PARSE_CLOSE};
+    command->quiet = is_noreply(line, 1);
+    return refuse(line, command, REFUSAL_UNKNOWN_COMMAND);
+}
+
+static bool is_word(struct span token, const char *word)
+{
+    return span_equal(token, span_of_string(word));
+}
+
+static struct parsed parse_line(struct text_parser *parser, struct line *line,
+                                struct span input,
+                                const struct parse_limits *limits,
+                                struct command *command)
+{
+    struct span rest = line->text;
+    struct span word = next_token(&rest);
+
+    /* Retrievals go first and look at each key by themselves. */
+    if (is_word(word, "get"))
+        return parse_retrieval(parser, line, rest, command, false, false);
+    if (is_word(word, "gets"))
+        return parse_retrieval(parser, line, rest, command, true, false);
+    if (is_word(word, "gat"))
+        return parse_retrieval(parser, line, rest, command, false, true);
+    if (is_word(word, "gats"))
+        return parse_retrieval(parser, line, rest, command, true, true);
+
+    tokenise(line);
+    if (is_word(word, "set"))
+        return parse_store(line, input, limits, command, MODE_SET, false);
+    if (is_word(word, "delete"))
+        return parse_delete(line, command);
+    if (is_word(word, "add"))
+        return parse_store(line, input, limits, command, MODE_ADD, false);
+    if (is_word(word, "touch"))
+        return parse_touch(line, command);
+    if (is_word(word, "incr"))
+        return parse_arithmetic(line, command, MODE_INCREMENT);
+    if (is_word(word, "decr"))
+        return parse_arithmetic(line, command, MODE_DECREMENT);
+    if (is_word(word, "cas"))
+        return parse_store(line, input, limits, command, MODE_SET, true);
+    if (is_word(word, "replace"))
+        return parse_store(line, input, limits, command, MODE_REPLACE, false);
+    if (is_word(word, "append"))
+        return parse_store(line, input, limits, command, MODE_APPEND, false);
+    if (is_word(word, "prepend"))
+        return parse_store(line, input, limits, command, MODE_PREPEND, false);
+    if (is_word(word, "stats"))
+        return parse_word(line, command, COMMAND_STATS);
+    if (is_word(word, "version"))
+        return parse_word(line, command, COMMAND_VERSION);
+    if (is_word(word, "quit"))
+        return parse_word(line, command, COMMAND_QUIT);
+    if (is_word(word, "flush_all"))
+        return parse_flush(line, command);
+    if (is_word(word, "verbosity"))
+        return parse_verbosity(line, command);
+    return parse_unknown(line, command);
+}
+
+static bool begins_get(struct span input)
+{
+    size_t at = 0;
+
+    while (at < input.length && at < LEADING_SPACES_MAX &&
+           input.data[at] == ' ')
+        at++;
+    struct span rest = span_of(input.data + at, input.length - at);
+    return (rest.length >= 4 && memcmp(rest.data, "get ", 4) == 0) ||
+           (rest.length >= 5 && memcmp(rest.data, "gets ", 5) == 0);
+}
+
+/* A line that nobody sends in earnest: told so, then closed. */
+static struct parsed refuse_line(struct command *command, size_t line_bytes)
+{
+    command->kind = COMMAND_REFUSED;
+    command->refusal = REFUSAL_LINE_TOO_LONG;
+    command->closes = true;
+    return parsed_command(line_bytes);
+}
+
+/* The input holds no line end yet. */
+static struct parsed wait_for_line(struct text_parser *parser,
+                                   struct span input, struct command *command)
+{
+    parser->scanned_bytes = input.length;
+    if (input.length > TEXT_LINE_BYTES_MAX && !begins_get(input))
+        return (struct parsed){.result = PARSE_CLOSE};
+    if (input.length > TEXT_GET_LINE_BYTES_MAX)
+        return refuse_line(command, input.length);
+    return (struct parsed){.result = PARSE_MORE, .need = input.length + 1};
+}
+
+struct parsed text_parse(struct text_parser *parser, struct span input,
+                         const struct parse_limits *limits,
+                         struct command *command)
+{
+    *command = (struct command){.protocol = PROTOCOL_TEXT, .last = true};
+    if (parser->line_bytes_left > 0)
+        return take_key(parser, input, command);
+    if (input.length == 0)
+        return (struct parsed){.result = PARSE_MORE, .need = 1};
+
+    size_t from = parser->scanned_bytes;
+    assert(from <= input.length);
+    const uint8_t *end = from == input.length ? NULL
+                                              : memchr(input.data + from, '\n',
+                                                       input.length - from);
+    if (end == NULL)
+        return wait_for_line(parser, input, command);
+    parser->scanned_bytes = 0;
+
+    struct line line = {.all_bytes = (size_t)(end - input.data) + 1};
+    size_t length = line.all_bytes - 1;
+    if (length > 0 && input.data[length - 1] == '\r')
+        length--;
+    line.text = span_of(input.data, length);
+    if (line.all_bytes > TEXT_GET_LINE_BYTES_MAX)
+        return refuse_line(command, line.all_bytes);
+    if (line.text.length < 2)
+        return refuse(&line, command, REFUSAL_FORMAT);
+    if (input.data[0] == ' ') {
+        tokenise(&line);
+        return parse_unknown(&line, command);
+    }
+    return parse_line(parser, &line, input, limits, command);
+}

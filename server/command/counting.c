@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/command/rules.h"
+
+static void count_retrieval(const struct command *command,
+                            const struct execution *execution)
+{
+    struct counters *counters = execution->counters;
+    bool is_hit = execution->outcome.kind == OUTCOME_HIT;
+
+    /* A get-and-touch is a touch, not a get. */
+    if (command->touches) {
+        count(counters, COUNTER_CMD_TOUCH, 1);
+        count(counters, is_hit ? COUNTER_TOUCH_HITS : COUNTER_TOUCH_MISSES, 1);
+        return;
+    }
+    count(counters, COUNTER_CMD_GET, 1);
+    count(counters, is_hit ? COUNTER_GET_HITS : COUNTER_GET_MISSES, 1);
+    if (execution->absence == STORE_EXPIRED)
+        count(counters, COUNTER_GET_EXPIRED, 1);
+    if (execution->absence == STORE_FLUSHED)
+        count(counters, COUNTER_GET_FLUSHED, 1);
+}
+
+static void count_compare(const struct execution *execution)
+{
+    struct counters *counters = execution->counters;
+
+    if (execution->outcome.kind == OUTCOME_STORED)
+        count(counters, COUNTER_CAS_HITS, 1);
+    else if (execution->outcome.kind == OUTCOME_EXISTS)
+        count(counters, COUNTER_CAS_BADVAL, 1);
+    else if (execution->outcome.kind == OUTCOME_NOT_FOUND)
+        count(counters, COUNTER_CAS_MISSES, 1);
+}
+
+/* Every store that got as far as its data is a cmd_set: monitors subtract
+ * the cas figures from it. */
+static void count_store(const struct command *command,
+                        const struct execution *execution)
+{
+    struct counters *counters = execution->counters;
+
+    if (execution->outcome.kind == OUTCOME_TOO_LARGE) {
+        count(counters, COUNTER_STORE_TOO_LARGE, 1);
+        return;
+    }
+    if (execution->outcome.kind == OUTCOME_NO_MEMORY) {
+        count(counters, COUNTER_STORE_NO_MEMORY, 1);
+        return;
+    }
+    count(counters, COUNTER_CMD_SET, 1);
+    if (execution->outcome.kind == OUTCOME_STORED)
+        count(counters, COUNTER_ITEMS_STORED, 1);
+    if (command->has_compare)
+        count_compare(execution);
+}
+
+static void count_arithmetic(const struct command *command,
+                             const struct execution *execution)
+{
+    struct counters *counters = execution->counters;
+    bool goes_up = command->mode == MODE_INCREMENT;
+
+    if (execution->is_created)
+        count(counters, COUNTER_ITEMS_STORED, 1);
+    else if (execution->outcome.kind == OUTCOME_NUMBER)
+        count(counters, goes_up ? COUNTER_INCR_HITS : COUNTER_DECR_HITS, 1);
+    else if (execution->outcome.kind == OUTCOME_NOT_FOUND)
+        count(counters, goes_up ? COUNTER_INCR_MISSES : COUNTER_DECR_MISSES, 1);
+}
+
+void rule_count(const struct command *command,
+                const struct execution *execution)
+{
+    struct counters *counters = execution->counters;
+    enum outcome_kind kind = execution->outcome.kind;
+
+    switch (command->kind) {
+    case COMMAND_RETRIEVE:
+        count_retrieval(command, execution);
+        break;
+    case COMMAND_STORE:
+        count_store(command, execution);
+        break;
+    case COMMAND_ARITHMETIC:
+        count_arithmetic(command, execution);
+        break;
+    case COMMAND_TOUCH:
+        count(counters, COUNTER_CMD_TOUCH, 1);
+        count(counters,
+              kind == OUTCOME_TOUCHED ? COUNTER_TOUCH_HITS
+                                      : COUNTER_TOUCH_MISSES,
+              1);
+        break;
+    case COMMAND_REMOVE:
+        count(counters,
+              kind == OUTCOME_DELETED ? COUNTER_DELETE_HITS
+                                      : COUNTER_DELETE_MISSES,
+              1);
+        break;
+    case COMMAND_FLUSH:
+        count(counters, COUNTER_CMD_FLUSH, 1);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/command/execute.h"
+
+#include <assert.h>
+
+#include "server/command/rules.h"
+
+/* Room that was made may be taken by others before it is used. */
+#define ATTEMPTS_MAX 16
+#define RELATIVE_EXPTIME_MAX (60 * 60 * 24 * 30)
+
+bool rule_expiry(int64_t exptime, time_us now, time_s *at)
+{
+    time_s second = time_seconds(now);
+
+    *at = 0;
+    if (exptime == 0)
+        return true;
+    if (exptime < 0)
+        return false;
+    if (exptime <= RELATIVE_EXPTIME_MAX)
+        *at = second + (time_s)exptime;
+    else
+        *at = exptime < UINT32_MAX ? (time_s)exptime : UINT32_MAX;
+    return *at > second;
+}
+
+enum store_result rule_put(struct execution *execution,
+                           struct store_write *write)
+{
+    struct store_hold *hold = &execution->hold;
+
+    write->version = store_next_version(execution->store, execution->now);
+    execution->outcome.token = write->version;
+    execution->needed_bytes =
+        store_item_bytes(execution->store, hold->key.length,
+                         write->parts[0].length + write->parts[1].length);
+    return store_put(hold, write);
+}
+
+enum store_result rule_drop(struct execution *execution)
+{
+    execution->needed_bytes =
+        store_item_bytes(execution->store, execution->hold.key.length, 0);
+    execution->outcome.token =
+        store_next_version(execution->store, execution->now);
+    return store_remove(&execution->hold, execution->outcome.token);
+}
+
+static enum store_result run(const struct command *command,
+                             struct execution *execution)
+{
+    switch (command->kind) {
+    case COMMAND_RETRIEVE:
+        return rule_retrieve(command, execution);
+    case COMMAND_STORE:
+        return rule_store(command, execution);
+    case COMMAND_REMOVE:
+        return rule_remove(command, execution);
+    case COMMAND_ARITHMETIC:
+        return rule_arithmetic(command, execution);
+    case COMMAND_TOUCH:
+        return rule_touch(command, execution);
+    default:
+        break;
+    }
+    assert(false); /* command_is_executed() says which come here */
+    return STORE_OK;
+}
+
+static enum store_result hold_and_run(const struct command *command,
+                                      struct execution *execution)
+{
+    execution->outcome = (struct outcome){0};
+    execution->is_created = false;
+    store_hold(execution->store, command->key, command->hash, execution->now,
+               &execution->hold);
+    execution->is_held = true;
+    /* What a retry finds is gone already: the first look is what counts. */
+    if (execution->hold.absence != STORE_NEVER)
+        execution->absence = execution->hold.absence;
+    return run(command, execution);
+}
+
+/* A set that finds no memory must not leave the old value to be read.  It
+ * stays where not even a grave finds room; the client is told of failure. */
+static void run_out_of_memory(const struct command *command,
+                              struct execution *execution)
+{
+    bool replaces = command->kind == COMMAND_STORE &&
+                    command->mode == MODE_SET && !command->has_compare;
+
+    if (replaces && execution->hold.item != NULL)
+        execution->needed_bytes = rule_drop(execution) == STORE_OK ? 0 : 1;
+    execution->outcome = (struct outcome){.kind = OUTCOME_NO_MEMORY};
+}
+
+static void execute_on_key(const struct command *command,
+                           struct execution *execution)
+{
+    enum store_result result = hold_and_run(command, execution);
+
+    for (int attempt = 1; result != STORE_OK && attempt < ATTEMPTS_MAX;
+         attempt++) {
+        command_finish(execution);
+        bool has_room = store_make_room(
+            execution->store, execution->needed_bytes, execution->now);
+        result = hold_and_run(command, execution);
+        if (!has_room)
+            break;
+    }
+    if (result != STORE_OK)
+        run_out_of_memory(command, execution);
+}
+
+static void flush(const struct command *command, struct execution *execution)
+{
+    time_s at = 0;
+    bool is_later = command->exptime > 0 &&
+                    rule_expiry(command->exptime, execution->now, &at);
+
+    store_flush(execution->store, is_later ? at * TIME_US_PER_S : 0,
+                execution->now);
+    execution->outcome = (struct outcome){.kind = OUTCOME_OK};
+}
+
+bool command_is_executed(enum command_kind kind)
+{
+    return kind == COMMAND_RETRIEVE || kind == COMMAND_STORE ||
+           kind == COMMAND_REMOVE || kind == COMMAND_ARITHMETIC ||
+           kind == COMMAND_TOUCH || kind == COMMAND_FLUSH;
+}
+
+void command_execute(const struct command *command, struct execution *execution)
+{
+    execution->is_held = false;
+    execution->is_created = false;
+    execution->absence = STORE_NEVER;
+    if (command->kind == COMMAND_FLUSH)
+        flush(command, execution);
+    else
+        execute_on_key(command, execution);
+    rule_count(command, execution);
+    /* Only a value has to be read under the key's lock. */
+    if (execution->is_held && execution->outcome.kind != OUTCOME_HIT)
+        command_finish(execution);
+}
+
+void command_finish(struct execution *execution)
+{
+    if (execution->is_held)
+        store_release(&execution->hold);
+    execution->is_held = false;
+}
+
+bool command_reserve(const struct command *command, struct execution *execution,
+                     struct store_reservation *reservation)
+{
+    size_t bytes = store_item_bytes(execution->store, command->key.length,
+                                    command->value_bytes);
+
+    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        if (store_reserve(execution->store, command->key, command->value_bytes,
+                          reservation))
+            return true;
+        if (!store_make_room(execution->store, bytes, execution->now))
+            break;
+    }
+    /* The same as for a value that was here and found no room. */
+    execution->is_held = true;
+    store_hold(execution->store, command->key, command->hash, execution->now,
+               &execution->hold);
+    run_out_of_memory(command, execution);
+    rule_count(command, execution);
+    command_finish(execution);
+    return false;
+}

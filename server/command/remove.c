@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/command/rules.h"
+
+enum store_result rule_remove(const struct command *command,
+                              struct execution *execution)
+{
+    const struct item *item = execution->hold.item;
+
+    if (item == NULL) {
+        execution->outcome.kind = OUTCOME_NOT_FOUND;
+        return STORE_OK;
+    }
+    if (command->has_compare && item_token(item) != command->compare) {
+        execution->outcome.kind = OUTCOME_EXISTS;
+        return STORE_OK;
+    }
+    enum store_result result = rule_drop(execution);
+    execution->outcome = (struct outcome){.kind = OUTCOME_DELETED};
+    return result;
+}

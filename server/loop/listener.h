@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Listener: sockets that accept clients.
+ *
+ * Threads: its worker's.
+ * Fails:   with one sentence for whoever started the server.
+ */
+#ifndef SERVER_LOOP_LISTENER_H
+#define SERVER_LOOP_LISTENER_H
+
+#include "server/loop/worker.h"
+
+#define LISTENER_ERROR_BYTES 512
+
+struct listener;
+
+/* Takes `fd`, non-blocking. */
+typedef void listener_accepted(int fd, void *context);
+
+struct listener_settings {
+    struct worker *worker;
+    int backlog;
+    listener_accepted *accepted;
+    void *context;
+};
+
+/*
+ * Listens on `host` (NULL: all addresses) and `port`, on every address that
+ * the name has.  NULL with the reason in `error` if none could be had.
+ */
+struct listener *listener_open_tcp(const struct listener_settings *settings,
+                                   const char *host, const char *port,
+                                   char error[LISTENER_ERROR_BYTES]);
+
+/* Listens on a unix socket with file mode `mode`; a dead server's socket at
+ * `path` is replaced, a live one's is not. */
+struct listener *listener_open_unix(const struct listener_settings *settings,
+                                    const char *path, unsigned mode,
+                                    char error[LISTENER_ERROR_BYTES]);
+
+/* False on a machine without IPv6, or with it switched off. */
+bool listener_has_ipv6(void);
+
+/* Puts `next` and all behind it at the end of `first`; returns the list. */
+struct listener *listener_append(struct listener *first, struct listener *next);
+
+/* Closes all of the list; a unix socket's file is removed. */
+void listener_close(struct listener *first);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/loop/worker.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "server/loop/mailbox.h"
+
+struct worker {
+    struct event_base *base;
+    struct event *mail;
+    struct mailbox mailbox;
+    pthread_t thread;
+};
+
+struct watch {
+    struct event *readable;
+    struct event *writable;
+    watch_ready *ready;
+    void *context;
+    bool wants_read;
+    bool wants_write;
+};
+
+/* Timers and signals: an event and what it calls. */
+struct timer {
+    struct event *event;
+    worker_task *task;
+    void *context;
+};
+
+static void on_mail(evutil_socket_t fd, short events, void *context)
+{
+    struct worker *worker = context;
+
+    (void)fd;
+    (void)events;
+    mailbox_empty(&worker->mailbox);
+}
+
+/* Each loop is its own thread's: libevent's locks would be for nothing. */
+static struct event_base *create_base(void)
+{
+    struct event_config *config = event_config_new();
+
+    if (config == NULL)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+struct worker *worker_create(void)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+
+    if (worker == NULL)
+        return NULL;
+    bool has_mailbox = mailbox_init(&worker->mailbox);
+    worker->base = create_base();
+    if (has_mailbox && worker->base != NULL)
+        worker->mail = event_new(worker->base, worker->mailbox.fd,
+                                 EV_READ | EV_PERSIST, on_mail, worker);
+    if (worker->mail == NULL || event_add(worker->mail, NULL) != 0) {
+        worker_destroy(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    if (worker->mail != NULL)
+        event_free(worker->mail);
+    if (worker->base != NULL)
+        event_base_free(worker->base);
+    mailbox_release(&worker->mailbox);
+    free(worker);
+}
+
+static void *run_thread(void *context)
+{
+    worker_run(context);
+    return NULL;
+}
+
+bool worker_start(struct worker *worker, const char *name)
+{
+    if (pthread_create(&worker->thread, NULL, run_thread, worker) != 0)
+        return false;
+    pthread_setname_np(worker->thread, name); /* at most 15 bytes, else none */
+    return true;
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_run(struct worker *worker)
+{
+    event_base_loop(worker->base, EVLOOP_NO_EXIT_ON_EMPTY);
+}
+
+static void break_loop(void *context)
+{
+    struct worker *worker = context;
+
+    event_base_loopbreak(worker->base);
+}
+
+void worker_stop(struct worker *worker)
+{
+    /* Without memory for one letter there is no orderly way out. */
+    if (!worker_post(worker, break_loop, worker))
+        abort();
+}
+
+bool worker_post(struct worker *worker, worker_task *task, void *context)
+{
+    return mailbox_post(&worker->mailbox, task, context);
+}
+
+/* ---- watches ---- */
+
+static void on_ready(evutil_socket_t fd, short events, void *context)
+{
+    struct watch *watch = context;
+
+    (void)fd;
+    (void)events;
+    watch->ready(watch->context);
+}
+
+struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
+                           void *context)
+{
+    struct watch *watch = calloc(1, sizeof(*watch));
+
+    if (watch == NULL)
+        return NULL;
+    watch->ready = ready;
+    watch->context = context;
+    watch->readable =
+        event_new(worker->base, fd, EV_READ | EV_PERSIST, on_ready, watch);
+    watch->writable =
+        event_new(worker->base, fd, EV_WRITE | EV_PERSIST, on_ready, watch);
+    if (watch->readable == NULL || watch->writable == NULL) {
+        watch_destroy(watch);
+        return NULL;
+    }
+    return watch;
+}
+
+void watch_destroy(struct watch *watch)
+{
+    if (watch == NULL)
+        return;
+    if (watch->readable != NULL)
+        event_free(watch->readable);
+    if (watch->writable != NULL)
+        event_free(watch->writable);
+    free(watch);
+}
+
+static void want(struct event *event, bool *is_wanted, bool wanted)
+{
+    if (*is_wanted == wanted)
+        return;
+    *is_wanted = wanted;
+    if (wanted)
+        event_add(event, NULL);
+    else
+        event_del(event);
+}
+
+void watch_want(struct watch *watch, bool read, bool write)
+{
+    want(watch->readable, &watch->wants_read, read);
+    want(watch->writable, &watch->wants_write, write);
+}
+
+void watch_again(struct watch *watch)
+{
+    event_active(watch->readable, EV_READ, 0);
+}
+
+/* ---- timers and signals ---- */
+
+static void on_timer(evutil_socket_t fd, short events, void *context)
+{
+    struct timer *timer = context;
+
+    (void)fd;
+    (void)events;
+    timer->task(timer->context);
+}
+
+static struct timer *create_timer(struct worker *worker, int fd, short events,
+                                  const struct timeval *interval,
+                                  worker_task *task, void *context)
+{
+    struct timer *timer = calloc(1, sizeof(*timer));
+
+    if (timer == NULL)
+        return NULL;
+    *timer = (struct timer){.task = task, .context = context};
+    timer->event = event_new(worker->base, fd, events, on_timer, timer);
+    if (timer->event == NULL || event_add(timer->event, interval) != 0) {
+        timer_destroy(timer);
+        return NULL;
+    }
+    return timer;
+}
+
+struct timer *timer_create_every(struct worker *worker, time_us interval,
+                                 worker_task *task, void *context)
+{
+    struct timeval period = {.tv_sec = (time_t)(interval / TIME_US_PER_S),
+                             .tv_usec =
+                                 (suseconds_t)(interval % TIME_US_PER_S)};
+
+    return create_timer(worker, -1, EV_PERSIST, &period, task, context);
+}
+
+struct timer *signal_create(struct worker *worker, int signal,
+                            worker_task *task, void *context)
+{
+    return create_timer(worker, signal, EV_SIGNAL | EV_PERSIST, NULL, task,
+                        context);
+}
+
+void timer_destroy(struct timer *timer)
+{
+    if (timer == NULL)
+        return;
+    if (timer->event != NULL)
+        event_free(timer->event);
+    free(timer);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Worker: an event loop, with a thread of its own or run by the caller's.
+ *
+ * Watches tell when a descriptor is ready, timers when time has passed.
+ * Threads: what belongs to a worker is used by its thread only, and before
+ *          it is started by its maker; worker_post() and worker_stop() are
+ *          for any thread.
+ */
+#ifndef SERVER_LOOP_WORKER_H
+#define SERVER_LOOP_WORKER_H
+
+#include <stdbool.h>
+
+#include "proto/base/span.h"
+#include "proto/base/time.h"
+
+struct worker;
+struct watch;
+struct timer;
+
+typedef void worker_task(void *context);
+typedef void watch_ready(void *context);
+
+/* NULL where the system has no more of what a loop needs. */
+struct worker *worker_create(void);
+void worker_destroy(struct worker *worker);
+
+/* Runs the loop in a new thread, named for ps; joined by worker_join(). */
+MUST_USE bool worker_start(struct worker *worker, const char *name);
+void worker_join(struct worker *worker);
+
+/* Runs the loop in this thread until worker_stop(). */
+void worker_run(struct worker *worker);
+void worker_stop(struct worker *worker);
+
+/* Has `task` run in the worker's thread, soon; false if memory is out. */
+MUST_USE bool worker_post(struct worker *worker, worker_task *task,
+                          void *context);
+
+/* Watches `fd`, which stays the caller's; nothing is wanted of it yet. */
+struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
+                           void *context);
+void watch_destroy(struct watch *watch);
+
+/* `ready` is called whenever the descriptor can be read, or written. */
+void watch_want(struct watch *watch, bool read, bool write);
+
+/* Calls `ready` once more, after others had their turn. */
+void watch_again(struct watch *watch);
+
+/* Calls `task` every `interval` from now on. */
+struct timer *timer_create_every(struct worker *worker, time_us interval,
+                                 worker_task *task, void *context);
+void timer_destroy(struct timer *timer);
+
+/* Calls `task` in the worker's loop when the process gets `signal`. */
+struct timer *signal_create(struct worker *worker, int signal,
+                            worker_task *task, void *context);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/process/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "build.h"
+
+#ifdef HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+/* Descriptors besides the clients': listeners, logs, and a few a thread. */
+#define FILES_BASE 64
+#define FILES_PER_THREAD 4
+
+bool process_raise_files(uint64_t connections_max, uint64_t threads,
+                         char error[PROCESS_ERROR_BYTES])
+{
+    rlim_t wanted = connections_max + FILES_BASE + FILES_PER_THREAD * threads;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return true;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return true;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    snprintf(error, PROCESS_ERROR_BYTES,
+             "option -c (--conn-limit): %llu clients need %llu open files, "
+             "the limit here is %llu; lower -c or raise the limit (ulimit -n, "
+             "LimitNOFILE=)",
+             (unsigned long long)connections_max, (unsigned long long)wanted,
+             (unsigned long long)limit.rlim_max);
+    return false;
+}
+
+bool process_become(const char *user, char error[PROCESS_ERROR_BYTES])
+{
+    if (geteuid() != 0)
+        return true;
+    if (user == NULL) {
+        snprintf(error, PROCESS_ERROR_BYTES,
+                 "started by root: name the user to run as with -u (--user), "
+                 "for example -u nobody");
+        return false;
+    }
+    errno = 0;
+    struct passwd *entry = getpwnam(user);
+    if (entry == NULL) {
+        snprintf(error, PROCESS_ERROR_BYTES,
+                 "option -u (--user): there is no user '%.64s'; create it or "
+                 "name another",
+                 user);
+        return false;
+    }
+    if (entry->pw_uid == 0)
+        return true;
+    if (initgroups(user, entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 ||
+        setuid(entry->pw_uid) != 0) {
+        snprintf(error, PROCESS_ERROR_BYTES,
+                 "option -u (--user): cannot become '%.64s': %s", user,
+                 strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* The parent's part: its exit status tells whether the child serves. */
+static void wait_for_child(int from_child)
+{
+    char ready;
+
+    while (read(from_child, &ready, 1) < 0 && errno == EINTR)
+        ;
+    _exit(ready == 'r' ? 0 : 1);
+}
+
+bool process_daemonise(struct process *process, char error[PROCESS_ERROR_BYTES])
+{
+    int pipe_ends[2];
+    pid_t child = -1;
+
+    if (pipe2(pipe_ends, O_CLOEXEC) == 0)
+        child = fork();
+    if (child < 0) {
+        snprintf(error, PROCESS_ERROR_BYTES,
+                 "option -d (--daemon): cannot go into the background: %s",
+                 strerror(errno));
+        return false;
+    }
+    if (child > 0) {
+        close(pipe_ends[1]);
+        wait_for_child(pipe_ends[0]);
+    }
+    close(pipe_ends[0]);
+    setsid();
+    process->is_daemon = true;
+    process->parent = pipe_ends[1];
+    return true;
+}
+
+/* A daemon moves to / later: names must lead to the same place from there. */
+static char *absolute(const char *path)
+{
+    char directory[PATH_MAX];
+    char *joined = NULL;
+
+    if (path[0] == '/')
+        return strdup(path);
+    if (getcwd(directory, sizeof(directory)) == NULL ||
+        asprintf(&joined, "%s/%s", directory, path) < 0)
+        return NULL;
+    return joined;
+}
+
+bool process_write_pid(struct process *process, const char *path,
+                       char error[PROCESS_ERROR_BYTES])
+{
+    FILE *file;
+
+    if (path == NULL)
+        return true;
+    process->pid_file = absolute(path);
+    file = process->pid_file == NULL ? NULL : fopen(process->pid_file, "we");
+    bool is_written =
+        file != NULL && fprintf(file, "%ld\n", (long)getpid()) > 0;
+    if (file != NULL && fclose(file) != 0)
+        is_written = false;
+    if (!is_written)
+        snprintf(error, PROCESS_ERROR_BYTES,
+                 "option -P (--pidfile): cannot write '%.200s': %s; give a "
+                 "file that this user may write",
+                 path, strerror(errno));
+    return is_written;
+}
+
+static void tell_systemd(const char *state)
+{
+#ifdef HAVE_LIBSYSTEMD
+    sd_notify(0, state);
+#else
+    (void)state;
+#endif
+}
+
+static void leave_terminal(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (chdir("/") != 0 || null < 0)
+        return;
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    close(null);
+}
+
+void process_tell_ready(struct process *process)
+{
+    tell_systemd("READY=1");
+    if (!process->is_daemon)
+        return;
+    leave_terminal();
+    ssize_t written = write(process->parent, "r", 1);
+    (void)written; /* whoever started us may be gone already */
+    close(process->parent);
+    process->parent = -1;
+}
+
+void process_end(struct process *process)
+{
+    tell_systemd("STOPPING=1");
+    if (process->pid_file != NULL && process->is_daemon)
+        unlink(process->pid_file);
+    free(process->pid_file);
+    process->pid_file = NULL;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/clients.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/session/crew.h"
+#include "server/session/session.h"
+
+/* A connection on its way from the thread that accepted it. */
+struct arrival {
+    struct crew *crew;
+    int fd;
+};
+
+static struct crew *create_crew(struct clients *clients)
+{
+    struct crew *crew = calloc(1, sizeof(*crew));
+
+    if (crew == NULL)
+        return NULL;
+    crew->clients = clients;
+    crew->worker = worker_create();
+    if (crew->worker == NULL) {
+        free(crew);
+        return NULL;
+    }
+    return crew;
+}
+
+static void destroy_crew(struct crew *crew)
+{
+    worker_destroy(crew->worker);
+    output_release(&crew->output, crew->clients->settings.store);
+    free(crew);
+}
+
+static bool start_crew(struct clients *clients, size_t number)
+{
+    char name[32];
+    struct crew *crew = create_crew(clients);
+
+    if (crew == NULL)
+        return false;
+    snprintf(name, sizeof(name), "client-%zu", number);
+    if (!worker_start(crew->worker, name)) {
+        destroy_crew(crew);
+        return false;
+    }
+    clients->crews[clients->crews_count++] = crew;
+    return true;
+}
+
+struct clients *clients_create(const struct clients_settings *settings)
+{
+    struct clients *clients = calloc(1, sizeof(*clients));
+
+    if (clients == NULL)
+        return NULL;
+    clients->settings = *settings;
+    clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
+    if (clients->crews == NULL)
+        goto fail;
+    for (size_t i = 0; i < settings->threads_count; i++) {
+        if (!start_crew(clients, i))
+            goto fail;
+    }
+    return clients;
+
+fail:
+    clients_destroy(clients);
+    return NULL;
+}
+
+static void end_crew(void *context)
+{
+    struct crew *crew = context;
+
+    while (crew->sessions != NULL)
+        session_destroy(crew->sessions);
+    worker_stop(crew->worker);
+}
+
+void clients_destroy(struct clients *clients)
+{
+    if (clients == NULL)
+        return;
+    for (size_t i = 0; i < clients->crews_count; i++) {
+        struct crew *crew = clients->crews[i];
+        if (!worker_post(crew->worker, end_crew, crew))
+            worker_stop(crew->worker);
+    }
+    for (size_t i = 0; i < clients->crews_count; i++) {
+        worker_join(clients->crews[i]->worker);
+        destroy_crew(clients->crews[i]);
+    }
+    free(clients->crews);
+    free(clients);
+}
+
+static void turn_away(struct clients *clients, int fd)
+{
+    static const char words[] = "ERROR Too many open connections\r\n";
+
+    atomic_fetch_add(&clients->connections_rejected, 1);
+    log_event(clients->settings.log, EVENT_REFUSAL, SEVERITY_WARNING,
+              "a client was turned away: %zu are connected; raise -c "
+              "(--conn-limit)",
+              clients->settings.connections_max);
+    ssize_t sent = send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
+    (void)sent; /* a courtesy */
+    close(fd);
+}
+
+static void arrive(void *context)
+{
+    struct arrival *arrival = context;
+
+    if (!session_create(arrival->crew, arrival->fd)) {
+        close(arrival->fd);
+        atomic_fetch_sub(&arrival->crew->clients->connections, 1);
+    }
+    free(arrival);
+}
+
+void clients_accept(int fd, void *context)
+{
+    struct clients *clients = context;
+    struct arrival *arrival = NULL;
+
+    if (atomic_load(&clients->connections) >=
+        clients->settings.connections_max) {
+        turn_away(clients, fd);
+        return;
+    }
+    arrival = malloc(sizeof(*arrival));
+    if (arrival != NULL) {
+        struct crew *crew = clients->crews[clients->next_crew];
+        clients->next_crew = (clients->next_crew + 1) % clients->crews_count;
+        *arrival = (struct arrival){.crew = crew, .fd = fd};
+        atomic_fetch_add(&clients->connections, 1);
+        atomic_fetch_add(&clients->connections_total, 1);
+        if (worker_post(crew->worker, arrive, arrival))
+            return;
+        atomic_fetch_sub(&clients->connections, 1);
+    }
+    free(arrival);
+    close(fd);
+}
+
+void clients_read_live(struct clients *clients, struct stats_live *live)
+{
+    *live = (struct stats_live){
+        .now = clock_now(clients->settings.clock),
+        .connections = atomic_load(&clients->connections),
+        .connections_total = atomic_load(&clients->connections_total),
+        .connections_rejected = atomic_load(&clients->connections_rejected),
+        .accepts = true,
+        .verbosity = log_verbosity(clients->settings.log)};
+    for (size_t i = 0; i < clients->crews_count; i++) {
+        for (size_t counter = 0; counter < COUNTERS; counter++)
+            live->counters[counter] +=
+                counted(&clients->crews[i]->counters, (enum counter)counter);
+    }
+}

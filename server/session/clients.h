@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Clients: everybody who is connected, and the threads that serve them.
+ *
+ * A connection is given to one thread in turn and stays there.
+ * Threads: create, start, stop and accept are for the main thread.
+ */
+#ifndef SERVER_SESSION_CLIENTS_H
+#define SERVER_SESSION_CLIENTS_H
+
+#include "server/log/log.h"
+#include "server/loop/clock.h"
+#include "server/stats/stats.h"
+
+struct clients;
+
+/* All borrowed for the life of the clients. */
+struct clients_settings {
+    struct store *store;
+    struct stats *stats;
+    struct log *log;
+    const struct clock *clock;
+    size_t threads_count;
+    size_t connections_max;
+};
+
+/* NULL when memory or threads are out. */
+struct clients *clients_create(const struct clients_settings *settings);
+
+/* Ends all connections and threads. */
+void clients_destroy(struct clients *clients);
+
+/* Takes a connection that was accepted; the context is the clients. */
+void clients_accept(int fd, void *context);
+
+#endif

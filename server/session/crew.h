@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Crew: what the sessions of one thread share, and what all threads share;
+ * the inside of this room.
+ */
+#ifndef SERVER_SESSION_CREW_H
+#define SERVER_SESSION_CREW_H
+
+#include <stdatomic.h>
+
+#include "server/command/execute.h"
+#include "server/loop/worker.h"
+#include "server/session/clients.h"
+#include "server/session/output.h"
+
+/* One read brings at most so much. */
+#define CREW_INPUT_BYTES ((size_t)64 * 1024)
+/* Commands that are parsed, and prefetched, before the first is executed. */
+#define CREW_BATCH_MAX 32
+
+struct session;
+
+/* One thread.  Buffers are lent to whichever session has its turn. */
+struct crew {
+    struct clients *clients;
+    struct worker *worker;
+    struct counters counters;
+    struct session *sessions; /* all of this thread */
+    struct output output;
+    struct command batch[CREW_BATCH_MAX];
+    uint8_t input[CREW_INPUT_BYTES];
+};
+
+struct clients {
+    struct clients_settings settings;
+    struct crew **crews;
+    size_t crews_count;
+    size_t next_crew;
+    _Atomic uint64_t connections;
+    _Atomic uint64_t connections_total;
+    _Atomic uint64_t connections_rejected;
+};
+
+/* The sums over all threads, as of now. */
+void clients_read_live(struct clients *clients, struct stats_live *live);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Doors: where clients may come in, as -l, -p and -s say.
+ */
+#ifndef SERVER_SESSION_DOORS_H
+#define SERVER_SESSION_DOORS_H
+
+#include "server/loop/listener.h"
+
+struct doors_settings {
+    const char *const *addresses; /* HOST, HOST:PORT, [IPV6]:PORT or * */
+    size_t addresses_count;
+    unsigned port;           /* for addresses without one; 0: none */
+    const char *unix_socket; /* instead of all addresses, or NULL */
+    unsigned unix_mode;
+};
+
+/* Opens all of them, or none with the reason in `error`. */
+struct listener *doors_open(const struct doors_settings *doors,
+                            const struct listener_settings *listeners,
+                            char error[LISTENER_ERROR_BYTES]);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/output.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define PIECES_MAX 64
+#define CAPACITY_BYTES_MIN ((size_t)16 * 1024)
+#define REFERENCES_MIN 8
+
+bool output_is_empty(const struct output *output)
+{
+    return output->sent_bytes == output->used_bytes &&
+           output->references_sent == output->references_used;
+}
+
+bool output_is_high(const struct output *output)
+{
+    return output->used_bytes >= OUTPUT_BYTES_HIGH ||
+           output->references_used >= OUTPUT_REFERENCES_HIGH;
+}
+
+uint8_t *output_room(struct output *output, size_t bytes)
+{
+    size_t needed_bytes = output->used_bytes + bytes;
+
+    if (needed_bytes > output->capacity_bytes) {
+        size_t capacity_bytes = output->capacity_bytes == 0
+                                    ? CAPACITY_BYTES_MIN
+                                    : output->capacity_bytes;
+        while (capacity_bytes < needed_bytes)
+            capacity_bytes *= 2;
+        uint8_t *grown = realloc(output->bytes, capacity_bytes);
+        if (grown == NULL)
+            return NULL;
+        output->bytes = grown;
+        output->capacity_bytes = capacity_bytes;
+    }
+    return output->bytes + output->used_bytes;
+}
+
+void output_add(struct output *output, size_t bytes)
+{
+    assert(output->used_bytes + bytes <= output->capacity_bytes);
+    output->used_bytes += bytes;
+}
+
+bool output_refer(struct output *output, struct store *store, struct span value,
+                  struct segment *pinned)
+{
+    if (output->references_used == output->references_capacity) {
+        size_t capacity = output->references_capacity == 0
+                              ? REFERENCES_MIN
+                              : 2 * output->references_capacity;
+        struct reference *grown =
+            realloc(output->references, capacity * sizeof(*grown));
+        if (grown == NULL) {
+            store_unpin(store, pinned);
+            return false;
+        }
+        output->references = grown;
+        output->references_capacity = capacity;
+    }
+    output->references[output->references_used++] =
+        (struct reference){output->used_bytes, value, pinned};
+    return true;
+}
+
+/* How far the bytes go before the next reference, or the end. */
+static size_t bytes_until(const struct output *output, size_t reference)
+{
+    return reference < output->references_used
+               ? output->references[reference].at_bytes
+               : output->used_bytes;
+}
+
+/* What is to be sent next, in order, as far as one call takes it. */
+static size_t list_pieces(const struct output *output,
+                          struct iovec pieces[PIECES_MAX])
+{
+    size_t count = 0;
+    size_t at_bytes = output->sent_bytes;
+    size_t reference = output->references_sent;
+    size_t skip_bytes = output->reference_sent_bytes;
+
+    while (count < PIECES_MAX) {
+        size_t until_bytes = bytes_until(output, reference);
+        if (at_bytes < until_bytes) {
+            pieces[count++] =
+                (struct iovec){.iov_base = output->bytes + at_bytes,
+                               .iov_len = until_bytes - at_bytes};
+            at_bytes = until_bytes;
+        } else if (reference < output->references_used) {
+            struct span value = output->references[reference++].value;
+            pieces[count++] = (struct iovec){
+                .iov_base = (void *)(uintptr_t)(value.data + skip_bytes),
+                .iov_len = value.length - skip_bytes};
+            skip_bytes = 0;
+        } else {
+            break;
+        }
+    }
+    return count;
+}
+
+static void drop_sent(struct output *output, struct store *store, size_t bytes)
+{
+    for (;;) {
+        size_t until_bytes = bytes_until(output, output->references_sent);
+        size_t plain_bytes = until_bytes - output->sent_bytes;
+        if (plain_bytes > bytes)
+            plain_bytes = bytes;
+        output->sent_bytes += plain_bytes;
+        bytes -= plain_bytes;
+        if (output->sent_bytes < until_bytes ||
+            output->references_sent == output->references_used)
+            break;
+
+        struct reference *reference =
+            &output->references[output->references_sent];
+        size_t left_bytes =
+            reference->value.length - output->reference_sent_bytes;
+        if (bytes < left_bytes) {
+            output->reference_sent_bytes += bytes;
+            return;
+        }
+        bytes -= left_bytes;
+        store_unpin(store, reference->pinned);
+        output->references_sent++;
+        output->reference_sent_bytes = 0;
+    }
+    assert(bytes == 0);
+}
+
+enum output_result output_send(struct output *output, struct store *store,
+                               int fd, size_t *sent_bytes)
+{
+    struct iovec pieces[PIECES_MAX];
+
+    while (!output_is_empty(output)) {
+        struct msghdr message = {.msg_iov = pieces};
+        message.msg_iovlen = list_pieces(output, pieces);
+        ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? OUTPUT_BLOCKED
+                                                           : OUTPUT_BROKEN;
+        *sent_bytes += (size_t)sent;
+        drop_sent(output, store, (size_t)sent);
+    }
+    output->used_bytes = 0;
+    output->sent_bytes = 0;
+    output->references_used = 0;
+    output->references_sent = 0;
+    return OUTPUT_SENT;
+}
+
+void output_release(struct output *output, struct store *store)
+{
+    for (size_t i = output->references_sent; i < output->references_used; i++)
+        store_unpin(store, output->references[i].pinned);
+    free(output->references);
+    free(output->bytes);
+    *output = (struct output){0};
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Output: replies on their way to a client.
+ *
+ * Small things are copied into one buffer; large values are referred to
+ * where they lie, pinned until they are sent.  One system call sends all.
+ *
+ * Threads: its session's.
+ * Fails:   when memory is out; the connection is to be closed then.
+ */
+#ifndef SERVER_SESSION_OUTPUT_H
+#define SERVER_SESSION_OUTPUT_H
+
+#include "server/store/store.h"
+
+/* Beyond this a session sends before it answers more. */
+#define OUTPUT_BYTES_HIGH ((size_t)256 * 1024)
+#define OUTPUT_REFERENCES_HIGH 64
+
+struct reference {
+    size_t at_bytes; /* of the buffer; the value goes before them */
+    struct span value;
+    struct segment *pinned;
+};
+
+struct output {
+    uint8_t *bytes;
+    size_t used_bytes;
+    size_t sent_bytes;
+    size_t capacity_bytes;
+    struct reference *references;
+    size_t references_used;
+    size_t references_sent;
+    size_t references_capacity;
+    size_t reference_sent_bytes; /* of the first one not sent */
+};
+
+enum output_result { OUTPUT_SENT, OUTPUT_BLOCKED, OUTPUT_BROKEN };
+
+bool output_is_empty(const struct output *output);
+bool output_is_high(const struct output *output);
+
+/* Room for `bytes` more, of which output_add() then takes some; NULL: none. */
+uint8_t *output_room(struct output *output, size_t bytes);
+void output_add(struct output *output, size_t bytes);
+
+/* Takes `pinned`, whatever comes of it. */
+MUST_USE bool output_refer(struct output *output, struct store *store,
+                           struct span value, struct segment *pinned);
+
+/* Sends what the socket takes; adds it to `sent_bytes`. */
+enum output_result output_send(struct output *output, struct store *store,
+                               int fd, size_t *sent_bytes);
+
+/* Drops what was not sent, and the memory. */
+void output_release(struct output *output, struct store *store);
+
+#endif

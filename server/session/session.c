@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "proto/memcached/binary.h"
+#include "proto/memcached/text.h"
+
+/* Of one connection, in one turn; then others are served. */
+#define TURN_COMMANDS_MAX 2048
+#define INPUT_BYTES_MIN ((size_t)16 * 1024)
+/* What a client may still send that was told why its connection ends. */
+#define DRAIN_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
+/* A value that arrives in pieces, and the command it belongs to. */
+struct filling {
+    struct command command;
+    struct store_reservation reservation;
+    size_t received_bytes;
+    size_t end_bytes; /* of the line end behind a text value, received */
+    uint8_t end[2];
+    uint8_t key[COMMAND_KEY_BYTES_MAX];
+};
+
+enum session_state {
+    SESSION_OPEN,
+    SESSION_ENDING,   /* what was answered is sent, then it is closed */
+    SESSION_DRAINING, /* the client was told; it has to stop sending */
+    SESSION_BROKEN    /* to be destroyed at the end of the turn */
+};
+
+struct session {
+    struct crew *crew;
+    struct session *next;
+    struct session **link; /* what leads to this one in the crew's list */
+    struct watch *watch;
+    int fd;
+    enum session_state state;
+    enum protocol protocol;
+    bool has_backlog; /* the input may hold whole commands */
+    bool drains;      /* after the last reply, rather than closing at once */
+    struct text_parser text;
+    uint8_t *input; /* what was read and not yet understood; or NULL */
+    size_t input_bytes;
+    size_t input_capacity_bytes;
+    size_t needed_bytes; /* of input, before it is worth a look */
+    size_t swallow_bytes;
+    size_t drained_bytes;
+    struct filling *filling;
+    struct output output;
+    time_us now; /* of this turn */
+};
+
+static struct store *store_of(const struct session *session)
+{
+    return session->crew->clients->settings.store;
+}
+
+static struct log *log_of(const struct session *session)
+{
+    return session->crew->clients->settings.log;
+}
+
+/* ---- output ---- */
+
+/* While nothing waits to be sent, a session has no buffer of its own: it
+ * writes into the crew's. */
+static void borrow_output(struct session *session)
+{
+    if (session->output.bytes == NULL) {
+        session->output = session->crew->output;
+        session->crew->output = (struct output){0};
+    }
+}
+
+static void return_output(struct session *session)
+{
+    if (!output_is_empty(&session->output))
+        return;
+    /* A giant's buffer is not kept for dwarfs. */
+    if (session->crew->output.bytes == NULL &&
+        session->output.capacity_bytes <= 2 * OUTPUT_BYTES_HIGH) {
+        session->crew->output = session->output;
+        session->output = (struct output){0};
+    } else {
+        output_release(&session->output, store_of(session));
+    }
+}
+
+/* True when all is sent. */
+static bool flush(struct session *session)
+{
+    size_t sent_bytes = 0;
+    enum output_result result = output_send(&session->output, store_of(session),
+                                            session->fd, &sent_bytes);
+
+    count(&session->crew->counters, COUNTER_BYTES_WRITTEN, sent_bytes);
+    if (result == OUTPUT_BROKEN)
+        session->state = SESSION_BROKEN;
+    return result == OUTPUT_SENT;
+}
+
+static void end(struct session *session, bool drains)
+{
+    if (session->state == SESSION_OPEN)
+        session->state = SESSION_ENDING;
+    session->drains = drains;
+}
+
+/* Writes the reply, value included, and lets go of the key. */
+static bool write_reply(struct session *session, const struct command *command,
+                        struct execution *execution)
+{
+    struct output *output = &session->output;
+    const struct outcome *outcome = &execution->outcome;
+    struct segment *pinned = NULL;
+    size_t copied_bytes = 0;
+
+    if (outcome->kind == OUTCOME_HIT) {
+        pinned = store_pin(&execution->hold);
+        copied_bytes = pinned == NULL ? outcome->value.length : 0;
+    }
+    uint8_t *to = output_room(output, REPLY_HEAD_BYTES_MAX + copied_bytes +
+                                          2 * REPLY_TAIL_BYTES_MAX);
+    if (to == NULL) {
+        if (pinned != NULL)
+            store_unpin(store_of(session), pinned);
+        return false;
+    }
+    size_t head_bytes = reply_head(command, outcome, to);
+    if (pinned != NULL) {
+        output_add(output, head_bytes);
+        if (!output_refer(output, store_of(session), outcome->value, pinned))
+            return false;
+        output_add(output, reply_tail(command, outcome, to + head_bytes));
+        return true;
+    }
+    if (copied_bytes > 0)
+        memcpy(to + head_bytes, outcome->value.data, copied_bytes);
+    size_t bytes = head_bytes + copied_bytes;
+    bytes += reply_tail(command, outcome, to + bytes);
+    output_add(output, bytes);
+    return true;
+}
+
+static void reply(struct session *session, const struct command *command,
+                  struct execution *execution)
+{
+    if (!reply_is_silent(command, &execution->outcome) &&
+        !write_reply(session, command, execution))
+        session->state = SESSION_BROKEN;
+    command_finish(execution);
+}
+
+/* ---- values that arrive in pieces ---- */
+
+static struct execution begin_execution(const struct session *session)
+{
+    return (struct execution){.store = store_of(session),
+                              .now = session->now,
+                              .counters = &session->crew->counters};
+}
+
+static size_t line_end_bytes(const struct command *command)
+{
+    return command->protocol == PROTOCOL_TEXT ? 2 : 0;
+}
+
+static void begin_filling(struct session *session,
+                          const struct command *command)
+{
+    struct execution execution = begin_execution(session);
+    struct filling *filling = calloc(1, sizeof(*filling));
+
+    if (filling == NULL) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    if (!command_reserve(command, &execution, &filling->reservation)) {
+        free(filling);
+        session->swallow_bytes = command->value_bytes + line_end_bytes(command);
+        reply(session, command, &execution);
+        return;
+    }
+    filling->command = *command;
+    memcpy(filling->key, command->key.data, command->key.length);
+    filling->command.key = span_of(filling->key, command->key.length);
+    session->filling = filling;
+}
+
+static size_t take(uint8_t *to, size_t wanted_bytes, struct span *from)
+{
+    size_t bytes = from->length < wanted_bytes ? from->length : wanted_bytes;
+
+    memcpy(to, from->data, bytes);
+    *from = span_of(from->data + bytes, from->length - bytes);
+    return bytes;
+}
+
+static bool is_filled(const struct filling *filling)
+{
+    return filling->received_bytes == filling->command.value_bytes &&
+           filling->end_bytes == line_end_bytes(&filling->command);
+}
+
+static void end_filling(struct session *session)
+{
+    struct filling *filling = session->filling;
+    struct execution execution = begin_execution(session);
+
+    if (line_end_bytes(&filling->command) > 0 &&
+        (filling->end[0] != '\r' || filling->end[1] != '\n'))
+        filling->command.block_fault = BLOCK_UNTERMINATED;
+    execution.reservation = &filling->reservation;
+    command_execute(&filling->command, &execution);
+    reply(session, &filling->command, &execution);
+    store_cancel(store_of(session), &filling->reservation);
+    free(filling);
+    session->filling = NULL;
+}
+
+/* Takes from `input` what belongs to the value; executes when it is whole. */
+static void fill(struct session *session, struct span *input)
+{
+    struct filling *filling = session->filling;
+    size_t value_left = filling->command.value_bytes - filling->received_bytes;
+
+    filling->received_bytes +=
+        take(filling->reservation.value + filling->received_bytes, value_left,
+             input);
+    filling->end_bytes +=
+        take(filling->end + filling->end_bytes,
+             line_end_bytes(&filling->command) - filling->end_bytes, input);
+    if (is_filled(filling))
+        end_filling(session);
+}
+
+/* ---- commands ---- */
+
+static void answer_without_key(struct session *session,
+                               const struct command *command,
+                               struct execution *execution)
+{
+    switch (command->kind) {
+    case COMMAND_REFUSED:
+        execution->outcome.kind = OUTCOME_REFUSED;
+        log_event(log_of(session), EVENT_REFUSAL, SEVERITY_DEBUG,
+                  "connection %d: a request was refused (%d)", session->fd,
+                  (int)command->refusal);
+        break;
+    case COMMAND_VERSION:
+        execution->outcome.kind = OUTCOME_VERSION;
+        break;
+    case COMMAND_VERBOSITY:
+        log_set_verbosity(log_of(session),
+                          command->delta > 2 ? 2 : (unsigned)command->delta);
+        execution->outcome.kind = OUTCOME_OK;
+        break;
+    case COMMAND_QUIT:
+        execution->outcome.kind =
+            command->protocol == PROTOCOL_TEXT ? OUTCOME_SILENT : OUTCOME_OK;
+        end(session, false);
+        break;
+    default:
+        execution->outcome.kind = OUTCOME_OK;
+        break;
+    }
+}
+
+static void execute(struct session *session, const struct command *command)
+{
+    struct execution execution = begin_execution(session);
+
+    if (command->kind == COMMAND_STATS) {
+        if (!statistics_answer(session->crew, command, &session->output))
+            session->state = SESSION_BROKEN;
+        return;
+    }
+    if (command->value_follows) {
+        begin_filling(session, command);
+        return;
+    }
+    if (command_is_executed(command->kind))
+        command_execute(command, &execution);
+    else
+        answer_without_key(session, command, &execution);
+    reply(session, command, &execution);
+    session->swallow_bytes = command->swallow_bytes;
+    if (command->closes)
+        end(session, true);
+}
+
+/* After such a command the input is not simply the next command. */
+static bool ends_batch(const struct command *command)
+{
+    return command->value_follows || command->swallow_bytes > 0 ||
+           command->closes || command->kind == COMMAND_QUIT;
+}
+
+static struct parsed parse(struct session *session, struct span input,
+                           struct command *command)
+{
+    struct parse_limits limits = {.item_bytes_max =
+                                      store_item_bytes_max(store_of(session))};
+
+    if (session->protocol == PROTOCOL_UNKNOWN)
+        session->protocol = input.data[0] == BINARY_MAGIC_REQUEST
+                                ? PROTOCOL_BINARY
+                                : PROTOCOL_TEXT;
+    return session->protocol == PROTOCOL_BINARY
+               ? binary_parse(input, &limits, command)
+               : text_parse(&session->text, input, &limits, command);
+}
+
+/* Parses up to a batch, and asks for the memory that it will need. */
+static size_t parse_batch(struct session *session, struct span *input)
+{
+    struct crew *crew = session->crew;
+    size_t batch_count = 0;
+
+    while (batch_count < CREW_BATCH_MAX && input->length > 0) {
+        struct command *command = &crew->batch[batch_count];
+        struct parsed parsed = parse(session, *input, command);
+        if (parsed.result == PARSE_CLOSE) {
+            end(session, false);
+            break;
+        }
+        if (parsed.result == PARSE_MORE) {
+            session->needed_bytes = parsed.need;
+            break;
+        }
+        assert(parsed.used <= input->length);
+        *input =
+            span_of(input->data + parsed.used, input->length - parsed.used);
+        batch_count++;
+        if (command->key.length > 0) {
+            command->hash = store_hash(store_of(session), command->key);
+            store_prefetch(store_of(session), command->hash);
+        }
+        if (ends_batch(command))
+            break;
+    }
+    return batch_count;
+}
+
+static void swallow(struct session *session, struct span *input)
+{
+    size_t bytes = session->swallow_bytes < input->length
+                       ? session->swallow_bytes
+                       : input->length;
+
+    *input = span_of(input->data + bytes, input->length - bytes);
+    session->swallow_bytes -= bytes;
+}
+
+/* Answers what `input` holds; what is left of it waits for more input, or,
+ * with a backlog, for the session's next turn. */
+static struct span process(struct session *session, struct span input)
+{
+    size_t commands = 0;
+
+    session->has_backlog = false;
+    session->needed_bytes = 0;
+    while (session->state <= SESSION_ENDING && input.length > 0) {
+        if (session->swallow_bytes > 0) {
+            swallow(session, &input);
+        } else if (session->filling != NULL) {
+            fill(session, &input);
+        } else if (session->state == SESSION_ENDING) {
+            break;
+        } else if (commands >= TURN_COMMANDS_MAX) {
+            count(&session->crew->counters, COUNTER_CONN_YIELDS, 1);
+            session->has_backlog = true;
+            break;
+        } else {
+            size_t batch_count = parse_batch(session, &input);
+            bool is_ending = session->state == SESSION_ENDING;
+            for (size_t i = 0; i < batch_count; i++)
+                execute(session, &session->crew->batch[i]);
+            commands += batch_count;
+            if (batch_count == 0 || is_ending)
+                break;
+            if (output_is_high(&session->output) && !flush(session)) {
+                session->has_backlog = true;
+                break;
+            }
+        }
+    }
+    return input;
+}
+
+/* ---- input ---- */
+
+/* Keeps what is left of the input for the next turn. */
+static bool keep(struct session *session, struct span rest)
+{
+    if (rest.length == 0) {
+        free(session->input);
+        session->input = NULL;
+        session->input_bytes = 0;
+        session->input_capacity_bytes = 0;
+        return true;
+    }
+    if (session->input != NULL) {
+        memmove(session->input, rest.data, rest.length);
+    } else {
+        size_t capacity_bytes = rest.length + INPUT_BYTES_MIN;
+        session->input = malloc(capacity_bytes);
+        if (session->input == NULL)
+            return false;
+        session->input_capacity_bytes = capacity_bytes;
+        memcpy(session->input, rest.data, rest.length);
+    }
+    session->input_bytes = rest.length;
+    return true;
+}
+
+/* Room to read on behind what was kept. */
+static bool grow_input(struct session *session)
+{
+    size_t capacity_bytes = session->input_bytes + INPUT_BYTES_MIN;
+
+    if (capacity_bytes < session->needed_bytes)
+        capacity_bytes = session->needed_bytes;
+    if (capacity_bytes <= session->input_capacity_bytes)
+        return true;
+    uint8_t *grown = realloc(session->input, capacity_bytes);
+    if (grown == NULL)
+        return false;
+    session->input = grown;
+    session->input_capacity_bytes = capacity_bytes;
+    return true;
+}
+
+/* The places where the next bytes belong; a value's own memory first. */
+static int place_input(struct session *session, struct iovec places[3])
+{
+    struct filling *filling = session->filling;
+    int places_count = 0;
+
+    if (filling != NULL) {
+        const struct command *command = &filling->command;
+        places[places_count++] = (struct iovec){
+            .iov_base = filling->reservation.value + filling->received_bytes,
+            .iov_len = command->value_bytes - filling->received_bytes};
+        places[places_count++] = (struct iovec){
+            .iov_base = filling->end + filling->end_bytes,
+            .iov_len = line_end_bytes(command) - filling->end_bytes};
+    }
+    places[places_count++] =
+        session->input != NULL
+            ? (struct iovec){.iov_base = session->input + session->input_bytes,
+                             .iov_len = session->input_capacity_bytes -
+                                        session->input_bytes}
+            : (struct iovec){.iov_base = session->crew->input,
+                             .iov_len = CREW_INPUT_BYTES};
+    return places_count;
+}
+
+/* What a read brought beyond the value that is being filled. */
+static size_t settle_filling(struct session *session, size_t bytes)
+{
+    struct filling *filling = session->filling;
+
+    if (filling == NULL)
+        return bytes;
+    size_t value_left = filling->command.value_bytes - filling->received_bytes;
+    size_t part = bytes < value_left ? bytes : value_left;
+    filling->received_bytes += part;
+    bytes -= part;
+    size_t end_left = line_end_bytes(&filling->command) - filling->end_bytes;
+    part = bytes < end_left ? bytes : end_left;
+    filling->end_bytes += part;
+    bytes -= part;
+    if (is_filled(filling))
+        end_filling(session);
+    return bytes;
+}
+
+static void process_and_keep(struct session *session, struct span input)
+{
+    if (!keep(session, process(session, input)))
+        session->state = SESSION_BROKEN;
+}
+
+static void receive(struct session *session)
+{
+    struct iovec places[3];
+
+    if (session->input != NULL && !grow_input(session)) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    int places_count = place_input(session, places);
+    ssize_t got = places_count == 1 ? recv(session->fd, places[0].iov_base,
+                                           places[0].iov_len, 0)
+                                    : readv(session->fd, places, places_count);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    count(&session->crew->counters, COUNTER_BYTES_READ, (uint64_t)got);
+    size_t bytes = settle_filling(session, (size_t)got);
+    if (session->input == NULL) {
+        process_and_keep(session, span_of(session->crew->input, bytes));
+        return;
+    }
+    session->input_bytes += bytes;
+    if (session->input_bytes >= session->needed_bytes)
+        process_and_keep(session,
+                         span_of(session->input, session->input_bytes));
+}
+
+/* A client that still sends would lose the last reply to a reset: it is
+ * read, unheard, until it stops. */
+static void drain(struct session *session)
+{
+    ssize_t got = recv(session->fd, session->crew->input, CREW_INPUT_BYTES, 0);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0)
+        session->drained_bytes += (size_t)got;
+    if (got <= 0 || session->drained_bytes > DRAIN_BYTES_MAX)
+        session->state = SESSION_BROKEN;
+}
+
+/* ---- turns ---- */
+
+static void finish_turn(struct session *session)
+{
+    bool is_sent = session->state != SESSION_BROKEN &&
+                   (output_is_empty(&session->output) || flush(session));
+
+    return_output(session);
+    if (session->state == SESSION_ENDING && is_sent) {
+        if (session->drains && shutdown(session->fd, SHUT_WR) == 0)
+            session->state = SESSION_DRAINING;
+        else
+            session->state = SESSION_BROKEN;
+    }
+    if (session->state == SESSION_BROKEN) {
+        session_destroy(session);
+        return;
+    }
+    watch_want(session->watch, is_sent, !is_sent);
+    if (is_sent && session->has_backlog)
+        watch_again(session->watch);
+}
+
+static void take_turn(void *context)
+{
+    struct session *session = context;
+
+    session->now = clock_now(session->crew->clients->settings.clock);
+    borrow_output(session);
+    if (session->state == SESSION_DRAINING)
+        drain(session);
+    else if (!output_is_empty(&session->output) && !flush(session))
+        ; /* the client has not read enough: nothing new is begun */
+    else if (session->has_backlog)
+        process_and_keep(session,
+                         span_of(session->input, session->input_bytes));
+    else if (session->state == SESSION_OPEN)
+        receive(session);
+    finish_turn(session);
+}
+
+bool session_create(struct crew *crew, int fd)
+{
+    struct session *session = calloc(1, sizeof(*session));
+
+    if (session == NULL)
+        return false;
+    session->crew = crew;
+    session->fd = fd;
+    session->watch = watch_create(crew->worker, fd, take_turn, session);
+    if (session->watch == NULL) {
+        free(session);
+        return false;
+    }
+    session->next = crew->sessions;
+    session->link = &crew->sessions;
+    if (session->next != NULL)
+        session->next->link = &session->next;
+    crew->sessions = session;
+    watch_want(session->watch, true, false);
+    log_event(log_of(session), EVENT_CONNECTION, SEVERITY_INFO,
+              "connection %d: opened", fd);
+    return true;
+}
+
+void session_destroy(struct session *session)
+{
+    struct store *store = store_of(session);
+
+    log_event(log_of(session), EVENT_CONNECTION, SEVERITY_INFO,
+              "connection %d: closed", session->fd);
+    if (session->filling != NULL)
+        store_cancel(store, &session->filling->reservation);
+    free(session->filling);
+    output_release(&session->output, store);
+    free(session->input);
+    watch_destroy(session->watch);
+    close(session->fd);
+    *session->link = session->next;
+    if (session->next != NULL)
+        session->next->link = session->link;
+    atomic_fetch_sub(&session->crew->clients->connections, 1);
+    free(session);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Session: one client connection; bytes in, commands, bytes out.
+ *
+ * A turn reads once, answers what came, writes once.  Replies keep the order
+ * of the requests.  While a reply waits for the client to read, nothing more
+ * is read from it; other clients are not kept waiting by it.
+ *
+ * Threads: its crew's.
+ */
+#ifndef SERVER_SESSION_SESSION_H
+#define SERVER_SESSION_SESSION_H
+
+#include "server/session/crew.h"
+
+/* Takes `fd`, unless it returns false. */
+MUST_USE bool session_create(struct crew *crew, int fd);
+void session_destroy(struct session *session);
+
+/* Answers a COMMAND_STATS (statistics.c); false when memory is out. */
+MUST_USE bool statistics_answer(struct crew *crew,
+                                const struct command *command,
+                                struct output *output);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Stats: what the server tells of itself, one table row per figure.
+ *
+ * A report is a snapshot that is read row by row.
+ * Threads: any; each report belongs to one.
+ */
+#ifndef SERVER_STATS_STATS_H
+#define SERVER_STATS_STATS_H
+
+#include "server/command/counters.h"
+#include "server/config/config.h"
+#include "server/store/store.h"
+
+struct stats;
+
+/* What only the room of the clients knows. */
+struct stats_live {
+    time_us now;
+    uint64_t counters[COUNTERS]; /* summed over all threads */
+    uint64_t connections;
+    uint64_t connections_total;
+    uint64_t connections_rejected;
+    bool accepts;
+    unsigned verbosity;
+};
+
+/* Borrows both for its life; NULL if memory is out. */
+struct stats *stats_create(const struct config *config, struct store *store,
+                           time_us started);
+void stats_destroy(struct stats *stats);
+
+/* Counts from zero again; gauges stay. */
+void stats_reset(struct stats *stats, const struct stats_live *live);
+
+/* Figures as they are, flat: rows of the tables point into it. */
+struct stats_figures {
+    uint64_t zero;
+    uint64_t one;
+    uint64_t pid;
+    uint64_t uptime;
+    uint64_t time;
+    uint64_t pointer_bits;
+    uint64_t user_us;
+    uint64_t system_us;
+    uint64_t connections_max;
+    uint64_t memory_bytes;
+    uint64_t threads;
+    uint64_t hash_power;
+    uint64_t accepts;
+    uint64_t reserved_fds;
+    uint64_t free_bytes;
+    const char *listen;
+    const char *evictions;
+    struct stats_live live;
+    struct store_figures store;
+    struct config config;
+};
+
+struct stats_row;
+
+struct stats_report {
+    const struct stats_row *rows;
+    size_t count;
+    size_t next;
+    struct stats_figures figures;
+    char text[320];
+    char listen[256];
+};
+
+/* False where there is no group of that name; "" is the general one. */
+MUST_USE bool stats_open(struct stats_report *report, struct stats *stats,
+                         struct span group, const struct stats_live *live);
+
+/* The next row, borrowed until the next call; false at the end. */
+bool stats_next(struct stats_report *report, struct span *name,
+                struct span *value);
+
+#endif

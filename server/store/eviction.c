@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Eviction: frees a segment when there is no free one.
+ *
+ * A segment that is mostly dead is compacted first: what lives in it moves,
+ * nothing is lost.  Else the oldest segment goes: items that were used since
+ * they were written or last spared move, up to half of the segment, so that
+ * each round frees something; the others are evicted.
+ */
+#include "server/store/replica.h"
+
+/* Above this share of dead bytes, compacting is worth the copying. */
+#define DEAD_PERCENT 15
+/* Without eviction anything that gains a little has to be tried. */
+#define DEAD_PERCENT_LAST_RESORT 2
+/* A store of hot items frees half a segment a round; private items make a
+ * round free one item.  Far beyond both there is nothing to be freed. */
+#define ROUNDS_MAX 100000
+
+struct round {
+    time_us now;
+    bool evicts;
+    size_t spared_bytes;
+    size_t spared_bytes_max;
+    bool is_stuck; /* an item could not be moved */
+};
+
+static bool is_spared(const struct round *round, const struct item *item)
+{
+    bool is_wanted = item->uses > 0 || (item->shape & ITEM_IS_GRAVE);
+
+    if (!round->evicts)
+        return true;
+    return is_wanted &&
+           round->spared_bytes + item->room_bytes <= round->spared_bytes_max;
+}
+
+static void evict_item(struct store *store, struct stripe *stripe,
+                       uint64_t hash, uint64_t *slot)
+{
+    const struct item *item = index_item(*slot);
+
+    if ((item->shape & ITEM_IS_GRAVE) == 0) {
+        stripe_add(stripe, STRIPE_EVICTED, 1);
+        stripe_add(stripe, STRIPE_EVICTED_EXPIRING, item->exptime != 0);
+        stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, item->uses == 0);
+    }
+    replica_unlink(store, stripe, hash, slot);
+}
+
+static void clear_item(struct store *store, struct stripe *stripe,
+                       uint64_t hash, uint64_t *slot, void *context)
+{
+    struct round *round = context;
+    struct item *item = index_item(*slot);
+
+    if (replica_death(store, item, round->now) != STORE_NEVER) {
+        replica_unlink(store, stripe, hash, slot);
+        return;
+    }
+    if (is_spared(round, item)) {
+        size_t room_bytes = item->room_bytes;
+        /* Compaction leaves an item's uses to the round that judges it. */
+        if (round->evicts && item->uses > 0)
+            item->uses--;
+        if (replica_move(store, slot)) {
+            round->spared_bytes += room_bytes;
+            return;
+        }
+        if (!round->evicts) {
+            round->is_stuck = true;
+            return;
+        }
+    }
+    evict_item(store, stripe, hash, slot);
+}
+
+static void spare_or_evict(struct store *store, struct stripe *stripe,
+                           uint64_t hash, uint64_t *slot, void *context)
+{
+    struct round *round = context;
+    struct item *item = index_item(*slot);
+
+    if (replica_death(store, item, round->now) != STORE_NEVER) {
+        replica_unlink(store, stripe, hash, slot);
+    } else if (item->uses > 0) {
+        item->uses--;
+        round->spared_bytes = item->room_bytes;
+    } else {
+        evict_item(store, stripe, hash, slot);
+    }
+}
+
+/* A private segment holds one item: spared, it is just younger again. */
+static void clear_private(struct store *store, struct segment *segment,
+                          size_t end_bytes, time_us now)
+{
+    struct round round = {.now = now};
+
+    replica_walk(store, segment, end_bytes, spare_or_evict, &round);
+    if (round.spared_bytes > 0)
+        segment_spare(&store->pool, segment);
+    else
+        segment_yield(&store->pool, segment);
+}
+
+static bool compact(struct store *store, time_us now, unsigned dead_percent)
+{
+    size_t end_bytes = 0;
+    struct segment *segment =
+        segment_claim_dead(&store->pool, dead_percent, &end_bytes);
+
+    if (segment == NULL)
+        return false;
+    struct round round = {.now = now};
+    replica_walk(store, segment, end_bytes, clear_item, &round);
+    segment_yield(&store->pool, segment);
+    return !round.is_stuck;
+}
+
+static bool evict(struct store *store, time_us now)
+{
+    size_t end_bytes = 0;
+    struct segment *segment = segment_claim_oldest(&store->pool, &end_bytes);
+
+    if (segment == NULL)
+        return false;
+    if (segment->is_private) {
+        clear_private(store, segment, end_bytes, now);
+        return true;
+    }
+    struct round round = {
+        .now = now, .evicts = true, .spared_bytes_max = end_bytes / 2};
+    replica_walk(store, segment, end_bytes, clear_item, &round);
+    segment_yield(&store->pool, segment);
+    return true;
+}
+
+bool eviction_make_room(struct store *store, size_t bytes, time_us now)
+{
+    bool has_room = false;
+
+    pthread_mutex_lock(&store->eviction_lock);
+    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+        has_room = segment_has_room(&store->pool, bytes);
+        if (has_room)
+            break;
+        if (compact(store, now, DEAD_PERCENT))
+            continue;
+        if (store->settings.evicts
+                ? !evict(store, now)
+                : !compact(store, now, DEAD_PERCENT_LAST_RESORT))
+            break;
+    }
+    pthread_mutex_unlock(&store->eviction_lock);
+    return has_room;
+}

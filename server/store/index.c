@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/store/index.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/* Items per bucket, on average, above which the index grows. */
+#define CROWDED_ITEMS 5
+/* One overflow bucket for so many buckets is far more than chance asks. */
+#define SPARE_SHARE 4
+#define TAG_SHIFT 48
+#define ADDRESS_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
+#define PAGE_BYTES ((size_t)4096)
+
+static void *map_zeroed(size_t bytes)
+{
+    void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+bool index_init(struct index *index, size_t bytes_max, uint64_t seed)
+{
+    *index = (struct index){.seed = seed};
+    index->buckets_max = bytes_max / sizeof(struct bucket);
+    if (index->buckets_max < INDEX_STRIPES)
+        index->buckets_max = INDEX_STRIPES;
+    index->spare_max = index->buckets_max / SPARE_SHARE;
+    atomic_init(&index->buckets_count, INDEX_STRIPES);
+    atomic_init(&index->bytes, INDEX_STRIPES * sizeof(struct bucket));
+
+    index->stripes = aligned_alloc(128, INDEX_STRIPES * sizeof(struct stripe));
+    index->buckets = map_zeroed(index->buckets_max * sizeof(struct bucket));
+    index->spare_arena = map_zeroed(index->spare_max * sizeof(struct bucket));
+    if (index->stripes == NULL || index->buckets == NULL ||
+        index->spare_arena == NULL) {
+        index_release(index);
+        return false;
+    }
+    memset(index->stripes, 0, INDEX_STRIPES * sizeof(struct stripe));
+    for (size_t i = 0; i < INDEX_STRIPES; i++)
+        pthread_mutex_init(&index->stripes[i].lock, NULL);
+    pthread_mutex_init(&index->growth_lock, NULL);
+    pthread_mutex_init(&index->spare_lock, NULL);
+    return true;
+}
+
+void index_release(struct index *index)
+{
+    free(index->stripes);
+    if (index->buckets != NULL)
+        munmap(index->buckets, index->buckets_max * sizeof(struct bucket));
+    if (index->spare_arena != NULL)
+        munmap(index->spare_arena, index->spare_max * sizeof(struct bucket));
+}
+
+/* Linear hashing (Litwin, 1980): buckets not split yet use one bit less. */
+static size_t bucket_number(uint64_t hash, size_t count)
+{
+    size_t mask = ((size_t)1 << (64 - __builtin_clzll(count - 1))) - 1;
+    size_t number = hash & mask;
+
+    return number < count ? number : hash & (mask >> 1);
+}
+
+static struct bucket *bucket_of(const struct index *index, uint64_t hash)
+{
+    size_t count =
+        atomic_load_explicit(&index->buckets_count, memory_order_acquire);
+
+    return &index->buckets[bucket_number(hash, count)];
+}
+
+void index_prefetch(const struct index *index, uint64_t hash)
+{
+    __builtin_prefetch(bucket_of(index, hash));
+}
+
+struct stripe *index_lock(struct index *index, uint64_t hash)
+{
+    struct stripe *stripe = &index->stripes[hash % INDEX_STRIPES];
+
+    pthread_mutex_lock(&stripe->lock);
+    return stripe;
+}
+
+void index_unlock(struct stripe *stripe)
+{
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+/* ---- slots ---- */
+
+static uint64_t slot_for(uint64_t hash, const struct item *item)
+{
+    uint64_t address = (uint64_t)(uintptr_t)item;
+
+    assert((address & ~ADDRESS_MASK) == 0);
+    return (hash >> TAG_SHIFT) << TAG_SHIFT | address;
+}
+
+struct item *index_item(uint64_t slot)
+{
+    return (struct item *)(uintptr_t)(slot & ADDRESS_MASK);
+}
+
+/* A grave keeps its key as 128 bits of hash. */
+static bool is_of_key(const struct index *index, const struct item *item,
+                      struct span key)
+{
+    if ((item->shape & ITEM_IS_GRAVE) == 0)
+        return span_equal(item_key(item), key);
+    struct digest128 hash = digest128(key, index->seed);
+    return span_equal(item_key(item), span_of(&hash, sizeof(hash)));
+}
+
+uint64_t *index_find(struct index *index, uint64_t hash, struct span key)
+{
+    uint64_t tag = hash >> TAG_SHIFT;
+
+    for (struct bucket *bucket = bucket_of(index, hash); bucket != NULL;
+         bucket = bucket->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            uint64_t slot = bucket->slots[i];
+            if (slot != 0 && slot >> TAG_SHIFT == tag &&
+                is_of_key(index, index_item(slot), key))
+                return &bucket->slots[i];
+        }
+    }
+    return NULL;
+}
+
+uint64_t *index_find_item(struct index *index, uint64_t hash,
+                          const struct item *item)
+{
+    uint64_t wanted = slot_for(hash, item);
+
+    for (struct bucket *bucket = bucket_of(index, hash); bucket != NULL;
+         bucket = bucket->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            if (bucket->slots[i] == wanted)
+                return &bucket->slots[i];
+        }
+    }
+    return NULL;
+}
+
+void index_replace(uint64_t *slot, struct item *item)
+{
+    *slot = (*slot & ~ADDRESS_MASK) | (uint64_t)(uintptr_t)item;
+}
+
+/* ---- overflow buckets ---- */
+
+static struct bucket *take_spare(struct index *index)
+{
+    pthread_mutex_lock(&index->spare_lock);
+    struct bucket *bucket = index->spare;
+    if (bucket != NULL) {
+        index->spare = bucket->overflow;
+    } else if (index->spare_count < index->spare_max) {
+        bucket = &index->spare_arena[index->spare_count++];
+        if (index->spare_count % (PAGE_BYTES / sizeof(*bucket)) == 1)
+            atomic_fetch_add_explicit(&index->bytes, PAGE_BYTES,
+                                      memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&index->spare_lock);
+    if (bucket != NULL)
+        memset(bucket, 0, sizeof(*bucket));
+    return bucket;
+}
+
+static void give_spare(struct index *index, struct bucket *bucket)
+{
+    pthread_mutex_lock(&index->spare_lock);
+    bucket->overflow = index->spare;
+    index->spare = bucket;
+    pthread_mutex_unlock(&index->spare_lock);
+}
+
+static bool place(struct index *index, struct bucket *bucket, uint64_t slot)
+{
+    for (;; bucket = bucket->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            if (bucket->slots[i] == 0) {
+                bucket->slots[i] = slot;
+                return true;
+            }
+        }
+        if (bucket->overflow == NULL)
+            bucket->overflow = take_spare(index);
+        if (bucket->overflow == NULL)
+            return false;
+    }
+}
+
+bool index_insert(struct index *index, struct stripe *stripe, uint64_t hash,
+                  struct item *item)
+{
+    if (!place(index, bucket_of(index, hash), slot_for(hash, item)))
+        return false;
+    stripe->slots_used++;
+    return true;
+}
+
+static bool is_empty(const struct bucket *bucket)
+{
+    for (size_t i = 0; i < INDEX_SLOTS; i++) {
+        if (bucket->slots[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+static void drop_empty_overflows(struct index *index, struct bucket *bucket)
+{
+    while (bucket->overflow != NULL) {
+        struct bucket *next = bucket->overflow;
+        if (is_empty(next)) {
+            bucket->overflow = next->overflow;
+            give_spare(index, next);
+        } else {
+            bucket = next;
+        }
+    }
+}
+
+void index_remove(struct index *index, struct stripe *stripe, uint64_t hash,
+                  uint64_t *slot)
+{
+    struct bucket *bucket = bucket_of(index, hash);
+
+    assert(stripe->slots_used > 0);
+    *slot = 0;
+    stripe->slots_used--;
+    if (bucket->overflow != NULL)
+        drop_empty_overflows(index, bucket);
+}
+
+/* ---- growth ---- */
+
+bool index_is_crowded(const struct index *index, const struct stripe *stripe)
+{
+    size_t count =
+        atomic_load_explicit(&index->buckets_count, memory_order_relaxed);
+
+    return stripe->slots_used > CROWDED_ITEMS * (count / INDEX_STRIPES);
+}
+
+uint64_t index_item_hash(const struct index *index, const struct item *item)
+{
+    struct span key = item_key(item);
+    uint64_t hash;
+
+    /* A grave's 128 bits do not tell the 64: they lie behind them. */
+    if (item->shape & ITEM_IS_GRAVE) {
+        memcpy(&hash, item_value(item).data, sizeof(hash));
+        return hash;
+    }
+    return index_hash(index, key);
+}
+
+/* Moves what belongs to bucket `target` there; false if no room was left. */
+static bool split(struct index *index, struct bucket *source,
+                  struct bucket *target, size_t target_number)
+{
+    for (struct bucket *b = source; b != NULL; b = b->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            if (b->slots[i] == 0)
+                continue;
+            uint64_t hash = index_item_hash(index, index_item(b->slots[i]));
+            if (bucket_number(hash, target_number + 1) != target_number)
+                continue;
+            if (!place(index, target, b->slots[i]))
+                return false;
+            b->slots[i] = 0;
+        }
+    }
+    drop_empty_overflows(index, source);
+    return true;
+}
+
+/* Undoes a split that ran out of overflow buckets: both lists fit one. */
+static void unsplit(struct index *index, struct bucket *source,
+                    struct bucket *target)
+{
+    for (struct bucket *b = target; b != NULL; b = b->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            if (b->slots[i] != 0 && place(index, source, b->slots[i]))
+                b->slots[i] = 0;
+        }
+    }
+    drop_empty_overflows(index, target);
+}
+
+void index_grow(struct index *index)
+{
+    if (pthread_mutex_trylock(&index->growth_lock) != 0)
+        return;
+    size_t count =
+        atomic_load_explicit(&index->buckets_count, memory_order_relaxed);
+    if (count < index->buckets_max) {
+        size_t half = (size_t)1 << (63 - __builtin_clzll(count));
+        struct bucket *source = &index->buckets[count - half];
+        /* The source and its other half belong to the same stripe. */
+        struct stripe *stripe = index_lock(index, count - half);
+        if (split(index, source, &index->buckets[count], count))
+            atomic_store_explicit(&index->buckets_count, count + 1,
+                                  memory_order_release);
+        else
+            unsplit(index, source, &index->buckets[count]);
+        index_unlock(stripe);
+        if (count % (PAGE_BYTES / sizeof(struct bucket)) == 0)
+            atomic_fetch_add_explicit(&index->bytes, PAGE_BYTES,
+                                      memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&index->growth_lock);
+}
+
+void index_visit(struct index *index, size_t number,
+                 void (*visit)(struct item *item, void *context), void *context)
+{
+    struct stripe *stripe = index_lock(index, number);
+
+    for (struct bucket *b = &index->buckets[number]; b != NULL;
+         b = b->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            if (b->slots[i] != 0)
+                visit(index_item(b->slots[i]), context);
+        }
+    }
+    index_unlock(stripe);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Index: finds an item by its key.
+ *
+ * Buckets of one cache line with seven slots each; a slot holds 16 bits of
+ * the hash and the item's address.  It grows by linear hashing, one bucket
+ * at a time in place, so that no operation ever waits for a rehash.
+ *
+ * Threads: keys are locked by stripe; all that happens to a key happens
+ *          between index_lock() and index_unlock() of its hash.  At most one
+ *          stripe is locked by a thread at a time.
+ */
+#ifndef SERVER_STORE_INDEX_H
+#define SERVER_STORE_INDEX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "proto/base/digest.h"
+#include "server/store/item.h"
+
+#define INDEX_STRIPES 1024
+#define INDEX_SLOTS 7
+
+/* What is counted per stripe, under its lock, and summed when asked for. */
+enum stripe_figure {
+    STRIPE_ITEMS,
+    STRIPE_ITEM_BYTES,
+    STRIPE_GRAVES,
+    STRIPE_EXPIRED,
+    STRIPE_EXPIRED_UNFETCHED,
+    STRIPE_EVICTED,
+    STRIPE_EVICTED_EXPIRING, /* of them, those that had an exptime */
+    STRIPE_EVICTED_UNFETCHED,
+    STRIPE_FIGURES
+};
+
+struct stripe {
+    _Alignas(128) pthread_mutex_t lock;
+    size_t slots_used;
+    _Atomic uint64_t figures[STRIPE_FIGURES];
+};
+
+struct bucket {
+    uint64_t slots[INDEX_SLOTS];
+    struct bucket *overflow;
+};
+
+_Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
+
+struct index {
+    struct stripe *stripes;
+    struct bucket *buckets;
+    size_t buckets_max;
+    _Atomic size_t buckets_count;
+    _Atomic size_t bytes; /* of memory that buckets take */
+    uint64_t seed;
+    pthread_mutex_t growth_lock;
+    pthread_mutex_t spare_lock;
+    struct bucket *spare; /* overflow buckets not in use */
+    struct bucket *spare_arena;
+    size_t spare_count; /* ever carved of the arena */
+    size_t spare_max;
+};
+
+/* At most `bytes_max` of memory; false where it cannot be had. */
+bool index_init(struct index *index, size_t bytes_max, uint64_t seed);
+void index_release(struct index *index);
+
+static inline uint64_t index_hash(const struct index *index, struct span key)
+{
+    return digest64(key, index->seed);
+}
+
+/* Brings the key's bucket nearer, long before it is needed. */
+void index_prefetch(const struct index *index, uint64_t hash);
+
+struct stripe *index_lock(struct index *index, uint64_t hash);
+void index_unlock(struct stripe *stripe);
+
+/* The slot of that key (or of its grave), or NULL. */
+uint64_t *index_find(struct index *index, uint64_t hash, struct span key);
+
+/* The slot that leads to this very item, or NULL if none does. */
+uint64_t *index_find_item(struct index *index, uint64_t hash,
+                          const struct item *item);
+
+struct item *index_item(uint64_t slot);
+
+/* Makes an existing slot lead to another item of the same key. */
+void index_replace(uint64_t *slot, struct item *item);
+
+/* Adds an item whose key is not in; false when buckets have run out. */
+MUST_USE bool index_insert(struct index *index, struct stripe *stripe,
+                           uint64_t hash, struct item *item);
+
+void index_remove(struct index *index, struct stripe *stripe, uint64_t hash,
+                  uint64_t *slot);
+
+/* True where the stripe is fuller than it should be. */
+bool index_is_crowded(const struct index *index, const struct stripe *stripe);
+
+/* Splits one bucket.  No stripe may be locked by the caller. */
+void index_grow(struct index *index);
+
+/* The hash by which an item, or a grave, is filed. */
+uint64_t index_item_hash(const struct index *index, const struct item *item);
+
+/* Calls `visit` with every item of bucket `number`, its stripe locked. */
+void index_visit(struct index *index, size_t number,
+                 void (*visit)(struct item *item, void *context),
+                 void *context);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Item: one key with its value part and its life part, as it lies in memory.
+ *
+ * Layout: struct item, then only what differs from the rule: stamp (8) where
+ *         the life part is not as old as the value part, token (8) where the
+ *         client named it, flags (4) where not 0; then key, then value.
+ * Threads: `room_bytes`, `shape`, `key_bytes` and the key never change once
+ *         the item is stored; all else is read and written under its key's
+ *         lock only.
+ */
+#ifndef SERVER_STORE_ITEM_H
+#define SERVER_STORE_ITEM_H
+
+#include "proto/base/span.h"
+#include "proto/base/time.h"
+
+/* What an item has besides its fixed fields. */
+enum item_shape {
+    ITEM_HAS_STAMP = 1,
+    ITEM_HAS_TOKEN = 2,
+    ITEM_HAS_FLAGS = 4,
+    ITEM_IS_GRAVE = 128 /* key: 128 bits of hash; value: the 64 it is
+                           filed by */
+};
+
+/* Marks travel with the value part. */
+enum item_mark {
+    ITEM_STALE = 1,
+    ITEM_WIN_SENT = 2,
+    ITEM_KEY_BASE64 = 4,
+    ITEM_HOMED = 8
+};
+
+struct item {
+    uint64_t version;
+    uint32_t room_bytes; /* in its segment, this header included */
+    uint32_t value_bytes;
+    time_s exptime; /* dead from this second on; 0: never */
+    uint8_t shape;
+    uint8_t key_bytes;
+    uint8_t marks;
+    uint8_t uses; /* since it was written or last spared, at most 3 */
+};
+
+_Static_assert(sizeof(struct item) == 24, "items are many: keep them lean");
+
+#define ITEM_ALIGN 8
+#define ITEM_USES_MAX 3
+
+static inline size_t item_extras_bytes(uint8_t shape)
+{
+    return (size_t)((shape & ITEM_HAS_STAMP) ? 8 : 0) +
+           (size_t)((shape & ITEM_HAS_TOKEN) ? 8 : 0) +
+           (size_t)((shape & ITEM_HAS_FLAGS) ? 4 : 0);
+}
+
+/* What an item of this shape takes, in whole steps of ITEM_ALIGN. */
+static inline size_t item_room_bytes(uint8_t shape, size_t key_bytes,
+                                     size_t value_bytes)
+{
+    size_t bytes = sizeof(struct item) + item_extras_bytes(shape) + key_bytes +
+                   value_bytes;
+
+    return (bytes + ITEM_ALIGN - 1) & ~(size_t)(ITEM_ALIGN - 1);
+}
+
+static inline const uint8_t *item_extras(const struct item *item)
+{
+    return (const uint8_t *)item + sizeof(struct item);
+}
+
+static inline struct span item_key(const struct item *item)
+{
+    return span_of(item_extras(item) + item_extras_bytes(item->shape),
+                   item->key_bytes);
+}
+
+static inline struct span item_value(const struct item *item)
+{
+    struct span key = item_key(item);
+
+    return span_of(key.data + key.length, item->value_bytes);
+}
+
+/* When the life part was set: the version, unless it was touched since. */
+static inline uint64_t item_stamp(const struct item *item)
+{
+    uint64_t stamp = item->version;
+
+    if (item->shape & ITEM_HAS_STAMP)
+        memcpy(&stamp, item_extras(item), sizeof(stamp));
+    return stamp;
+}
+
+/* The cas token that clients see: the version, unless a client chose it. */
+static inline uint64_t item_token(const struct item *item)
+{
+    uint64_t token = item->version;
+
+    if (item->shape & ITEM_HAS_TOKEN)
+        memcpy(&token,
+               item_extras(item) + ((item->shape & ITEM_HAS_STAMP) ? 8 : 0),
+               sizeof(token));
+    return token;
+}
+
+static inline uint32_t item_flags(const struct item *item)
+{
+    uint32_t flags = 0;
+
+    if (item->shape & ITEM_HAS_FLAGS)
+        memcpy(&flags, item_extras(item) + item_extras_bytes(item->shape) - 4,
+               sizeof(flags));
+    return flags;
+}
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Replica: the inside of the store, shared by its files and nobody else.
+ */
+#ifndef SERVER_STORE_REPLICA_H
+#define SERVER_STORE_REPLICA_H
+
+#include "server/store/segment.h"
+#include "server/store/store.h"
+#include "server/store/summary.h"
+#include "server/store/version.h"
+
+struct store {
+    struct store_settings settings;
+    struct version_clock clock;
+    struct index index;
+    struct segment_pool pool;
+    struct summary summary;
+    _Atomic uint64_t flush_version; /* older items are dead */
+    _Atomic uint64_t flush_moment;  /* of the flush to come; 0: none */
+    _Atomic size_t reserved_bytes;  /* for values still to come */
+    pthread_mutex_t eviction_lock;  /* taken before any key's lock */
+};
+
+static inline void stripe_add(struct stripe *stripe, enum stripe_figure figure,
+                              uint64_t amount)
+{
+    _Atomic uint64_t *at = &stripe->figures[figure];
+
+    /* The stripe's lock makes this the only writer. */
+    atomic_store_explicit(
+        at, atomic_load_explicit(at, memory_order_relaxed) + amount,
+        memory_order_relaxed);
+}
+
+static inline void stripe_subtract(struct stripe *stripe,
+                                   enum stripe_figure figure, uint64_t amount)
+{
+    stripe_add(stripe, figure, 0 - amount);
+}
+
+/* How an item stands at `now`: STORE_NEVER means that it is alive. */
+enum store_absence replica_death(const struct store *store,
+                                 const struct item *item, time_us now);
+
+/* Takes the item out of index, summary and figures; its memory is dead. */
+void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
+                    uint64_t *slot);
+
+/* Moves the item at `slot` elsewhere; false when there is no room. */
+bool replica_move(struct store *store, uint64_t *slot);
+
+/* Calls `step` for every item of a claimed segment that is still in the
+ * index, its key locked. */
+typedef void replica_step(struct store *store, struct stripe *stripe,
+                          uint64_t hash, uint64_t *slot, void *context);
+void replica_walk(struct store *store, struct segment *segment,
+                  size_t end_bytes, replica_step *step, void *context);
+
+/* expiry.c: sweeps at most `segments_max` segments; true if none is left. */
+bool expiry_sweep(struct store *store, time_us now, unsigned segments_max);
+
+/* eviction.c */
+bool eviction_make_room(struct store *store, size_t bytes, time_us now);
+
+#endif

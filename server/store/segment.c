@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/store/segment.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Small memories have small segments: some 256 of them, within bounds. */
+#define SEGMENT_BYTES_MIN ((size_t)64 * 1024)
+#define SEGMENT_BYTES_MAX ((size_t)1024 * 1024)
+#define SEGMENTS_WANTED 256
+/* An item above segment_bytes / PRIVATE_SHARE has a private segment. */
+#define PRIVATE_SHARE 8
+/* Kept for moving items: moving fills at most one segment and begins one. */
+#define RESERVE_SEGMENTS 2
+#define PAGE_BYTES ((size_t)4096)
+
+/* ---- lists ---- */
+
+static void list_append(struct segment_list *list, struct segment *segment)
+{
+    segment->next = NULL;
+    segment->previous = list->last;
+    if (list->last != NULL)
+        list->last->next = segment;
+    else
+        list->first = segment;
+    list->last = segment;
+}
+
+static void list_remove(struct segment_list *list, struct segment *segment)
+{
+    if (segment->previous != NULL)
+        segment->previous->next = segment->next;
+    else
+        list->first = segment->next;
+    if (segment->next != NULL)
+        segment->next->previous = segment->previous;
+    else
+        list->last = segment->previous;
+}
+
+/* ---- memory ---- */
+
+/* Zeroed memory at a multiple of `align`, not touched yet; NULL if none. */
+static void *map_aligned(size_t bytes, size_t align)
+{
+    size_t mapped_bytes = bytes + align;
+    uint8_t *mapped = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (mapped == MAP_FAILED)
+        return NULL;
+    uint8_t *aligned =
+        mapped + ((align - (uintptr_t)mapped % align) & (align - 1));
+    size_t before = (size_t)(aligned - mapped);
+    if (before > 0)
+        munmap(mapped, before);
+    if (mapped_bytes - before > bytes)
+        munmap(aligned + bytes, mapped_bytes - before - bytes);
+    return aligned;
+}
+
+static size_t index_bytes(const struct segment_pool *pool)
+{
+    return atomic_load_explicit(pool->index_bytes, memory_order_relaxed);
+}
+
+static bool fits_budget(const struct segment_pool *pool, size_t more_bytes)
+{
+    return pool->held_bytes + index_bytes(pool) + more_bytes <= pool->bytes_max;
+}
+
+bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
+                       _Atomic size_t *index_bytes_shared)
+{
+    *pool = (struct segment_pool){.bytes_max = bytes_max,
+                                  .index_bytes = index_bytes_shared,
+                                  .segment_bytes = SEGMENT_BYTES_MIN};
+    while (pool->segment_bytes < SEGMENT_BYTES_MAX &&
+           pool->segment_bytes * SEGMENTS_WANTED < bytes_max)
+        pool->segment_bytes *= 2;
+    pool->arena_bytes = bytes_max - bytes_max % pool->segment_bytes;
+    pool->arena = map_aligned(pool->arena_bytes, pool->segment_bytes);
+    if (pool->arena == NULL)
+        return false;
+    pthread_mutex_init(&pool->lock, NULL);
+    return true;
+}
+
+void segment_pool_release(struct segment_pool *pool)
+{
+    struct segment *segment = pool->sealed.first;
+
+    while (segment != NULL) {
+        struct segment *next = segment->next;
+        if (segment->is_private)
+            munmap(segment, segment->capacity_bytes);
+        segment = next;
+    }
+    munmap(pool->arena, pool->arena_bytes);
+    pthread_mutex_destroy(&pool->lock);
+}
+
+static struct segment *segment_of(const struct segment_pool *pool,
+                                  const void *item)
+{
+    uintptr_t mask = ~((uintptr_t)pool->segment_bytes - 1);
+
+    return (struct segment *)((uintptr_t)item & mask);
+}
+
+static void segment_open(struct segment *segment, size_t capacity_bytes)
+{
+    segment->capacity_bytes = capacity_bytes;
+    segment->used_bytes = SEGMENT_HEADER_BYTES;
+    atomic_store_explicit(&segment->live_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&segment->pins, 0, memory_order_relaxed);
+    atomic_store_explicit(&segment->expiry_min, UINT32_MAX,
+                          memory_order_relaxed);
+    segment->state = SEGMENT_OPEN;
+    segment->is_private = false;
+    segment->is_claimed = false;
+}
+
+/* How many more segments could be opened now without freeing any. */
+static size_t available_count(const struct segment_pool *pool)
+{
+    size_t used_bytes = pool->held_bytes + index_bytes(pool);
+
+    if (used_bytes > pool->bytes_max)
+        return 0;
+    size_t affordable = (pool->bytes_max - used_bytes) / pool->segment_bytes;
+    size_t carvable =
+        (pool->arena_bytes - pool->carved_bytes) / pool->segment_bytes;
+    /* Segments given back can be had again like uncarved ones. */
+    for (struct segment *s = pool->returned.first;
+         s != NULL && carvable < affordable; s = s->next)
+        carvable++;
+    return pool->free_count + (affordable < carvable ? affordable : carvable);
+}
+
+/* Takes a segment out of the free memory; NULL if there is none. */
+static struct segment *take_free(struct segment_pool *pool)
+{
+    struct segment *segment = pool->free.first;
+
+    if (segment != NULL) {
+        list_remove(&pool->free, segment);
+        pool->free_count--;
+    } else if (!fits_budget(pool, pool->segment_bytes)) {
+        return NULL;
+    } else if (pool->returned.first != NULL) {
+        segment = pool->returned.first;
+        list_remove(&pool->returned, segment);
+        pool->held_bytes += pool->segment_bytes;
+    } else if (pool->carved_bytes < pool->arena_bytes) {
+        segment = (struct segment *)(void *)(pool->arena + pool->carved_bytes);
+        pool->carved_bytes += pool->segment_bytes;
+        pool->held_bytes += pool->segment_bytes;
+    } else {
+        return NULL;
+    }
+    segment_open(segment, pool->segment_bytes);
+    return segment;
+}
+
+/* Free segments make way for what the index or a private item takes. */
+static void trim_free(struct segment_pool *pool, size_t more_bytes)
+{
+    while (!fits_budget(pool, more_bytes) && pool->free.first != NULL) {
+        struct segment *segment = pool->free.first;
+        list_remove(&pool->free, segment);
+        pool->free_count--;
+        /* All but the first page, which holds the list. */
+        madvise((uint8_t *)segment + PAGE_BYTES,
+                pool->segment_bytes - PAGE_BYTES, MADV_DONTNEED);
+        list_append(&pool->returned, segment);
+        pool->held_bytes -= pool->segment_bytes;
+    }
+}
+
+/* Its memory is free again. */
+static void give_free(struct segment_pool *pool, struct segment *segment)
+{
+    if (segment->is_private) {
+        pool->held_bytes -= segment->capacity_bytes;
+        munmap(segment, segment->capacity_bytes);
+        return;
+    }
+    segment->state = SEGMENT_FREE;
+    list_append(&pool->free, segment);
+    pool->free_count++;
+    trim_free(pool, 0);
+}
+
+static void free_if_empty(struct segment_pool *pool, struct segment *segment)
+{
+    if (segment->state == SEGMENT_SEALED && !segment->is_claimed &&
+        atomic_load(&segment->live_bytes) == 0 &&
+        atomic_load(&segment->pins) == 0) {
+        list_remove(&pool->sealed, segment);
+        give_free(pool, segment);
+    }
+}
+
+/* ---- appending ---- */
+
+enum life_class life_class(time_s exptime, time_s now)
+{
+    if (exptime == 0)
+        return LIFE_UNLIMITED;
+    time_s left = exptime > now ? exptime - now : 0;
+    if (left <= 60)
+        return LIFE_MINUTE;
+    if (left <= 15 * 60)
+        return LIFE_QUARTER;
+    return left <= 4 * 3600 ? LIFE_HOURS : LIFE_LONG;
+}
+
+static void lower_expiry(struct segment *segment, time_s exptime)
+{
+    uint32_t least =
+        atomic_load_explicit(&segment->expiry_min, memory_order_relaxed);
+
+    while (exptime != 0 && exptime < least &&
+           !atomic_compare_exchange_weak_explicit(&segment->expiry_min, &least,
+                                                  exptime, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
+}
+
+static bool is_large(const struct segment_pool *pool, size_t bytes)
+{
+    return bytes > pool->segment_bytes / PRIVATE_SHARE;
+}
+
+static size_t private_bytes(size_t bytes)
+{
+    size_t whole = bytes + SEGMENT_HEADER_BYTES;
+
+    return (whole + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+}
+
+/* True where a private segment fits beside all that is in use, with the
+ * reserve for moving left over. */
+static bool fits_private(const struct segment_pool *pool, size_t capacity_bytes)
+{
+    size_t in_use_bytes =
+        pool->held_bytes - pool->free_count * pool->segment_bytes;
+
+    return in_use_bytes + index_bytes(pool) + capacity_bytes +
+               RESERVE_SEGMENTS * pool->segment_bytes <=
+           pool->bytes_max;
+}
+
+void *segment_append_private(struct segment_pool *pool, size_t bytes,
+                             time_s exptime)
+{
+    size_t capacity_bytes = private_bytes(bytes);
+
+    /* The budget is taken before the memory: it is never exceeded. */
+    pthread_mutex_lock(&pool->lock);
+    bool fits = fits_private(pool, capacity_bytes);
+    if (fits) {
+        trim_free(pool, capacity_bytes);
+        pool->held_bytes += capacity_bytes;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!fits)
+        return NULL;
+
+    struct segment *segment = map_aligned(capacity_bytes, pool->segment_bytes);
+    pthread_mutex_lock(&pool->lock);
+    if (segment == NULL) {
+        pool->held_bytes -= capacity_bytes;
+        pthread_mutex_unlock(&pool->lock);
+        return NULL;
+    }
+    segment_open(segment, capacity_bytes);
+    segment->is_private = true;
+    segment->state = SEGMENT_SEALED;
+    segment->used_bytes += bytes;
+    atomic_store_explicit(&segment->live_bytes, bytes, memory_order_relaxed);
+    atomic_store_explicit(&segment->pins, 1, memory_order_relaxed);
+    lower_expiry(segment, exptime);
+    list_append(&pool->sealed, segment);
+    pthread_mutex_unlock(&pool->lock);
+    return (uint8_t *)segment + SEGMENT_HEADER_BYTES;
+}
+
+/* The open segment of that life, or a new one if it cannot hold `bytes`. */
+static struct segment *open_for(struct segment_pool *pool, enum life_class life,
+                                size_t bytes)
+{
+    struct segment *segment = pool->open[life];
+
+    if (segment != NULL &&
+        segment->used_bytes + bytes <= segment->capacity_bytes)
+        return segment;
+    trim_free(pool, 0);
+    if (life != LIFE_MOVED && available_count(pool) <= RESERVE_SEGMENTS)
+        return NULL;
+    struct segment *fresh = take_free(pool);
+    if (fresh == NULL)
+        return NULL;
+    pool->open[life] = fresh;
+    if (segment != NULL) {
+        segment->state = SEGMENT_SEALED;
+        list_append(&pool->sealed, segment);
+        free_if_empty(pool, segment);
+    }
+    return fresh;
+}
+
+void *segment_append(struct segment_pool *pool, enum life_class life,
+                     size_t bytes, time_s exptime)
+{
+    if (is_large(pool, bytes))
+        return segment_append_private(pool, bytes, exptime);
+
+    uint8_t *room = NULL;
+    pthread_mutex_lock(&pool->lock);
+    struct segment *segment = open_for(pool, life, bytes);
+    if (segment != NULL) {
+        room = (uint8_t *)segment + segment->used_bytes;
+        segment->used_bytes += bytes;
+        atomic_fetch_add_explicit(&segment->live_bytes, bytes,
+                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
+        lower_expiry(segment, exptime);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return room;
+}
+
+/*
+ * Takes `bytes` of life and `pins` pins from a segment; the last one out
+ * frees it.  A private segment is unmapped then, so nobody may look at it
+ * without the lock once he has let go; an ordinary one stays mapped, and a
+ * second look under the lock decides.
+ */
+static void let_go(struct segment_pool *pool, struct segment *segment,
+                   size_t bytes, uint32_t pins)
+{
+    bool is_private = segment->is_private;
+
+    if (is_private)
+        pthread_mutex_lock(&pool->lock);
+    /* Sequentially consistent: of two who let go, one sees both done. */
+    if (pins > 0)
+        atomic_fetch_sub(&segment->pins, pins);
+    size_t live = atomic_fetch_sub(&segment->live_bytes, bytes);
+    assert(live >= bytes);
+    if (!is_private && live > bytes)
+        return;
+    if (!is_private)
+        pthread_mutex_lock(&pool->lock);
+    free_if_empty(pool, segment);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void segment_settle(struct segment_pool *pool, void *item)
+{
+    let_go(pool, segment_of(pool, item), 0, 1);
+}
+
+void segment_forget(struct segment_pool *pool, void *item, size_t bytes)
+{
+    let_go(pool, segment_of(pool, item), bytes, 0);
+}
+
+void segment_expires(struct segment_pool *pool, void *item, time_s exptime)
+{
+    lower_expiry(segment_of(pool, item), exptime);
+}
+
+/* ---- pins of readers ---- */
+
+bool segment_is_private(const struct segment_pool *pool, const void *item)
+{
+    return segment_of(pool, item)->is_private;
+}
+
+bool segment_is_pinned(const struct segment_pool *pool, const void *item)
+{
+    return atomic_load_explicit(&segment_of(pool, item)->pins,
+                                memory_order_acquire) > 0;
+}
+
+struct segment *segment_pin(struct segment_pool *pool, const void *item)
+{
+    struct segment *segment = segment_of(pool, item);
+
+    assert(segment->is_private);
+    atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
+    return segment;
+}
+
+void segment_unpin(struct segment_pool *pool, struct segment *segment)
+{
+    let_go(pool, segment, 0, 1);
+}
+
+bool segment_has_room(struct segment_pool *pool, size_t bytes)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool has_room = is_large(pool, bytes)
+                        ? fits_private(pool, private_bytes(bytes))
+                        : available_count(pool) > RESERVE_SEGMENTS;
+    pthread_mutex_unlock(&pool->lock);
+    return has_room;
+}
+
+/* ---- claims ---- */
+
+static bool is_claimable(const struct segment *segment)
+{
+    return !segment->is_claimed &&
+           atomic_load_explicit(&segment->pins, memory_order_acquire) == 0;
+}
+
+static struct segment *claim(struct segment *segment, size_t *end_bytes)
+{
+    if (segment != NULL) {
+        segment->is_claimed = true;
+        *end_bytes = segment->used_bytes;
+    }
+    return segment;
+}
+
+static size_t dead_bytes(const struct segment *segment)
+{
+    return segment->used_bytes - SEGMENT_HEADER_BYTES -
+           atomic_load_explicit(&segment->live_bytes, memory_order_relaxed);
+}
+
+struct segment *segment_claim_dead(struct segment_pool *pool,
+                                   unsigned dead_percent, size_t *end_bytes)
+{
+    struct segment *deadest = NULL;
+    size_t most_bytes = pool->segment_bytes * dead_percent / 100;
+
+    pthread_mutex_lock(&pool->lock);
+    for (struct segment *s = pool->sealed.first; s != NULL; s = s->next) {
+        if (dead_bytes(s) >= most_bytes && !s->is_private && is_claimable(s)) {
+            deadest = s;
+            most_bytes = dead_bytes(s) + 1;
+        }
+    }
+    claim(deadest, end_bytes);
+    pthread_mutex_unlock(&pool->lock);
+    return deadest;
+}
+
+struct segment *segment_claim_oldest(struct segment_pool *pool,
+                                     size_t *end_bytes)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct segment *oldest = pool->sealed.first;
+    while (oldest != NULL && !is_claimable(oldest))
+        oldest = oldest->next;
+    claim(oldest, end_bytes);
+    pthread_mutex_unlock(&pool->lock);
+    return oldest;
+}
+
+static bool has_expired(const struct segment *segment, time_s now)
+{
+    return segment != NULL &&
+           atomic_load_explicit(&segment->expiry_min, memory_order_relaxed) <=
+               now &&
+           is_claimable(segment);
+}
+
+struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
+                                      size_t *end_bytes)
+{
+    struct segment *expired = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    for (int life = 0; life < LIFE_CLASSES && expired == NULL; life++) {
+        if (has_expired(pool->open[life], now))
+            expired = pool->open[life];
+    }
+    for (struct segment *s = pool->sealed.first; s != NULL && expired == NULL;
+         s = s->next) {
+        if (has_expired(s, now))
+            expired = s;
+    }
+    /* The walk lowers it again for what it leaves behind. */
+    if (claim(expired, end_bytes) != NULL)
+        atomic_store_explicit(&expired->expiry_min, UINT32_MAX,
+                              memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+    return expired;
+}
+
+void segment_yield(struct segment_pool *pool, struct segment *segment)
+{
+    pthread_mutex_lock(&pool->lock);
+    assert(segment->is_claimed);
+    segment->is_claimed = false;
+    free_if_empty(pool, segment);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void segment_spare(struct segment_pool *pool, struct segment *segment)
+{
+    pthread_mutex_lock(&pool->lock);
+    assert(segment->is_claimed && segment->state == SEGMENT_SEALED);
+    segment->is_claimed = false;
+    list_remove(&pool->sealed, segment);
+    list_append(&pool->sealed, segment);
+    free_if_empty(pool, segment);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void segment_expire_all(struct segment_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (int life = 0; life < LIFE_CLASSES; life++) {
+        if (pool->open[life] != NULL)
+            atomic_store_explicit(&pool->open[life]->expiry_min, 0,
+                                  memory_order_relaxed);
+    }
+    for (struct segment *s = pool->sealed.first; s != NULL; s = s->next)
+        atomic_store_explicit(&s->expiry_min, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+size_t segment_held_bytes(struct segment_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    size_t held = pool->held_bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return held;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Segment: item memory, a fixed number of bytes cut into equal segments to
+ * which items are appended.
+ *
+ * Items of about the same remaining life share a segment, so that a segment
+ * tends to die as a whole.  An item larger than an eighth of a segment has a
+ * private segment of its own size.  A segment without live items goes back
+ * at once.
+ *
+ * States: free -> open (items are appended) -> sealed -> free.
+ * Pins:   whoever still writes an item, or sends a value from where it lies,
+ *         holds a pin; a pinned segment is neither moved nor freed.
+ * Threads: any.  The pool's lock is taken inside a key's lock, never the
+ *         other way round.
+ */
+#ifndef SERVER_STORE_SEGMENT_H
+#define SERVER_STORE_SEGMENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/base/time.h"
+
+/* Remaining life up to a minute, a quarter hour, four hours, longer; never
+ * dying; and what eviction or compaction moved. */
+enum life_class {
+    LIFE_MINUTE,
+    LIFE_QUARTER,
+    LIFE_HOURS,
+    LIFE_LONG,
+    LIFE_UNLIMITED,
+    LIFE_MOVED,
+    LIFE_CLASSES
+};
+
+enum segment_state { SEGMENT_FREE, SEGMENT_OPEN, SEGMENT_SEALED };
+
+/* At the start of its own memory. */
+struct segment {
+    struct segment *next;
+    struct segment *previous;
+    size_t capacity_bytes; /* of the whole, this header included */
+    size_t used_bytes;     /* likewise; under the pool's lock */
+    _Atomic size_t live_bytes;
+    _Atomic uint32_t pins;
+    _Atomic uint32_t expiry_min; /* no item in it dies before; UINT32_MAX */
+    enum segment_state state;
+    bool is_private;
+    bool is_claimed; /* eviction or expiry walks through it */
+};
+
+#define SEGMENT_HEADER_BYTES 64
+_Static_assert(sizeof(struct segment) <= SEGMENT_HEADER_BYTES,
+               "a segment's header fits before its first item");
+
+struct segment_list {
+    struct segment *first; /* the oldest */
+    struct segment *last;
+};
+
+struct segment_pool {
+    pthread_mutex_t lock;
+    size_t segment_bytes;
+    size_t bytes_max;
+    _Atomic size_t *index_bytes; /* shares bytes_max with the segments */
+    uint8_t *arena;
+    size_t arena_bytes;
+    size_t carved_bytes; /* of the arena, ever used */
+    size_t held_bytes;   /* of segments that take memory, private included */
+    struct segment_list free;     /* memory kept for the next use */
+    struct segment_list returned; /* memory given back to the system */
+    struct segment_list sealed;
+    size_t free_count;
+    struct segment *open[LIFE_CLASSES];
+};
+
+/* False where the memory cannot be had.  Borrows `index_bytes`. */
+bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
+                       _Atomic size_t *index_bytes);
+void segment_pool_release(struct segment_pool *pool);
+
+enum life_class life_class(time_s exptime, time_s now);
+
+/*
+ * Room for an item of `bytes`, pinned until segment_settle(); NULL when some
+ * segment has to be freed first.  Only LIFE_MOVED may use the last segments.
+ */
+void *segment_append(struct segment_pool *pool, enum life_class life,
+                     size_t bytes, time_s exptime);
+
+/* The same in a segment of its own, however small the item. */
+void *segment_append_private(struct segment_pool *pool, size_t bytes,
+                             time_s exptime);
+
+/* The item at `item` is written (or given up): ends segment_append's pin. */
+void segment_settle(struct segment_pool *pool, void *item);
+
+/* `bytes` at `item` are dead from now on. */
+void segment_forget(struct segment_pool *pool, void *item, size_t bytes);
+
+/* The item's segment now holds something that dies at `exptime`. */
+void segment_expires(struct segment_pool *pool, void *item, time_s exptime);
+
+/* True where the item has a private segment, which may be pinned. */
+bool segment_is_private(const struct segment_pool *pool, const void *item);
+bool segment_is_pinned(const struct segment_pool *pool, const void *item);
+
+/* Keeps a private segment's bytes as they are until segment_unpin(). */
+struct segment *segment_pin(struct segment_pool *pool, const void *item);
+void segment_unpin(struct segment_pool *pool, struct segment *segment);
+
+/* True where an item of `bytes` would find room. */
+bool segment_has_room(struct segment_pool *pool, size_t bytes);
+
+/*
+ * Claims a segment to walk through, or NULL: one at least `dead_percent` of
+ * which is dead, the deadest; the oldest; one in which something dies by
+ * `now`.  `end_bytes` is where its items end.
+ */
+struct segment *segment_claim_dead(struct segment_pool *pool,
+                                   unsigned dead_percent, size_t *end_bytes);
+struct segment *segment_claim_oldest(struct segment_pool *pool,
+                                     size_t *end_bytes);
+struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
+                                      size_t *end_bytes);
+
+/* Ends a claim; a segment without live items becomes free. */
+void segment_yield(struct segment_pool *pool, struct segment *segment);
+
+/* Ends a claim and makes the segment the youngest. */
+void segment_spare(struct segment_pool *pool, struct segment *segment);
+
+/* Makes every segment look as if something in it died: after a flush. */
+void segment_expire_all(struct segment_pool *pool);
+
+/* Bytes of memory that all segments take. */
+size_t segment_held_bytes(struct segment_pool *pool);
+
+#endif

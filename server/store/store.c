@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/store/replica.h"
+
+/* Of the memory, what the index may come to for the smallest of items. */
+#define INDEX_SHARE 2
+/* In-place updates leave at most a quarter of an item unused, and a bit. */
+#define SLACK_SHARE 4
+#define SLACK_BYTES 64
+/* A sweep is called often: what it leaves waits for the next one. */
+#define SWEEP_SEGMENTS_MAX 256
+
+struct store *store_create(const struct store_settings *settings)
+{
+    struct store *store = calloc(1, sizeof(*store));
+
+    if (store == NULL)
+        return NULL;
+    store->settings = *settings;
+    if (!index_init(&store->index, settings->memory_bytes_max / INDEX_SHARE,
+                    settings->seed))
+        goto fail;
+    if (!segment_pool_init(&store->pool, settings->memory_bytes_max,
+                           &store->index.bytes))
+        goto fail_index;
+    version_clock_init(&store->clock, settings->origin_tag);
+    pthread_mutex_init(&store->eviction_lock, NULL);
+    return store;
+
+fail_index:
+    index_release(&store->index);
+fail:
+    free(store);
+    return NULL;
+}
+
+void store_destroy(struct store *store)
+{
+    if (store == NULL)
+        return;
+    segment_pool_release(&store->pool);
+    index_release(&store->index);
+    pthread_mutex_destroy(&store->eviction_lock);
+    free(store);
+}
+
+size_t store_item_bytes_max(const struct store *store)
+{
+    return store->settings.item_bytes_max;
+}
+
+uint64_t store_hash(const struct store *store, struct span key)
+{
+    return index_hash(&store->index, key);
+}
+
+void store_prefetch(const struct store *store, uint64_t hash)
+{
+    index_prefetch(&store->index, hash);
+}
+
+uint64_t store_next_version(struct store *store, time_us now)
+{
+    return version_next(&store->clock, now);
+}
+
+/* ---- life and death ---- */
+
+enum store_absence replica_death(const struct store *store,
+                                 const struct item *item, time_us now)
+{
+    if (item->exptime != 0 && item->exptime <= time_seconds(now))
+        return STORE_EXPIRED;
+    if (item->version <
+        atomic_load_explicit(&store->flush_version, memory_order_relaxed))
+        return STORE_FLUSHED;
+    uint64_t moment =
+        atomic_load_explicit(&store->flush_moment, memory_order_relaxed);
+    if (moment != 0 && moment <= now && item->version < version_at(moment))
+        return STORE_FLUSHED;
+    return STORE_NEVER;
+}
+
+/* Adds an item to figures and summary, or takes it out (`sign` -1). */
+static void account(struct store *store, struct stripe *stripe, uint64_t hash,
+                    const struct item *item, int sign)
+{
+    uint64_t one = (uint64_t)(int64_t)sign;
+
+    if (item->shape & ITEM_IS_GRAVE) {
+        stripe_add(stripe, STRIPE_GRAVES, one);
+        return;
+    }
+    stripe_add(stripe, STRIPE_ITEMS, one);
+    stripe_add(stripe, STRIPE_ITEM_BYTES, one * item->room_bytes);
+    summary_toggle(&store->summary, hash, item->version, item_stamp(item));
+}
+
+void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
+                    uint64_t *slot)
+{
+    struct item *item = index_item(*slot);
+
+    account(store, stripe, hash, item, -1);
+    index_remove(&store->index, stripe, hash, slot);
+    segment_forget(&store->pool, item, item->room_bytes);
+}
+
+bool replica_move(struct store *store, uint64_t *slot)
+{
+    struct item *item = index_item(*slot);
+    struct item *moved = segment_append(&store->pool, LIFE_MOVED,
+                                        item->room_bytes, item->exptime);
+
+    if (moved == NULL)
+        return false;
+    memcpy(moved, item, item->room_bytes);
+    index_replace(slot, moved);
+    segment_settle(&store->pool, moved);
+    segment_forget(&store->pool, item, item->room_bytes);
+    return true;
+}
+
+void replica_walk(struct store *store, struct segment *segment,
+                  size_t end_bytes, replica_step *step, void *context)
+{
+    size_t at_bytes = SEGMENT_HEADER_BYTES;
+
+    while (at_bytes < end_bytes) {
+        struct item *item =
+            (struct item *)(void *)((uint8_t *)segment + at_bytes);
+        assert(item->room_bytes >= sizeof(*item));
+        at_bytes += item->room_bytes;
+
+        uint64_t hash = index_item_hash(&store->index, item);
+        struct stripe *stripe = index_lock(&store->index, hash);
+        uint64_t *slot = index_find_item(&store->index, hash, item);
+        if (slot != NULL)
+            step(store, stripe, hash, slot, context);
+        index_unlock(stripe);
+    }
+}
+
+/* ---- holding a key ---- */
+
+void store_hold(struct store *store, struct span key, uint64_t hash,
+                time_us now, struct store_hold *hold)
+{
+    *hold = (struct store_hold){
+        .store = store, .key = key, .hash = hash, .now = now};
+    hold->stripe = index_lock(&store->index, hash);
+    hold->slot = index_find(&store->index, hash, key);
+    if (hold->slot == NULL)
+        return;
+
+    struct item *item = index_item(*hold->slot);
+    if (item->shape & ITEM_IS_GRAVE) {
+        hold->grave_version = item->version;
+        return;
+    }
+    hold->absence = replica_death(store, item, now);
+    if (hold->absence == STORE_NEVER) {
+        hold->item = item;
+        return;
+    }
+    stripe_add(hold->stripe, STRIPE_EXPIRED, 1);
+    stripe_add(hold->stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
+    replica_unlink(store, hold->stripe, hash, hold->slot);
+    hold->slot = NULL;
+}
+
+void store_release(struct store_hold *hold)
+{
+    index_unlock(hold->stripe);
+    hold->item = NULL;
+    /* One insertion, up to two splits: growth keeps ahead of filling. */
+    if (hold->is_crowded) {
+        index_grow(&hold->store->index);
+        index_grow(&hold->store->index);
+    }
+}
+
+void store_use(struct store_hold *hold)
+{
+    if (hold->item->uses < ITEM_USES_MAX)
+        hold->item->uses++;
+}
+
+/* ---- writing ---- */
+
+static uint8_t shape_of(const struct store *store,
+                        const struct store_write *write)
+{
+    uint8_t shape = 0;
+
+    if (store->settings.replicates && write->stamp != 0 &&
+        write->stamp != write->version)
+        shape |= ITEM_HAS_STAMP;
+    if (write->token != 0 && write->token != write->version)
+        shape |= ITEM_HAS_TOKEN;
+    if (write->flags != 0)
+        shape |= ITEM_HAS_FLAGS;
+    return shape;
+}
+
+/* Everything of an item but key and value; returns where the key goes. */
+static uint8_t *write_head(struct item *item, uint8_t shape, size_t key_bytes,
+                           size_t value_bytes, const struct store_write *write)
+{
+    uint8_t *at = (uint8_t *)item + sizeof(*item);
+
+    item->version = write->version;
+    item->value_bytes = (uint32_t)value_bytes;
+    item->exptime = write->exptime;
+    item->shape = shape;
+    item->key_bytes = (uint8_t)key_bytes;
+    item->marks = write->marks;
+    if (shape & ITEM_HAS_STAMP)
+        at = span_copy(at, span_of(&write->stamp, sizeof(write->stamp)));
+    if (shape & ITEM_HAS_TOKEN)
+        at = span_copy(at, span_of(&write->token, sizeof(write->token)));
+    if (shape & ITEM_HAS_FLAGS)
+        at = span_copy(at, span_of(&write->flags, sizeof(write->flags)));
+    return at;
+}
+
+/* True where the new state may be written over the item that is there. */
+static bool fits_in_place(const struct store_hold *hold,
+                          const struct store_write *write, uint8_t shape,
+                          size_t room_bytes)
+{
+    const struct item *item = hold->item;
+    const struct segment_pool *pool = &hold->store->pool;
+
+    if (item == NULL || item->shape != shape || room_bytes > item->room_bytes)
+        return false;
+    if (item->room_bytes - room_bytes >
+        item->room_bytes / SLACK_SHARE + SLACK_BYTES)
+        return false;
+    /* Behind its own first part a value may grow; not in front of it. */
+    struct span value = item_value(item);
+    for (size_t i = 0; i < 2; i++) {
+        const uint8_t *part = write->parts[i].data;
+        bool is_own = part >= value.data && part <= value.data + value.length;
+        if (write->parts[i].length > 0 && is_own &&
+            (i > 0 || part != value.data))
+            return false;
+    }
+    return !segment_is_private(pool, item) || !segment_is_pinned(pool, item);
+}
+
+/* What is written again is in use, like what is read again. */
+static uint8_t uses_after(const struct item *old)
+{
+    if (old == NULL)
+        return 0;
+    return old->uses < ITEM_USES_MAX ? (uint8_t)(old->uses + 1) : ITEM_USES_MAX;
+}
+
+static void put_in_place(struct store_hold *hold,
+                         const struct store_write *write)
+{
+    struct store *store = hold->store;
+    struct item *item = hold->item;
+    struct span first = write->parts[0];
+    struct span second = write->parts[1];
+
+    account(store, hold->stripe, hold->hash, item, -1);
+    uint8_t *key = write_head(item, item->shape, item->key_bytes,
+                              first.length + second.length, write);
+    uint8_t *value = key + item->key_bytes;
+    if (first.length > 0 && first.data != value)
+        memcpy(value, first.data, first.length);
+    span_copy(value + first.length, second);
+    item->uses = uses_after(item);
+    segment_expires(&store->pool, item, item->exptime);
+    account(store, hold->stripe, hold->hash, item, +1);
+}
+
+/* Makes the index lead to `item`, whole and settled or not, instead of to
+ * what the key had before. */
+static enum store_result link_item(struct store_hold *hold, struct item *item)
+{
+    struct store *store = hold->store;
+
+    if (hold->slot != NULL) {
+        struct item *old = index_item(*hold->slot);
+        account(store, hold->stripe, hold->hash, old, -1);
+        index_replace(hold->slot, item);
+        segment_forget(&store->pool, old, old->room_bytes);
+    } else {
+        if (!index_insert(&store->index, hold->stripe, hold->hash, item))
+            return STORE_NO_ROOM;
+        hold->slot = index_find_item(&store->index, hold->hash, item);
+        hold->is_crowded = index_is_crowded(&store->index, hold->stripe);
+    }
+    account(store, hold->stripe, hold->hash, item, +1);
+    if (item->shape & ITEM_IS_GRAVE) {
+        hold->item = NULL;
+        hold->grave_version = item->version;
+    } else {
+        hold->item = item;
+        hold->grave_version = 0;
+    }
+    return STORE_OK;
+}
+
+/* Links an appended item and ends its pin; unlinked, it is dead at once. */
+static enum store_result link_appended(struct store_hold *hold,
+                                       struct item *item)
+{
+    struct segment_pool *pool = &hold->store->pool;
+    enum store_result result = link_item(hold, item);
+
+    if (result != STORE_OK)
+        segment_forget(pool, item, item->room_bytes);
+    segment_settle(pool, item);
+    return result;
+}
+
+enum store_result store_put(struct store_hold *hold,
+                            const struct store_write *write)
+{
+    struct store *store = hold->store;
+    size_t value_bytes = write->parts[0].length + write->parts[1].length;
+    uint8_t shape = shape_of(store, write);
+    size_t room_bytes = item_room_bytes(shape, hold->key.length, value_bytes);
+
+    assert(value_bytes <= store->settings.item_bytes_max);
+    if (fits_in_place(hold, write, shape, room_bytes)) {
+        put_in_place(hold, write);
+        return STORE_OK;
+    }
+    struct item *item = segment_append(
+        &store->pool, life_class(write->exptime, time_seconds(hold->now)),
+        room_bytes, write->exptime);
+    if (item == NULL)
+        return STORE_NO_ROOM;
+    item->room_bytes = (uint32_t)room_bytes;
+    item->uses = uses_after(hold->item);
+    uint8_t *at = write_head(item, shape, hold->key.length, value_bytes, write);
+    at = span_copy(at, hold->key);
+    at = span_copy(at, write->parts[0]);
+    span_copy(at, write->parts[1]);
+    return link_appended(hold, item);
+}
+
+enum store_result store_touch(struct store_hold *hold, time_s exptime,
+                              uint64_t stamp)
+{
+    struct store *store = hold->store;
+    struct item *item = hold->item;
+
+    assert(item != NULL);
+    if (!store->settings.replicates || (item->shape & ITEM_HAS_STAMP)) {
+        uint8_t *extras = (uint8_t *)item + sizeof(*item);
+        account(store, hold->stripe, hold->hash, item, -1);
+        item->exptime = exptime;
+        if (item->shape & ITEM_HAS_STAMP)
+            memcpy(extras, &stamp, sizeof(stamp));
+        account(store, hold->stripe, hold->hash, item, +1);
+        segment_expires(&store->pool, item, exptime);
+        return STORE_OK;
+    }
+    /* The first touch of an item moves it to where a stamp has room. */
+    struct store_write write = {.parts = {item_value(item)},
+                                .flags = item_flags(item),
+                                .marks = item->marks,
+                                .exptime = exptime,
+                                .version = item->version,
+                                .stamp = stamp,
+                                .token = item_token(item)};
+    return store_put(hold, &write);
+}
+
+static enum store_result put_grave(struct store_hold *hold, uint64_t version)
+{
+    struct store *store = hold->store;
+    struct digest128 key = digest128(hold->key, store->settings.seed);
+    struct store_write write = {.version = version,
+                                .exptime = time_seconds(version_time(version)) +
+                                           store->settings.grave_s};
+    size_t room_bytes =
+        item_room_bytes(ITEM_IS_GRAVE, sizeof(key), sizeof(hold->hash));
+    struct item *grave = segment_append(
+        &store->pool, life_class(write.exptime, time_seconds(hold->now)),
+        room_bytes, write.exptime);
+
+    if (grave == NULL)
+        return STORE_NO_ROOM;
+    grave->room_bytes = (uint32_t)room_bytes;
+    grave->uses = 0;
+    uint8_t *at = write_head(grave, ITEM_IS_GRAVE, sizeof(key),
+                             sizeof(hold->hash), &write);
+    at = span_copy(at, span_of(&key, sizeof(key)));
+    span_copy(at, span_of(&hold->hash, sizeof(hold->hash)));
+    return link_appended(hold, grave);
+}
+
+enum store_result store_remove(struct store_hold *hold, uint64_t version)
+{
+    if (hold->store->settings.replicates)
+        return put_grave(hold, version);
+    if (hold->item != NULL) {
+        replica_unlink(hold->store, hold->stripe, hold->hash, hold->slot);
+        hold->slot = NULL;
+        hold->item = NULL;
+    }
+    return STORE_OK;
+}
+
+/* ---- values that arrive in pieces ---- */
+
+/* Clients that announce much and send nothing never hold more than half. */
+#define RESERVED_SHARE 2
+/* The value's place does not depend on the shape: the largest is reserved,
+ * and the value stands at its end. */
+#define RESERVED_SHAPE (ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS)
+
+bool store_reserve(struct store *store, struct span key, size_t value_bytes,
+                   struct store_reservation *reservation)
+{
+    size_t room_bytes =
+        item_room_bytes(RESERVED_SHAPE, key.length, value_bytes);
+    size_t reserved_bytes =
+        atomic_fetch_add(&store->reserved_bytes, room_bytes) + room_bytes;
+    struct item *item = NULL;
+
+    *reservation = (struct store_reservation){.item = NULL};
+    if (reserved_bytes <= store->settings.memory_bytes_max / RESERVED_SHARE)
+        item = segment_append_private(&store->pool, room_bytes, 0);
+    if (item == NULL) {
+        atomic_fetch_sub(&store->reserved_bytes, room_bytes);
+        return false;
+    }
+    reservation->item = item;
+    struct store_write nothing = {0};
+    item->room_bytes = (uint32_t)room_bytes;
+    item->uses = 0;
+    uint8_t *at =
+        write_head(item, RESERVED_SHAPE, key.length, value_bytes, &nothing);
+    reservation->value = span_copy(at, key);
+    reservation->key_bytes = key.length;
+    reservation->value_bytes = value_bytes;
+    return true;
+}
+
+enum store_result store_put_reserved(struct store_hold *hold,
+                                     const struct store_write *write,
+                                     struct store_reservation *reservation)
+{
+    struct item *item = reservation->item;
+    struct store_write whole = *write;
+
+    assert(item != NULL && hold->key.length == reservation->key_bytes);
+    if (whole.stamp == 0)
+        whole.stamp = whole.version;
+    if (whole.token == 0)
+        whole.token = whole.version;
+    write_head(item, RESERVED_SHAPE, reservation->key_bytes,
+               reservation->value_bytes, &whole);
+    item->uses = uses_after(hold->item);
+    segment_expires(&hold->store->pool, item, whole.exptime);
+    if (link_item(hold, item) != STORE_OK)
+        return STORE_NO_ROOM;
+    reservation->item = NULL;
+    atomic_fetch_sub(&hold->store->reserved_bytes, item->room_bytes);
+    segment_settle(&hold->store->pool, item);
+    return STORE_OK;
+}
+
+void store_cancel(struct store *store, struct store_reservation *reservation)
+{
+    struct item *item = reservation->item;
+
+    if (item == NULL)
+        return;
+    atomic_fetch_sub(&store->reserved_bytes, item->room_bytes);
+    segment_forget(&store->pool, item, item->room_bytes);
+    segment_settle(&store->pool, item);
+    reservation->item = NULL;
+}
+
+struct segment *store_pin(struct store_hold *hold)
+{
+    struct segment_pool *pool = &hold->store->pool;
+
+    return segment_is_private(pool, hold->item) ? segment_pin(pool, hold->item)
+                                                : NULL;
+}
+
+void store_unpin(struct store *store, struct segment *pinned)
+{
+    segment_unpin(&store->pool, pinned);
+}
+
+/* ---- memory ---- */
+
+bool store_make_room(struct store *store, size_t bytes, time_us now)
+{
+    /* What is dead anyway goes before anything that lives. */
+    if (!segment_has_room(&store->pool, bytes))
+        expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
+    return eviction_make_room(store, bytes, now);
+}
+
+size_t store_item_bytes(const struct store *store, size_t key_bytes,
+                        size_t value_bytes)
+{
+    (void)store;
+    return item_room_bytes(RESERVED_SHAPE, key_bytes, value_bytes);
+}
+
+void store_flush(struct store *store, time_us moment, time_us now)
+{
+    if (moment > now) {
+        atomic_store(&store->flush_moment, moment);
+        return;
+    }
+    atomic_store(&store->flush_moment, 0);
+    atomic_store(&store->flush_version, version_next(&store->clock, now));
+    segment_expire_all(&store->pool);
+}
+
+void store_maintain(struct store *store, time_us now)
+{
+    expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
+    if (!segment_has_room(&store->pool, 1))
+        eviction_make_room(store, 1, now);
+}
+
+/* ---- looking at all of it ---- */
+
+struct visit {
+    const struct store *store;
+    time_us now;
+    store_visitor *visit;
+    void *context;
+};
+
+static void visit_item(struct item *item, void *context)
+{
+    struct visit *visit = context;
+
+    if ((item->shape & ITEM_IS_GRAVE) == 0 &&
+        replica_death(visit->store, item, visit->now) == STORE_NEVER)
+        visit->visit(item, visit->context);
+}
+
+size_t store_parts(const struct store *store)
+{
+    return atomic_load(&store->index.buckets_count);
+}
+
+void store_visit(struct store *store, size_t part, time_us now,
+                 store_visitor *visit, void *context)
+{
+    struct visit inner = {store, now, visit, context};
+
+    index_visit(&store->index, part, visit_item, &inner);
+}
+
+static uint64_t sum(const struct store *store, enum stripe_figure figure)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < INDEX_STRIPES; i++)
+        total += atomic_load_explicit(&store->index.stripes[i].figures[figure],
+                                      memory_order_relaxed);
+    return total;
+}
+
+void store_read_figures(struct store *store, struct store_figures *figures)
+{
+    *figures = (struct store_figures){
+        .items = sum(store, STRIPE_ITEMS),
+        .item_bytes = sum(store, STRIPE_ITEM_BYTES),
+        .graves = sum(store, STRIPE_GRAVES),
+        .expired = sum(store, STRIPE_EXPIRED),
+        .expired_unfetched = sum(store, STRIPE_EXPIRED_UNFETCHED),
+        .evicted = sum(store, STRIPE_EVICTED),
+        .evicted_expiring = sum(store, STRIPE_EVICTED_EXPIRING),
+        .evicted_unfetched = sum(store, STRIPE_EVICTED_UNFETCHED),
+        .index_bytes = atomic_load(&store->index.bytes),
+        .index_buckets = atomic_load(&store->index.buckets_count),
+        .segment_bytes = segment_held_bytes(&store->pool),
+        .memory_bytes_max = store->settings.memory_bytes_max,
+        .digest = summary_root(&store->summary)};
+}
+
+struct census {
+    const struct store *store;
+    struct summary *summary;
+    uint64_t items;
+    uint64_t item_bytes;
+    uint64_t graves;
+};
+
+static void count_item(struct item *item, void *context)
+{
+    struct census *census = context;
+
+    if (item->shape & ITEM_IS_GRAVE) {
+        census->graves++;
+        return;
+    }
+    census->items++;
+    census->item_bytes += item->room_bytes;
+    summary_toggle(census->summary, store_hash(census->store, item_key(item)),
+                   item->version, item_stamp(item));
+}
+
+void store_check(struct store *store)
+{
+    struct store_figures figures;
+    struct census census = {.store = store,
+                            .summary = calloc(1, sizeof(struct summary))};
+
+    assert(census.summary != NULL);
+    store_read_figures(store, &figures);
+    for (size_t i = 0; i < store_parts(store); i++)
+        index_visit(&store->index, i, count_item, &census);
+    assert(census.items == figures.items);
+    assert(census.item_bytes == figures.item_bytes);
+    assert(census.graves == figures.graves);
+    assert(summary_root(census.summary) == figures.digest);
+    assert(figures.segment_bytes + figures.index_bytes <=
+               figures.memory_bytes_max ||
+           figures.segment_bytes <= figures.memory_bytes_max);
+    free(census.summary);
+}

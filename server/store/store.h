@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Store: the replica; every item, found by key, bounded by memory.
+ *
+ * All that is done to a key is done while holding it: store_hold(), look at
+ * `hold->item`, put or touch or remove, store_release().
+ *
+ * Owns:    all items; hold->item and its spans last until the hold changes
+ *          them or is released.  A pinned value lasts until it is unpinned.
+ * Units:   sizes in bytes; `now` in microseconds on the clock of time.h.
+ * Threads: any.  A thread holds one key at a time and holds none when it
+ *          calls store_make_room() or store_maintain().
+ * Fails:   STORE_NO_ROOM when memory has to be freed first: release, make
+ *          room, and try the whole again.
+ */
+#ifndef SERVER_STORE_STORE_H
+#define SERVER_STORE_STORE_H
+
+#include "server/store/index.h"
+#include "server/store/item.h"
+
+struct store;
+struct segment;
+
+struct store_settings {
+    size_t memory_bytes_max; /* items and index together */
+    size_t item_bytes_max;   /* of a key and its value together */
+    bool evicts;             /* false: a full store refuses new items */
+    bool replicates;         /* keeps graves and stamps, for other servers */
+    time_s grave_s;          /* how long a grave is kept */
+    uint64_t seed;           /* of the hashes of keys; a farm shares it */
+    uint16_t origin_tag;     /* of the versions drawn here */
+};
+
+enum store_result { STORE_OK, STORE_NO_ROOM };
+
+/* Why a key that was looked for is not there. */
+enum store_absence { STORE_NEVER, STORE_EXPIRED, STORE_FLUSHED };
+
+struct store_hold {
+    struct store *store;
+    struct span key;
+    uint64_t hash;
+    time_us now;
+    struct item *item; /* live, or NULL */
+    enum store_absence absence;
+    uint64_t grave_version; /* of the key's grave, or 0 */
+    struct stripe *stripe;  /* the rest is the store's own */
+    uint64_t *slot;
+    bool is_crowded;
+};
+
+/* What to write.  The value is the parts one behind the other. */
+struct store_write {
+    struct span parts[2];
+    uint32_t flags;
+    uint8_t marks;
+    time_s exptime;
+    uint64_t version;
+    uint64_t stamp; /* of the life part; 0: the version */
+    uint64_t token; /* 0: the version */
+};
+
+/* Memory for a value that is still to come. */
+struct store_reservation {
+    struct item *item; /* NULL: none */
+    uint8_t *value;
+    size_t key_bytes;
+    size_t value_bytes;
+};
+
+struct store_figures {
+    uint64_t items;
+    uint64_t item_bytes;
+    uint64_t graves;
+    uint64_t expired;
+    uint64_t expired_unfetched;
+    uint64_t evicted;
+    uint64_t evicted_expiring;
+    uint64_t evicted_unfetched;
+    uint64_t index_bytes;
+    uint64_t index_buckets;
+    uint64_t segment_bytes; /* memory that segments take */
+    uint64_t memory_bytes_max;
+    uint64_t digest;
+};
+
+/* NULL where the memory cannot be had. */
+struct store *store_create(const struct store_settings *settings);
+void store_destroy(struct store *store);
+
+size_t store_item_bytes_max(const struct store *store);
+
+uint64_t store_hash(const struct store *store, struct span key);
+void store_prefetch(const struct store *store, uint64_t hash);
+
+/* A new version, above all that this store drew or saw. */
+uint64_t store_next_version(struct store *store, time_us now);
+
+/* Locks `key`, whose store_hash() is `hash`, and finds its item. */
+void store_hold(struct store *store, struct span key, uint64_t hash,
+                time_us now, struct store_hold *hold);
+void store_release(struct store_hold *hold);
+
+/* The item was used by a client: eviction spares what is used. */
+void store_use(struct store_hold *hold);
+
+/* Writes the key's item, whole.  `write` may borrow from hold->item. */
+MUST_USE enum store_result store_put(struct store_hold *hold,
+                                     const struct store_write *write);
+
+/* Sets the life part of hold->item. */
+MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
+                                       uint64_t stamp);
+
+/* The key has no item from now on; `version` is the grave's, if one is
+ * left.  With nothing there it is the grave alone. */
+MUST_USE enum store_result store_remove(struct store_hold *hold,
+                                        uint64_t version);
+
+/*
+ * Room for a value of `value_bytes` that arrives in pieces, outside of any
+ * hold; false when there is none, or half of the memory is reserved.  Ended
+ * by a store_put_reserved() that succeeds, which uses the bytes as the value,
+ * or by store_cancel().
+ */
+MUST_USE bool store_reserve(struct store *store, struct span key,
+                            size_t value_bytes,
+                            struct store_reservation *reservation);
+MUST_USE enum store_result
+store_put_reserved(struct store_hold *hold, const struct store_write *write,
+                   struct store_reservation *reservation);
+void store_cancel(struct store *store, struct store_reservation *reservation);
+
+/* Keeps hold->item's value where it is, past the hold; NULL if it is small
+ * enough to be better copied. */
+struct segment *store_pin(struct store_hold *hold);
+void store_unpin(struct store *store, struct segment *pinned);
+
+/* Frees memory for an item of `bytes`; false when that cannot be done. */
+MUST_USE bool store_make_room(struct store *store, size_t bytes, time_us now);
+
+/* The room that an item of this key and value takes. */
+size_t store_item_bytes(const struct store *store, size_t key_bytes,
+                        size_t value_bytes);
+
+/* All that was written before `moment` is dead once that moment has come; a
+ * moment of 0 is now.  A later flush replaces one that is still to come. */
+void store_flush(struct store *store, time_us moment, time_us now);
+
+/* Frees what has expired and memory ahead of need; to be called often. */
+void store_maintain(struct store *store, time_us now);
+
+/* One item, as a walk over the replica shows it; borrowed for the call. */
+typedef void store_visitor(const struct item *item, void *context);
+
+/* Shows the live items of one part of the replica, of store_parts(). */
+size_t store_parts(const struct store *store);
+void store_visit(struct store *store, size_t part, time_us now,
+                 store_visitor *visit, void *context);
+
+void store_read_figures(struct store *store, struct store_figures *figures);
+
+/* Asserts what must hold when nobody uses the store; for tests. */
+void store_check(struct store *store);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Summary: the digest of the replica, kept by each mutation.
+ *
+ * 65,536 leaves by key hash, each the XOR of a mix of (key hash, version,
+ * stamp) of the items held.  Two replicas that hold the same have the same
+ * leaves and so the same root, whatever the order in which they got there.
+ *
+ * Threads: a leaf is toggled under the lock of its keys; reading is free.
+ */
+#ifndef SERVER_STORE_SUMMARY_H
+#define SERVER_STORE_SUMMARY_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define SUMMARY_LEAVES 65536
+
+struct summary {
+    _Atomic uint64_t leaves[SUMMARY_LEAVES];
+};
+
+/* Adds an item that was not in, or takes out one that was. */
+void summary_toggle(struct summary *summary, uint64_t hash, uint64_t version,
+                    uint64_t stamp);
+
+/* One number for all leaves; 0 for an empty replica. */
+uint64_t summary_root(const struct summary *summary);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * grapevine: what an operator asks of a running server.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/tool/server_line.h"
+#include "server/version.h"
+
+#define LINE_BYTES 2048
+#define TIMEOUT_S_DEFAULT 10
+#define TIMEOUT_S_MAX 86400
+/* Between two tries of `grapevine wait`. */
+#define PAUSE_NS 20000000
+
+enum exit_status { EXIT_HOLDS = 0, EXIT_FAILED = 1, EXIT_USAGE = 64 };
+
+struct request {
+    const char *verb;
+    const char *where;
+    const char *group; /* of stats */
+    unsigned timeout_s;
+};
+
+static const char usage[] =
+    "grapevine " GRAPEVINE_VERSION "\n"
+    "\n"
+    "grapevine stats [-s WHERE] [GROUP]        prints the server's figures\n"
+    "grapevine wait [-s WHERE] [--timeout S]   waits until the server "
+    "answers\n"
+    "grapevine version                         prints this version\n"
+    "\n"
+    "-s, --server=WHERE   HOST:PORT or unix socket [default: "
+    "127.0.0.1:11211]\n"
+    "    --timeout=S      seconds to wait (1 to 86400) [default: 10]\n"
+    "\n"
+    "Groups: settings, items, slabs.  Exit: 0 when it holds, 1 when not.\n";
+
+static int fail(const char *reason)
+{
+    fprintf(stderr, "grapevine: %s\n", reason);
+    return EXIT_FAILED;
+}
+
+static int run_stats(const struct request *request)
+{
+    struct server_line line;
+    char text[LINE_BYTES];
+    char error[SERVER_LINE_ERROR_BYTES];
+
+    if (!server_line_open(&line, request->where, request->timeout_s, error))
+        return fail(error);
+    snprintf(text, sizeof(text), "stats %.64s", request->group);
+    int status = server_line_send(&line, text)
+                     ? EXIT_HOLDS
+                     : fail("the server closed the connection");
+    while (status == EXIT_HOLDS) {
+        if (!server_line_read(&line, text, sizeof(text))) {
+            status = fail("the server did not answer in time");
+        } else if (strncmp(text, "STAT ", 5) == 0) {
+            puts(text + 5);
+        } else {
+            if (strcmp(text, "END") != 0)
+                status = fail("the server knows no such group of stats");
+            break;
+        }
+    }
+    server_line_close(&line);
+    return status;
+}
+
+static bool answers(const struct request *request, char *error)
+{
+    struct server_line line;
+    char text[LINE_BYTES];
+
+    if (!server_line_open(&line, request->where, request->timeout_s, error))
+        return false;
+    bool is_answered = server_line_send(&line, "version") &&
+                       server_line_read(&line, text, sizeof(text)) &&
+                       strncmp(text, "VERSION ", 8) == 0;
+    if (!is_answered)
+        snprintf(error, SERVER_LINE_ERROR_BYTES,
+                 "what listens at %.128s gives no answer", request->where);
+    server_line_close(&line);
+    return is_answered;
+}
+
+static int run_wait(const struct request *request)
+{
+    char error[SERVER_LINE_ERROR_BYTES] = "";
+    struct timespec pause = {.tv_nsec = PAUSE_NS};
+    struct timespec start;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        if (answers(request, error))
+            return EXIT_HOLDS;
+        nanosleep(&pause, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec - start.tv_sec < (time_t)request->timeout_s);
+    return fail(error);
+}
+
+/* The value of `--name=value` or of `--name value`, else NULL. */
+static const char *value_of(const char *name, char **argv, int argc, int *at)
+{
+    size_t length = strlen(name);
+    const char *word = argv[*at];
+
+    if (strncmp(word, name, length) != 0)
+        return NULL;
+    if (word[length] == '=')
+        return word + length + 1;
+    if (word[length] == '\0' && *at + 1 < argc)
+        return argv[++*at];
+    return NULL;
+}
+
+static bool read_timeout(struct request *request, const char *text)
+{
+    char *end;
+    unsigned long seconds = strtoul(text, &end, 10);
+
+    request->timeout_s = (unsigned)seconds;
+    return *text != '\0' && *end == '\0' && seconds >= 1 &&
+           seconds <= TIMEOUT_S_MAX;
+}
+
+static bool read_arguments(struct request *request, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value;
+        if ((value = value_of("-s", argv, argc, &i)) != NULL ||
+            (value = value_of("--server", argv, argc, &i)) != NULL) {
+            request->where = value;
+        } else if ((value = value_of("--timeout", argv, argc, &i)) != NULL) {
+            if (!read_timeout(request, value))
+                return false;
+        } else if (argv[i][0] == '-') {
+            return false;
+        } else if (request->verb == NULL) {
+            request->verb = argv[i];
+        } else if (request->group[0] == '\0' &&
+                   strcmp(request->verb, "stats") == 0) {
+            request->group = argv[i];
+        } else {
+            return false;
+        }
+    }
+    return request->verb != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct request request = {.where = "127.0.0.1:11211",
+                              .group = "",
+                              .timeout_s = TIMEOUT_S_DEFAULT};
+
+    if (argc == 2 &&
+        (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
+        fputs(usage, stdout);
+        return EXIT_HOLDS;
+    }
+    if (read_arguments(&request, argc, argv)) {
+        if (strcmp(request.verb, "stats") == 0)
+            return run_stats(&request);
+        if (strcmp(request.verb, "wait") == 0)
+            return run_wait(&request);
+        if (strcmp(request.verb, "version") == 0) {
+            puts("grapevine " GRAPEVINE_VERSION);
+            return EXIT_HOLDS;
+        }
+    }
+    fputs(usage, stderr);
+    return EXIT_USAGE;
+}
