@@ -17,6 +17,9 @@
 #define TITLE                                                                  \
     "memcached " REPLY_MEMCACHED_VERSION " (grapevined " GRAPEVINE_VERSION ")"
 
+/* Connections that wait to be accepted; memcached's default. */
+#define LISTEN_BACKLOG 1024
+
 struct server {
     struct config config;
     struct process process;
@@ -61,7 +64,7 @@ static bool open_doors(struct server *server)
                                    .unix_socket = config->unix_socket,
                                    .unix_mode = (unsigned)config->unix_mask};
     struct listener_settings listeners = {.worker = server->worker,
-                                          .backlog = 1024,
+                                          .backlog = LISTEN_BACKLOG,
                                           .accepted = clients_accept,
                                           .context = server->clients};
 
@@ -107,7 +110,8 @@ static bool build(struct server *server)
                                        .clock = &server->clock,
                                        .threads_count = server->config.threads,
                                        .connections_max =
-                                           server->config.connections_max};
+                                           server->config.connections_max,
+                                       .backlog = LISTEN_BACKLOG};
     if (server->worker == NULL || server->stats == NULL)
         return fail("memory or descriptors are out");
     server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);

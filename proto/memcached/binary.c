@@ -126,21 +126,6 @@ static struct parsed refuse(struct command *command, enum refusal refusal,
                            .used = BINARY_HEADER_BYTES};
 }
 
-/*
- * Exptime is 32 bits without a sign, yet clients send -1 for "dead at once".
- * A time that so few seconds before the end of 2106 is a negative number;
- * memcached takes all above 2038 for one.
- */
-#define NEGATIVE_SECONDS_MAX (UINT32_C(30) * 24 * 60 * 60)
-
-static int64_t load_exptime(const uint8_t *from)
-{
-    uint32_t exptime = bigendian_load32(from);
-
-    return exptime > UINT32_MAX - NEGATIVE_SECONDS_MAX ? (int32_t)exptime
-                                                       : (int64_t)exptime;
-}
-
 static void take_extras(const struct shape *shape, const uint8_t *extras,
                         struct command *command)
 {
@@ -148,7 +133,7 @@ static void take_extras(const struct shape *shape, const uint8_t *extras,
     case COMMAND_STORE:
         if (shape->extras_bytes == 8) {
             command->flags = bigendian_load32(extras);
-            command->exptime = load_exptime(extras + 4);
+            command->exptime = bigendian_load32(extras + 4);
         }
         break;
     case COMMAND_ARITHMETIC:
@@ -156,10 +141,10 @@ static void take_extras(const struct shape *shape, const uint8_t *extras,
         command->initial = bigendian_load64(extras + 8);
         command->creates =
             bigendian_load32(extras + 16) != BINARY_EXPTIME_NO_CREATION;
-        command->exptime = load_exptime(extras + 16);
+        command->exptime = bigendian_load32(extras + 16);
         break;
     default:
-        command->exptime = load_exptime(extras);
+        command->exptime = bigendian_load32(extras);
         break;
     }
 }

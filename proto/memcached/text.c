@@ -274,9 +274,10 @@ static struct parsed parse_flush(const struct line *line,
 {
     command->quiet = is_noreply(line, 1);
     bool has_delay = line->count > 1 && !(command->quiet && line->count == 2);
-    if (has_delay && !parse_exptime(line->tokens[1], &command->exptime))
-        return refuse(line, command, REFUSAL_EXPTIME);
     command->kind = COMMAND_FLUSH;
+    /* Refused, it counts as a flush all the same. */
+    if (has_delay && !parse_exptime(line->tokens[1], &command->exptime))
+        command->refusal = REFUSAL_EXPTIME;
     return parsed_command(line->all_bytes);
 }
 

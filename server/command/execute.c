@@ -136,7 +136,9 @@ void command_execute(const struct command *command, struct execution *execution)
     execution->is_held = false;
     execution->is_created = false;
     execution->absence = STORE_NEVER;
-    if (command->kind == COMMAND_FLUSH)
+    if (command->refusal != REFUSAL_NONE)
+        execution->outcome = (struct outcome){.kind = OUTCOME_REFUSED};
+    else if (command->kind == COMMAND_FLUSH)
         flush(command, execution);
     else
         execute_on_key(command, execution);

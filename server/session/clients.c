@@ -158,6 +158,8 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
         .accepts = true,
+        .backlog = clients->settings.backlog,
+        .turn_commands_max = CREW_TURN_COMMANDS_MAX,
         .verbosity = log_verbosity(clients->settings.log)};
     for (size_t i = 0; i < clients->crews_count; i++) {
         for (size_t counter = 0; counter < COUNTERS; counter++)

@@ -22,6 +22,7 @@ struct clients_settings {
     const struct clock *clock;
     size_t threads_count;
     size_t connections_max;
+    unsigned backlog; /* of the listeners, for stats */
 };
 
 /* NULL when memory or threads are out. */

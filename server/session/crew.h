@@ -17,6 +17,8 @@
 #define CREW_INPUT_BYTES ((size_t)64 * 1024)
 /* Commands that are parsed, and prefetched, before the first is executed. */
 #define CREW_BATCH_MAX 32
+/* Of one connection, in one turn; then others are served. */
+#define CREW_TURN_COMMANDS_MAX 2048
 
 struct session;
 

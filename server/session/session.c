@@ -11,8 +11,6 @@
 #include "proto/memcached/binary.h"
 #include "proto/memcached/text.h"
 
-/* Of one connection, in one turn; then others are served. */
-#define TURN_COMMANDS_MAX 2048
 #define INPUT_BYTES_MIN ((size_t)16 * 1024)
 /* What a client may still send that was told why its connection ends. */
 #define DRAIN_BYTES_MAX ((size_t)16 * 1024 * 1024)
@@ -373,7 +371,7 @@ static struct span process(struct session *session, struct span input)
             fill(session, &input);
         } else if (session->state == SESSION_ENDING) {
             break;
-        } else if (commands >= TURN_COMMANDS_MAX) {
+        } else if (commands >= CREW_TURN_COMMANDS_MAX) {
             count(&session->crew->counters, COUNTER_CONN_YIELDS, 1);
             session->has_backlog = true;
             break;

@@ -113,9 +113,11 @@ static bool write_dump(struct crew *crew, const struct span words[WORDS_MAX],
                         .bytes_max = output->used_bytes + DUMP_BYTES_MAX};
     uint64_t class;
 
-    if (count < 3 || !decimal_parse_whole(words[1], &class) ||
-        !decimal_parse_whole(words[2], &dump.lines_left))
+    if (count < 3)
         return write_text(output, "CLIENT_ERROR bad command line\r\n");
+    if (!decimal_parse_whole(words[1], &class) ||
+        !decimal_parse_whole(words[2], &dump.lines_left))
+        return write_text(output, "CLIENT_ERROR bad command line format\r\n");
     if (class >= DUMP_CLASSES_MAX)
         return write_text(output, "CLIENT_ERROR Illegal slab id\r\n");
     if (dump.lines_left == 0)

@@ -23,6 +23,8 @@ struct stats_live {
     uint64_t connections_rejected;
     bool accepts;
     unsigned verbosity;
+    uint64_t backlog;
+    uint64_t turn_commands_max; /* of one connection, before others */
 };
 
 /* Borrows both for its life; NULL if memory is out. */

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+Servers: one server process for the length of a `with`.
+
+    with servers.grapevined("-m", "32") as server:
+        connection = server.connect()
+    with servers.memcached(unix=True) as server: ...
+    with servers.running("memcached", "-I", "2k") as server: ...
+
+Which program: GRAPEVINED in the environment (default ./grapevined) and
+MEMCACHED (default: looked up on PATH and in /usr/bin).  Either may hold
+words in front of or behind the program, such as `valgrind -q ./grapevined`;
+what is in front must become the program (exec), as its pid is checked.
+
+Address: a free port on 127.0.0.1, never 11211, where a real memcached of
+this machine may live; with unix=True a socket in a directory of its own.
+
+User:    as root both programs want `-u`: it is GRAPEVINE_TEST_USER, or
+         nobody.
+Time:    nothing here waits without a deadline; a server that outlives
+         `life_seconds_max` is killed, and so fails its test.
+Fails:   ServerMissing, a tap.Skip, if there is no memcached here.
+         ServerFailed, with what the server wrote to stderr, if it is not
+         built, does not start, dies, or does not end cleanly (sanitizers
+         report by exit code).  What it wrote is shown too when the body
+         raises.
+"""
+
+import contextlib
+import os
+import pwd
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from tap import Skip
+
+KINDS = ("grapevined", "memcached")
+DEFAULT_PORT = 11211
+START_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 10
+LIFE_SECONDS_MAX = 300
+START_ATTEMPTS_MAX = 5
+OUTPUT_SHOWN_BYTES_MAX = 16384
+
+_living = set()  # processes, for stop_all()
+
+
+class ServerMissing(Skip):
+    """The oracle is not on this machine."""
+
+
+class ServerFailed(AssertionError):
+    """It did not start, died, or did not end as it should."""
+
+
+def grapevined(*arguments, **options):
+    """A running grapevined; arguments are added to its command line."""
+    return running("grapevined", *arguments, **options)
+
+
+def memcached(*arguments, **options):
+    """A running memcached, the oracle; arguments as above."""
+    return running("memcached", *arguments, **options)
+
+
+@contextlib.contextmanager
+def running(kind, *arguments, unix=False, life_seconds_max=LIFE_SECONDS_MAX):
+    """A running server of `kind`; yields a Server."""
+    with tempfile.TemporaryDirectory(prefix="grapevine-test-") as directory:
+        _give_away(directory)
+        server = _start(kind, arguments, directory, unix)
+        # Ends a server that hangs, and with it every read from it.
+        watchdog = threading.Timer(life_seconds_max, server.process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield server
+        except BaseException:
+            _show(server)
+            raise
+        finally:
+            watchdog.cancel()
+            server.stop()
+        server.require_clean_end()
+
+
+class Server:
+    """One process.  TCP: `host` and `port`; unix: `path`; others None."""
+
+    def __init__(self, kind, process, error_path, port=None, path=None):
+        self.kind = kind
+        self.process = process
+        self.pid = process.pid
+        self.host = "127.0.0.1" if port else None
+        self.port = port
+        self.path = path
+        self._error_path = error_path
+        self._died_early = False
+
+    def connect(self, timeout=10):
+        """A new connected socket, its reads and writes bounded."""
+        if self.path:
+            connection = socket.socket(socket.AF_UNIX)
+            address = self.path
+        else:
+            connection = socket.socket(socket.AF_INET)
+            address = (self.host, self.port)
+        try:
+            connection.settimeout(timeout)
+            connection.connect(address)
+            if not self.path:
+                connection.setsockopt(socket.IPPROTO_TCP,
+                                      socket.TCP_NODELAY, 1)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def errors(self):
+        """What it wrote to stderr (and stdout) so far, the last part."""
+        with open(self._error_path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - OUTPUT_SHOWN_BYTES_MAX))
+            return file.read().decode("utf-8", "replace")
+
+    def stop(self):
+        """Ends it by its pid: TERM, and KILL if that does not help."""
+        self._died_early = not self.is_running()
+        _living.discard(self.process)
+        if self._died_early:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def require_clean_end(self):
+        code = self.process.returncode
+        if self._died_early:
+            self._fail(f"ended by itself with code {code}")
+        if code not in (0, -15):  # -15: nobody caught TERM, fair enough
+            self._fail(f"ended with code {code} when asked to stop")
+
+    def _fail(self, what):
+        raise ServerFailed(f"{self.kind} {what}\n{self.errors()}")
+
+
+def stop_all():
+    """For a signal handler: ends what runs, whatever thread waits on it."""
+    for process in list(_living):
+        process.kill()
+
+
+def command(kind):
+    """The words that start a server of `kind`."""
+    if kind == "grapevined":
+        words = shlex.split(os.environ.get("GRAPEVINED", "./grapevined"))
+    elif kind == "memcached":
+        words = shlex.split(os.environ.get("MEMCACHED", "memcached"))
+    else:
+        raise ValueError(f"{kind} is none of {KINDS}")
+    path = os.environ.get("PATH", "") + os.pathsep + "/usr/bin"
+    program = shutil.which(words[0], path=path)
+    if program is None:
+        failure = ServerMissing if kind == "memcached" else ServerFailed
+        raise failure(f"{words[0]} is not there")
+    return [program] + words[1:]
+
+
+def user_arguments():
+    """`-u NAME` for root, which neither server accepts without."""
+    if os.geteuid() != 0:
+        return []
+    return ["-u", os.environ.get("GRAPEVINE_TEST_USER", "nobody")]
+
+
+def free_port():
+    """A port that was free a moment ago; the caller retries if it lost."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return port if port != DEFAULT_PORT else free_port()
+
+
+def _give_away(directory):
+    """The server makes its socket after it has dropped privileges."""
+    arguments = user_arguments()
+    if arguments:
+        user = pwd.getpwnam(arguments[1])
+        os.chown(directory, user.pw_uid, user.pw_gid)
+
+
+def _start(kind, arguments, directory, unix):
+    """Tries a few ports, as another process may take the one we chose."""
+    for attempt in range(START_ATTEMPTS_MAX):
+        server = _spawn(kind, arguments, directory, unix)
+        if _accepts(server):
+            return server
+        server.stop()
+        last = attempt == START_ATTEMPTS_MAX - 1
+        if unix or last or "in use" not in server.errors().lower():
+            break
+    raise ServerFailed(f"{kind} did not start\n{server.errors()}")
+
+
+def _spawn(kind, arguments, directory, unix):
+    if unix:
+        port, path = None, os.path.join(directory, "socket")
+        address = ["-s", path]
+    else:
+        port, path = free_port(), None
+        address = ["-l", "127.0.0.1", "-p", str(port)]
+    words = command(kind) + address + user_arguments()
+    words += [str(argument) for argument in arguments]
+    error_path = os.path.join(directory, "errors")
+    with open(error_path, "wb") as errors:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL,
+                                   stdout=errors, stderr=errors)
+    _living.add(process)
+    return Server(kind, process, error_path, port, path)
+
+
+def _accepts(server):
+    """Waits until it accepts; false when it died or took too long."""
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        try:
+            with server.connect(timeout=1) as connection:
+                if _is_itself(server, connection):
+                    return server.is_running()
+        except OSError:
+            pass
+        try:  # the pause between two tries, cut short by its death
+            server.process.wait(0.01)
+            return False
+        except subprocess.TimeoutExpired:
+            pass
+    return False
+
+
+def _is_itself(server, connection):
+    """Another process may have taken the port and answer in its place."""
+    connection.sendall(b"stats\r\n")
+    answer = b""
+    while not answer.endswith(b"END\r\n"):
+        data = connection.recv(65536)
+        if not data:
+            return False
+        answer += data
+    return b"STAT pid %d\r\n" % server.pid in answer
+
+
+def _show(server):
+    """Its stderr as TAP diagnostics, beside the failure it explains."""
+    for line in server.errors().splitlines():
+        print(f"# {server.kind}: {line}", file=sys.stdout)
+    sys.stdout.flush()
