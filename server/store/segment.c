@@ -76,7 +76,8 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
 {
     *pool = (struct segment_pool){.bytes_max = bytes_max,
                                   .index_bytes = index_bytes_shared,
-                                  .segment_bytes = SEGMENT_BYTES_MIN};
+                                  .segment_bytes = SEGMENT_BYTES_MIN,
+                                  .expiry_min = UINT32_MAX};
     while (pool->segment_bytes < SEGMENT_BYTES_MAX &&
            pool->segment_bytes * SEGMENTS_WANTED < bytes_max)
         pool->segment_bytes *= 2;
@@ -218,16 +219,22 @@ enum life_class life_class(time_s exptime, time_s now)
     return left <= 4 * 3600 ? LIFE_HOURS : LIFE_LONG;
 }
 
-static void lower_expiry(struct segment *segment, time_s exptime)
+static void lower(_Atomic uint32_t *at, uint32_t value)
 {
-    uint32_t least =
-        atomic_load_explicit(&segment->expiry_min, memory_order_relaxed);
+    uint32_t least = atomic_load(at);
 
-    while (exptime != 0 && exptime < least &&
-           !atomic_compare_exchange_weak_explicit(&segment->expiry_min, &least,
-                                                  exptime, memory_order_relaxed,
-                                                  memory_order_relaxed))
+    while (value < least && !atomic_compare_exchange_weak(at, &least, value))
         ;
+}
+
+/* The pool's second comes last: who finds it raised finds the segment's. */
+static void lower_expiry(struct segment_pool *pool, struct segment *segment,
+                         time_s exptime)
+{
+    if (exptime == 0)
+        return;
+    lower(&segment->expiry_min, exptime);
+    lower(&pool->expiry_min, exptime);
 }
 
 static bool is_large(const struct segment_pool *pool, size_t bytes)
@@ -283,7 +290,7 @@ void *segment_append_private(struct segment_pool *pool, size_t bytes,
     segment->used_bytes += bytes;
     atomic_store_explicit(&segment->live_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&segment->pins, 1, memory_order_relaxed);
-    lower_expiry(segment, exptime);
+    lower_expiry(pool, segment, exptime);
     list_append(&pool->sealed, segment);
     pthread_mutex_unlock(&pool->lock);
     return (uint8_t *)segment + SEGMENT_HEADER_BYTES;
@@ -328,7 +335,7 @@ void *segment_append(struct segment_pool *pool, enum life_class life,
         atomic_fetch_add_explicit(&segment->live_bytes, bytes,
                                   memory_order_relaxed);
         atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
-        lower_expiry(segment, exptime);
+        lower_expiry(pool, segment, exptime);
     }
     pthread_mutex_unlock(&pool->lock);
     return room;
@@ -372,7 +379,7 @@ void segment_forget(struct segment_pool *pool, void *item, size_t bytes)
 
 void segment_expires(struct segment_pool *pool, void *item, time_s exptime)
 {
-    lower_expiry(segment_of(pool, item), exptime);
+    lower_expiry(pool, segment_of(pool, item), exptime);
 }
 
 /* ---- pins of readers ---- */
@@ -465,12 +472,17 @@ struct segment *segment_claim_oldest(struct segment_pool *pool,
     return oldest;
 }
 
-static bool has_expired(const struct segment *segment, time_s now)
+/* True where something in it may die by `now`; else the pool is told when. */
+static bool has_expired(struct segment_pool *pool, struct segment *segment,
+                        time_s now)
 {
-    return segment != NULL &&
-           atomic_load_explicit(&segment->expiry_min, memory_order_relaxed) <=
-               now &&
-           is_claimable(segment);
+    if (segment == NULL)
+        return false;
+    uint32_t expiry = atomic_load(&segment->expiry_min);
+    if (expiry <= now && is_claimable(segment))
+        return true;
+    lower(&pool->expiry_min, expiry);
+    return false;
 }
 
 struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
@@ -478,20 +490,25 @@ struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
 {
     struct segment *expired = NULL;
 
+    /* Most of the time nothing is due, and nothing need be looked at. */
+    if (atomic_load(&pool->expiry_min) > now)
+        return NULL;
     pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->expiry_min, UINT32_MAX);
     for (int life = 0; life < LIFE_CLASSES && expired == NULL; life++) {
-        if (has_expired(pool->open[life], now))
+        if (has_expired(pool, pool->open[life], now))
             expired = pool->open[life];
     }
     for (struct segment *s = pool->sealed.first; s != NULL && expired == NULL;
          s = s->next) {
-        if (has_expired(s, now))
+        if (has_expired(pool, s, now))
             expired = s;
     }
-    /* The walk lowers it again for what it leaves behind. */
-    if (claim(expired, end_bytes) != NULL)
-        atomic_store_explicit(&expired->expiry_min, UINT32_MAX,
-                              memory_order_relaxed);
+    /* The walk lowers it again for what it leaves behind; others wait. */
+    if (claim(expired, end_bytes) != NULL) {
+        atomic_store(&expired->expiry_min, UINT32_MAX);
+        lower(&pool->expiry_min, now);
+    }
     pthread_mutex_unlock(&pool->lock);
     return expired;
 }
@@ -521,11 +538,11 @@ void segment_expire_all(struct segment_pool *pool)
     pthread_mutex_lock(&pool->lock);
     for (int life = 0; life < LIFE_CLASSES; life++) {
         if (pool->open[life] != NULL)
-            atomic_store_explicit(&pool->open[life]->expiry_min, 0,
-                                  memory_order_relaxed);
+            atomic_store(&pool->open[life]->expiry_min, 0);
     }
     for (struct segment *s = pool->sealed.first; s != NULL; s = s->next)
-        atomic_store_explicit(&s->expiry_min, 0, memory_order_relaxed);
+        atomic_store(&s->expiry_min, 0);
+    atomic_store(&pool->expiry_min, 0);
     pthread_mutex_unlock(&pool->lock);
 }
 

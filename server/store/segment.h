@@ -75,6 +75,7 @@ struct segment_pool {
     struct segment_list sealed;
     size_t free_count;
     struct segment *open[LIFE_CLASSES];
+    _Atomic uint32_t expiry_min; /* of all segments, or earlier */
 };
 
 /* False where the memory cannot be had.  Borrows `index_bytes`. */

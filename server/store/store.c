@@ -206,25 +206,37 @@ static uint8_t shape_of(const struct store *store,
     return shape;
 }
 
-/* Everything of an item but key and value; returns where the key goes. */
-static uint8_t *write_head(struct item *item, uint8_t shape, size_t key_bytes,
-                           size_t value_bytes, const struct store_write *write)
+/* What of an item may change later: its head but for the fixed fields, and
+ * what its shape adds.  Returns where the key goes. */
+static uint8_t *write_state(struct item *item, size_t value_bytes,
+                            const struct store_write *write)
 {
     uint8_t *at = (uint8_t *)item + sizeof(*item);
 
     item->version = write->version;
     item->value_bytes = (uint32_t)value_bytes;
     item->exptime = write->exptime;
-    item->shape = shape;
-    item->key_bytes = (uint8_t)key_bytes;
     item->marks = write->marks;
-    if (shape & ITEM_HAS_STAMP)
+    if (item->shape & ITEM_HAS_STAMP)
         at = span_copy(at, span_of(&write->stamp, sizeof(write->stamp)));
-    if (shape & ITEM_HAS_TOKEN)
+    if (item->shape & ITEM_HAS_TOKEN)
         at = span_copy(at, span_of(&write->token, sizeof(write->token)));
-    if (shape & ITEM_HAS_FLAGS)
+    if (item->shape & ITEM_HAS_FLAGS)
         at = span_copy(at, span_of(&write->flags, sizeof(write->flags)));
     return at;
+}
+
+/* A new item up to its value, in room that was appended for it.  Returns
+ * where the value goes. */
+static uint8_t *write_item(struct item *item, uint8_t shape, struct span key,
+                           size_t value_bytes, const struct store_write *write)
+{
+    item->room_bytes =
+        (uint32_t)item_room_bytes(shape, key.length, value_bytes);
+    item->shape = shape;
+    item->key_bytes = (uint8_t)key.length;
+    item->uses = 0;
+    return span_copy(write_state(item, value_bytes, write), key);
 }
 
 /* True where the new state may be written over the item that is there. */
@@ -269,8 +281,7 @@ static void put_in_place(struct store_hold *hold,
     struct span second = write->parts[1];
 
     account(store, hold->stripe, hold->hash, item, -1);
-    uint8_t *key = write_head(item, item->shape, item->key_bytes,
-                              first.length + second.length, write);
+    uint8_t *key = write_state(item, first.length + second.length, write);
     uint8_t *value = key + item->key_bytes;
     if (first.length > 0 && first.data != value)
         memcpy(value, first.data, first.length);
@@ -339,10 +350,8 @@ enum store_result store_put(struct store_hold *hold,
         room_bytes, write->exptime);
     if (item == NULL)
         return STORE_NO_ROOM;
-    item->room_bytes = (uint32_t)room_bytes;
+    uint8_t *at = write_item(item, shape, hold->key, value_bytes, write);
     item->uses = uses_after(hold->item);
-    uint8_t *at = write_head(item, shape, hold->key.length, value_bytes, write);
-    at = span_copy(at, hold->key);
     at = span_copy(at, write->parts[0]);
     span_copy(at, write->parts[1]);
     return link_appended(hold, item);
@@ -391,11 +400,8 @@ static enum store_result put_grave(struct store_hold *hold, uint64_t version)
 
     if (grave == NULL)
         return STORE_NO_ROOM;
-    grave->room_bytes = (uint32_t)room_bytes;
-    grave->uses = 0;
-    uint8_t *at = write_head(grave, ITEM_IS_GRAVE, sizeof(key),
+    uint8_t *at = write_item(grave, ITEM_IS_GRAVE, span_of(&key, sizeof(key)),
                              sizeof(hold->hash), &write);
-    at = span_copy(at, span_of(&key, sizeof(key)));
     span_copy(at, span_of(&hold->hash, sizeof(hold->hash)));
     return link_appended(hold, grave);
 }
@@ -438,11 +444,8 @@ bool store_reserve(struct store *store, struct span key, size_t value_bytes,
     }
     reservation->item = item;
     struct store_write nothing = {0};
-    item->room_bytes = (uint32_t)room_bytes;
-    item->uses = 0;
-    uint8_t *at =
-        write_head(item, RESERVED_SHAPE, key.length, value_bytes, &nothing);
-    reservation->value = span_copy(at, key);
+    reservation->value =
+        write_item(item, RESERVED_SHAPE, key, value_bytes, &nothing);
     reservation->key_bytes = key.length;
     reservation->value_bytes = value_bytes;
     return true;
@@ -460,8 +463,7 @@ enum store_result store_put_reserved(struct store_hold *hold,
         whole.stamp = whole.version;
     if (whole.token == 0)
         whole.token = whole.version;
-    write_head(item, RESERVED_SHAPE, reservation->key_bytes,
-               reservation->value_bytes, &whole);
+    write_state(item, reservation->value_bytes, &whole);
     item->uses = uses_after(hold->item);
     segment_expires(&hold->store->pool, item, whole.exptime);
     if (link_item(hold, item) != STORE_OK)
