@@ -95,10 +95,8 @@ async def run(ports, plan):
                  for number in range(plan.customers_count)]
     async with asyncio.timeout(plan.seconds_max):
         await asyncio.gather(*(customer.visit() for customer in customers))
-        # Once more when all is quiet: a late write must not bring back a
-        # session either.
-        await asyncio.gather(*(customer.count_zombies()
-                               for customer in customers))
+        # A late write must not bring back a session either.
+        await asyncio.gather(*(customer.look_back() for customer in customers))
     return counters
 
 
@@ -122,23 +120,32 @@ class Customer:
 
     async def visit(self):
         left = self._plan.requests_count - AROUND_REQUESTS_COUNT
-        try:
+        with self._or_gives_up():
             await self._log_in()
             while left > 0:
                 left -= await self._next(left)
             await self._log_out()
+
+    async def look_back(self):
+        """Later, when all is quiet: is what was dead still dead?"""
+        with self._or_gives_up():
+            await self._count_zombies()
+
+    @contextlib.contextmanager
+    def _or_gives_up(self):
+        try:
+            yield
         except GaveUp:
             self._counters.unserved += 1
 
-    async def count_zombies(self):
+    async def _count_zombies(self):
         """Asks every web server for every id that must be dead."""
         for dead_id in sorted(self._dead_ids):
             for port in self._ports:
-                with contextlib.suppress(GaveUp):
-                    seen = await self._ask("peek", dead_id, port)
-                    if seen["login"] is not None:
-                        self._counters.zombies += 1
-                        self._dead_ids.discard(dead_id)  # count it once
+                seen = await self._ask("peek", dead_id, port)
+                if seen["login"] is not None:
+                    self._counters.zombies += 1
+                    self._dead_ids.discard(dead_id)  # count it once
 
     async def _next(self, left):
         """Sends one request or one burst; how many requests that was."""
@@ -210,7 +217,7 @@ class Customer:
             requests += [self._ask("buy", item=0), self._ask("look")]
         await asyncio.gather(*requests)
         self._dead_ids.add(self._id)
-        await self.count_zombies()
+        await self._count_zombies()
 
     async def _judge(self, held, *answers):
         """Compares answers with what was held before they were asked."""
@@ -277,5 +284,4 @@ async def _get(port, query, session_id):
     finally:
         writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
-    status = int(head.split(b" ", 2)[1])
-    return status, json.loads(body)
+    return int(head[9:12]), json.loads(body)  # HTTP/1.0 200

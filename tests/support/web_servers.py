@@ -36,6 +36,7 @@ WORKERS_COUNT = 4
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 10
 START_ATTEMPTS_MAX = 5
+LOG_LINES_MAX = 20
 # [worker] [time] its start, or the address of a client and its request.
 ROUTINE = re.compile(r"(\[\d+\] )?\[.*?\] (127\.0\.0\.1:|PHP \S+ Devel)")
 # Sessions in memcached; and no opcache, so that a request costs what it
@@ -65,9 +66,10 @@ class WebServer:
         self._log_path = log_path
 
     def log(self):
-        """What went wrong on it: its log without what is always there."""
+        """What went wrong on it last: its log but for what is routine."""
         with open(self._log_path, encoding="utf-8", errors="replace") as log:
-            return "".join(line for line in log if not ROUTINE.match(line))
+            lines = [line for line in log if not ROUTINE.match(line)]
+        return "".join(lines[-LOG_LINES_MAX:])
 
     def stop(self):
         """The master and, its group being its own, all its workers."""
