@@ -92,10 +92,11 @@ void clients_destroy(struct clients *clients)
         if (!worker_post(crew->worker, end_crew, crew))
             worker_stop(crew->worker);
     }
-    for (size_t i = 0; i < clients->crews_count; i++) {
+    /* One that still answers `stats` looks at the counters of all. */
+    for (size_t i = 0; i < clients->crews_count; i++)
         worker_join(clients->crews[i]->worker);
+    for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
-    }
     free(clients->crews);
     free(clients);
 }
