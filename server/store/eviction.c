@@ -27,7 +27,7 @@ struct round {
 
 static bool is_spared(const struct round *round, const struct item *item)
 {
-    bool is_wanted = item->uses > 0 || (item->shape & ITEM_IS_GRAVE);
+    bool is_wanted = item->uses > 0 || (item->shape & ITEM_IS_STUB);
 
     if (!round->evicts)
         return true;
@@ -40,7 +40,7 @@ static void evict_item(struct store *store, struct stripe *stripe,
 {
     const struct item *item = index_item(*slot);
 
-    if ((item->shape & ITEM_IS_GRAVE) == 0) {
+    if ((item->shape & ITEM_IS_STUB) == 0) {
         stripe_add(stripe, STRIPE_EVICTED, 1);
         stripe_add(stripe, STRIPE_EVICTED_EXPIRING, item->exptime != 0);
         stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, item->uses == 0);
@@ -54,7 +54,9 @@ static void clear_item(struct store *store, struct stripe *stripe,
     struct round *round = context;
     struct item *item = index_item(*slot);
 
-    if (replica_death(store, item, round->now) != STORE_NEVER) {
+    /* Of the dead, expiry leaves the graves where there are to be any. */
+    if (!store->settings.replicates &&
+        replica_death(store, item, round->now) != STORE_NEVER) {
         replica_unlink(store, stripe, hash, slot);
         return;
     }
@@ -81,7 +83,8 @@ static void spare_or_evict(struct store *store, struct stripe *stripe,
     struct round *round = context;
     struct item *item = index_item(*slot);
 
-    if (replica_death(store, item, round->now) != STORE_NEVER) {
+    if (!store->settings.replicates &&
+        replica_death(store, item, round->now) != STORE_NEVER) {
         replica_unlink(store, stripe, hash, slot);
     } else if (item->uses > 0) {
         item->uses--;

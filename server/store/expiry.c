@@ -5,12 +5,43 @@
  * Each segment knows the earliest second in which something in it can die;
  * until then it is not looked at.
  */
-#include "server/store/replica.h"
+#include "server/store/stub.h"
 
 struct sweep {
     struct segment *segment;
     time_us now;
 };
+
+/* What died here may be news to others: its versions are kept as a grave.
+ * Without room for that the dead item itself stays, unseen. */
+static void bury(struct store *store, struct stripe *stripe, uint64_t hash,
+                 uint64_t *slot)
+{
+    struct item *item = index_item(*slot);
+    struct store_stub stub = {.kind = STUB_EXPIRED,
+                              .version = item->version,
+                              .stamp = item_stamp(item),
+                              .exptime = item->exptime};
+    struct item *grave =
+        stub_append(store, LIFE_MOVED, hash,
+                    digest128(item_key(item), store->settings.seed), &stub);
+
+    if (grave == NULL) {
+        segment_expires(&store->pool, item, 1);
+        return;
+    }
+    replica_relink(store, stripe, hash, slot, grave);
+}
+
+/* The stub's value does not die: a want that nobody could fulfil, or the
+ * end of a grave, is dropped when the stub itself is due. */
+static bool is_due(const struct store *store, const struct item *item,
+                   time_us now)
+{
+    if (item->shape & ITEM_IS_STUB)
+        return item->exptime <= time_seconds(now);
+    return replica_death(store, item, now) != STORE_NEVER;
+}
 
 static void sweep_item(struct store *store, struct stripe *stripe,
                        uint64_t hash, uint64_t *slot, void *context)
@@ -19,13 +50,17 @@ static void sweep_item(struct store *store, struct stripe *stripe,
     struct item *item = index_item(*slot);
     time_s exptime = item->exptime;
 
-    if (replica_death(store, item, sweep->now) == STORE_NEVER) {
+    if (!is_due(store, item, sweep->now)) {
         segment_expires(&store->pool, item, exptime);
         return;
     }
-    if ((item->shape & ITEM_IS_GRAVE) == 0) {
+    if ((item->shape & ITEM_IS_STUB) == 0) {
         stripe_add(stripe, STRIPE_EXPIRED, 1);
         stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
+        if (store->settings.replicates) {
+            bury(store, stripe, hash, slot);
+            return;
+        }
     }
     replica_unlink(store, stripe, hash, slot);
 }

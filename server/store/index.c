@@ -106,11 +106,11 @@ struct item *index_item(uint64_t slot)
     return (struct item *)(uintptr_t)(slot & ADDRESS_MASK);
 }
 
-/* A grave keeps its key as 128 bits of hash. */
+/* A stub keeps its key as 128 bits of hash. */
 static bool is_of_key(const struct index *index, const struct item *item,
                       struct span key)
 {
-    if ((item->shape & ITEM_IS_GRAVE) == 0)
+    if ((item->shape & ITEM_IS_STUB) == 0)
         return span_equal(item_key(item), key);
     struct digest128 hash = digest128(key, index->seed);
     return span_equal(item_key(item), span_of(&hash, sizeof(hash)));
@@ -254,8 +254,8 @@ uint64_t index_item_hash(const struct index *index, const struct item *item)
     struct span key = item_key(item);
     uint64_t hash;
 
-    /* A grave's 128 bits do not tell the 64: they lie behind them. */
-    if (item->shape & ITEM_IS_GRAVE) {
+    /* A stub's 128 bits do not tell the 64: they lie behind them. */
+    if (item->shape & ITEM_IS_STUB) {
         memcpy(&hash, item_value(item).data, sizeof(hash));
         return hash;
     }

@@ -26,7 +26,7 @@
 enum stripe_figure {
     STRIPE_ITEMS,
     STRIPE_ITEM_BYTES,
-    STRIPE_GRAVES,
+    STRIPE_STUBS,
     STRIPE_EXPIRED,
     STRIPE_EXPIRED_UNFETCHED,
     STRIPE_EVICTED,
@@ -78,7 +78,7 @@ void index_prefetch(const struct index *index, uint64_t hash);
 struct stripe *index_lock(struct index *index, uint64_t hash);
 void index_unlock(struct stripe *stripe);
 
-/* The slot of that key (or of its grave), or NULL. */
+/* The slot of that key (or of its stub), or NULL. */
 uint64_t *index_find(struct index *index, uint64_t hash, struct span key);
 
 /* The slot that leads to this very item, or NULL if none does. */
@@ -103,7 +103,7 @@ bool index_is_crowded(const struct index *index, const struct stripe *stripe);
 /* Splits one bucket.  No stripe may be locked by the caller. */
 void index_grow(struct index *index);
 
-/* The hash by which an item, or a grave, is filed. */
+/* The hash by which an item, or a stub, is filed. */
 uint64_t index_item_hash(const struct index *index, const struct item *item);
 
 /* Calls `visit` with every item of bucket `number`, its stripe locked. */

@@ -20,8 +20,7 @@ enum item_shape {
     ITEM_HAS_STAMP = 1,
     ITEM_HAS_TOKEN = 2,
     ITEM_HAS_FLAGS = 4,
-    ITEM_IS_GRAVE = 128 /* key: 128 bits of hash; value: the 64 it is
-                           filed by */
+    ITEM_IS_STUB = 128 /* no value is here: see stub.h */
 };
 
 /* Marks travel with the value part. */

@@ -47,6 +47,11 @@ enum store_absence replica_death(const struct store *store,
 void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
                     uint64_t *slot);
 
+/* Makes the slot lead to `item`, appended and not settled, of the same key;
+ * what it led to is dead. */
+void replica_relink(struct store *store, struct stripe *stripe, uint64_t hash,
+                    uint64_t *slot, struct item *item);
+
 /* Moves the item at `slot` elsewhere; false when there is no room. */
 bool replica_move(struct store *store, uint64_t *slot);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/store/replica.h"
+#include "server/store/stub.h"
 
 /* Of the memory, what the index may come to for the smallest of items. */
 #define INDEX_SHARE 2
@@ -90,8 +91,8 @@ static void account(struct store *store, struct stripe *stripe, uint64_t hash,
 {
     uint64_t one = (uint64_t)(int64_t)sign;
 
-    if (item->shape & ITEM_IS_GRAVE) {
-        stripe_add(stripe, STRIPE_GRAVES, one);
+    if (item->shape & ITEM_IS_STUB) {
+        stripe_add(stripe, STRIPE_STUBS, one);
         return;
     }
     stripe_add(stripe, STRIPE_ITEMS, one);
@@ -107,6 +108,18 @@ void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
     account(store, stripe, hash, item, -1);
     index_remove(&store->index, stripe, hash, slot);
     segment_forget(&store->pool, item, item->room_bytes);
+}
+
+void replica_relink(struct store *store, struct stripe *stripe, uint64_t hash,
+                    uint64_t *slot, struct item *item)
+{
+    struct item *old = index_item(*slot);
+
+    account(store, stripe, hash, old, -1);
+    index_replace(slot, item);
+    account(store, stripe, hash, item, +1);
+    segment_settle(&store->pool, item);
+    segment_forget(&store->pool, old, old->room_bytes);
 }
 
 bool replica_move(struct store *store, uint64_t *slot)
@@ -144,6 +157,20 @@ void replica_walk(struct store *store, struct segment *segment,
     }
 }
 
+/* ---- stubs ---- */
+
+/* A grave outlives what it defends against; a want is pulled long before. */
+static time_s stub_end(const struct store *store, const struct store_stub *stub)
+{
+    time_s died = time_seconds(version_time(stub->stamp));
+
+    if (stub->kind != STUB_DELETED && stub->exptime > died)
+        died = stub->exptime;
+    return died < UINT32_MAX - store->settings.grave_s
+               ? died + store->settings.grave_s
+               : UINT32_MAX;
+}
+
 /* ---- holding a key ---- */
 
 void store_hold(struct store *store, struct span key, uint64_t hash,
@@ -157,8 +184,12 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
         return;
 
     struct item *item = index_item(*hold->slot);
-    if (item->shape & ITEM_IS_GRAVE) {
-        hold->grave_version = item->version;
+    if (item->shape & ITEM_IS_STUB) {
+        hold->stub = stub_of(item);
+        /* Nobody has to pull what would be dead by now. */
+        if (hold->stub.kind == STUB_WANTED && hold->stub.exptime != 0 &&
+            hold->stub.exptime <= time_seconds(now))
+            hold->stub.kind = STUB_EXPIRED;
         return;
     }
     hold->absence = replica_death(store, item, now);
@@ -166,6 +197,9 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
         hold->item = item;
         return;
     }
+    /* Other servers may yet tell that it lives: its grave is expiry's. */
+    if (store->settings.replicates)
+        return;
     stripe_add(hold->stripe, STRIPE_EXPIRED, 1);
     stripe_add(hold->stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
     replica_unlink(store, hold->stripe, hash, hold->slot);
@@ -309,13 +343,9 @@ static enum store_result link_item(struct store_hold *hold, struct item *item)
         hold->is_crowded = index_is_crowded(&store->index, hold->stripe);
     }
     account(store, hold->stripe, hold->hash, item, +1);
-    if (item->shape & ITEM_IS_GRAVE) {
-        hold->item = NULL;
-        hold->grave_version = item->version;
-    } else {
-        hold->item = item;
-        hold->grave_version = 0;
-    }
+    bool is_stub = item->shape & ITEM_IS_STUB;
+    hold->item = is_stub ? NULL : item;
+    hold->stub = is_stub ? stub_of(item) : (struct store_stub){0};
     return STORE_OK;
 }
 
@@ -385,31 +415,58 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
     return store_put(hold, &write);
 }
 
-static enum store_result put_grave(struct store_hold *hold, uint64_t version)
+struct store_stub stub_of(const struct item *item)
+{
+    struct stub_rest rest;
+
+    memcpy(&rest, item_value(item).data, sizeof(rest));
+    return (struct store_stub){.kind = (enum stub_kind)rest.kind,
+                               .version = item->version,
+                               .stamp = item_stamp(item),
+                               .exptime = rest.exptime};
+}
+
+struct item *stub_append(struct store *store, enum life_class life,
+                         uint64_t hash, struct digest128 key,
+                         const struct store_stub *stub)
+{
+    struct store_write write = {.version = stub->version,
+                                .stamp = stub->stamp,
+                                .exptime = stub_end(store, stub)};
+    struct stub_rest rest = {
+        .hash = hash, .exptime = stub->exptime, .kind = stub->kind};
+    uint8_t shape = ITEM_IS_STUB | ITEM_HAS_STAMP;
+    struct item *item = segment_append(
+        &store->pool, life, item_room_bytes(shape, sizeof(key), sizeof(rest)),
+        write.exptime);
+
+    if (item == NULL)
+        return NULL;
+    uint8_t *at = write_item(item, shape, span_of(&key, sizeof(key)),
+                             sizeof(rest), &write);
+    span_copy(at, span_of(&rest, sizeof(rest)));
+    return item;
+}
+
+enum store_result stub_put(struct store_hold *hold,
+                           const struct store_stub *stub)
 {
     struct store *store = hold->store;
-    struct digest128 key = digest128(hold->key, store->settings.seed);
-    struct store_write write = {.version = version,
-                                .exptime = time_seconds(version_time(version)) +
-                                           store->settings.grave_s};
-    size_t room_bytes =
-        item_room_bytes(ITEM_IS_GRAVE, sizeof(key), sizeof(hold->hash));
-    struct item *grave = segment_append(
-        &store->pool, life_class(write.exptime, time_seconds(hold->now)),
-        room_bytes, write.exptime);
+    time_s now = time_seconds(hold->now);
+    struct item *item =
+        stub_append(store, life_class(stub_end(store, stub), now), hold->hash,
+                    digest128(hold->key, store->settings.seed), stub);
 
-    if (grave == NULL)
-        return STORE_NO_ROOM;
-    uint8_t *at = write_item(grave, ITEM_IS_GRAVE, span_of(&key, sizeof(key)),
-                             sizeof(hold->hash), &write);
-    span_copy(at, span_of(&hold->hash, sizeof(hold->hash)));
-    return link_appended(hold, grave);
+    return item == NULL ? STORE_NO_ROOM : link_appended(hold, item);
 }
 
 enum store_result store_remove(struct store_hold *hold, uint64_t version)
 {
-    if (hold->store->settings.replicates)
-        return put_grave(hold, version);
+    if (hold->store->settings.replicates) {
+        struct store_stub grave = {
+            .kind = STUB_DELETED, .version = version, .stamp = version};
+        return stub_put(hold, &grave);
+    }
     if (hold->item != NULL) {
         replica_unlink(hold->store, hold->stripe, hold->hash, hold->slot);
         hold->slot = NULL;
@@ -547,7 +604,7 @@ static void visit_item(struct item *item, void *context)
 {
     struct visit *visit = context;
 
-    if ((item->shape & ITEM_IS_GRAVE) == 0 &&
+    if ((item->shape & ITEM_IS_STUB) == 0 &&
         replica_death(visit->store, item, visit->now) == STORE_NEVER)
         visit->visit(item, visit->context);
 }
@@ -580,7 +637,7 @@ void store_read_figures(struct store *store, struct store_figures *figures)
     *figures = (struct store_figures){
         .items = sum(store, STRIPE_ITEMS),
         .item_bytes = sum(store, STRIPE_ITEM_BYTES),
-        .graves = sum(store, STRIPE_GRAVES),
+        .stubs = sum(store, STRIPE_STUBS),
         .expired = sum(store, STRIPE_EXPIRED),
         .expired_unfetched = sum(store, STRIPE_EXPIRED_UNFETCHED),
         .evicted = sum(store, STRIPE_EVICTED),
@@ -598,15 +655,15 @@ struct census {
     struct summary *summary;
     uint64_t items;
     uint64_t item_bytes;
-    uint64_t graves;
+    uint64_t stubs;
 };
 
 static void count_item(struct item *item, void *context)
 {
     struct census *census = context;
 
-    if (item->shape & ITEM_IS_GRAVE) {
-        census->graves++;
+    if (item->shape & ITEM_IS_STUB) {
+        census->stubs++;
         return;
     }
     census->items++;
@@ -627,7 +684,7 @@ void store_check(struct store *store)
         index_visit(&store->index, i, count_item, &census);
     assert(census.items == figures.items);
     assert(census.item_bytes == figures.item_bytes);
-    assert(census.graves == figures.graves);
+    assert(census.stubs == figures.stubs);
     assert(summary_root(census.summary) == figures.digest);
     assert(figures.segment_bytes + figures.index_bytes <=
                figures.memory_bytes_max ||

@@ -34,6 +34,20 @@ struct store_settings {
 
 enum store_result { STORE_OK, STORE_NO_ROOM };
 
+/*
+ * What is known of a key whose value is not here, kept for other servers.  A
+ * grave (deleted, expired) defends against older states; a want stands for a
+ * state that lives elsewhere and is still to be pulled.
+ */
+enum stub_kind { STUB_NONE, STUB_DELETED, STUB_EXPIRED, STUB_WANTED };
+
+struct store_stub {
+    enum stub_kind kind;
+    uint64_t version;
+    uint64_t stamp;
+    time_s exptime; /* of the life part */
+};
+
 /* Why a key that was looked for is not there. */
 enum store_absence { STORE_NEVER, STORE_EXPIRED, STORE_FLUSHED };
 
@@ -44,7 +58,7 @@ struct store_hold {
     time_us now;
     struct item *item; /* live, or NULL */
     enum store_absence absence;
-    uint64_t grave_version; /* of the key's grave, or 0 */
+    struct store_stub stub; /* of the key, or STUB_NONE */
     struct stripe *stripe;  /* the rest is the store's own */
     uint64_t *slot;
     bool is_crowded;
@@ -72,7 +86,7 @@ struct store_reservation {
 struct store_figures {
     uint64_t items;
     uint64_t item_bytes;
-    uint64_t graves;
+    uint64_t stubs;
     uint64_t expired;
     uint64_t expired_unfetched;
     uint64_t evicted;
@@ -113,10 +127,34 @@ MUST_USE enum store_result store_put(struct store_hold *hold,
 MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                        uint64_t stamp);
 
-/* The key has no item from now on; `version` is the grave's, if one is
- * left.  With nothing there it is the grave alone. */
+/* The key has no item from now on; `version` is that of the grave, where one
+ * is left. */
 MUST_USE enum store_result store_remove(struct store_hold *hold,
                                         uint64_t version);
+
+/* What is known from elsewhere of one key: its state, or a part of it. */
+enum news_kind {
+    NEWS_STATE,   /* with its value */
+    NEWS_LIFE,    /* the value is of that version, and not here */
+    NEWS_DELETED, /* at that version */
+    NEWS_EXPIRED  /* a grave of another server */
+};
+
+enum merge_result {
+    MERGE_OLDER,  /* nothing that was not known */
+    MERGE_TAKEN,  /* in part at least */
+    MERGE_WANTED, /* taken, and the value is to be pulled */
+    MERGE_NO_ROOM /* as STORE_NO_ROOM */
+};
+
+/*
+ * Brings news to the held key.  Value part and life part are merged each by
+ * its own age, the value part by version, the life part by stamp; so that
+ * the order in which news arrive does not matter (merge.c).
+ */
+MUST_USE enum merge_result store_merge(struct store_hold *hold,
+                                       enum news_kind kind,
+                                       const struct store_write *news);
 
 /*
  * Room for a value of `value_bytes` that arrives in pieces, outside of any

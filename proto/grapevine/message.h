@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Message: what two members of a farm say to each other on a link.
+ *
+ * Frame:   length u32 of what follows, kind u8, body.  Numbers are in network
+ *          byte order; short texts stand behind their length u8.
+ * Later:   bytes behind the fields known here are skipped, and so is a kind
+ *          that is not known here: a farm is upgraded one server at a time.
+ * Borrows: spans point into the decoded bytes.
+ */
+#ifndef PROTO_GRAPEVINE_MESSAGE_H
+#define PROTO_GRAPEVINE_MESSAGE_H
+
+#include "proto/grapevine/record.h"
+
+/* The versions of this protocol that are spoken here. */
+#define MESSAGE_VERSION_LOW 1
+#define MESSAGE_VERSION_HIGH 1
+
+#define MESSAGE_FRAME_BYTES 4
+#define MESSAGE_NAME_BYTES_MAX 255
+/* One item of one list of a synchronisation. */
+#define MESSAGE_ENTRY_BYTES 25
+#define MESSAGE_VECTOR_ENTRY_BYTES 16
+
+enum message_kind {
+    MESSAGE_UNKNOWN = 0,
+    MESSAGE_HELLO = 1,
+    MESSAGE_REFUSE = 2,
+    MESSAGE_MEMBERS = 3,
+    MESSAGE_HEARTBEAT = 4,
+    MESSAGE_HEARTBEAT_REQUEST = 5,
+    MESSAGE_ALIVE = 6,
+    MESSAGE_ATTACH = 7,
+    MESSAGE_OVERRUN = 8,
+    MESSAGE_RECORD = 9,
+    MESSAGE_ACK = 10,
+    MESSAGE_REQUEST = 11,
+    MESSAGE_STATE = 12,
+    MESSAGE_HAVE = 13,
+    MESSAGE_MISSING = 14,
+    MESSAGE_FETCH = 15,
+    MESSAGE_PIECE = 16,
+    MESSAGE_FORWARD = 17,
+    MESSAGE_SYNC_BEGIN = 18,
+    MESSAGE_SYNC_LIST = 19,
+    MESSAGE_SYNC_PULL = 20,
+    MESSAGE_SYNC_STATE = 21,
+    MESSAGE_SYNC_END = 22
+};
+
+enum member_state {
+    MEMBER_JOINING = 1,
+    MEMBER_SYNCING = 2,
+    MEMBER_READY = 3,
+    MEMBER_SUSPECT = 4,
+    MEMBER_DEAD = 5,
+    MEMBER_LEFT = 6
+};
+
+/* Packed lists stay packed: `count` entries in `bytes`, read one by one. */
+struct message_list {
+    size_t count;
+    struct span bytes;
+};
+
+/* The first message on a link, both ways. */
+struct message_hello {
+    uint16_t version_low;
+    uint16_t version_high;
+    uint64_t id;
+    uint16_t tag;      /* of the versions that it draws */
+    uint8_t state;     /* enum member_state */
+    uint64_t clock;    /* its farm time, microseconds */
+    uint64_t settings; /* digest of the settings that must agree */
+    uint64_t memory_bytes;
+    uint32_t item_bytes_max;
+    struct span farm;
+    struct span name;
+    struct span address; /* where it can be dialled */
+};
+
+/* To whom a member is linked, so that others find their way there. */
+struct message_member {
+    uint64_t id;
+    uint8_t state;
+    struct span name;
+    struct span address;
+};
+
+struct message_heartbeat {
+    uint8_t state;
+    uint64_t clock;
+    uint64_t echo_clock;        /* of the last heartbeat from you, or 0 */
+    uint32_t echo_age_us;       /* how long ago that was */
+    uint64_t head;              /* of its journal */
+    uint64_t root;              /* of its digest */
+    struct message_list vector; /* (id u64, number u64): applied there */
+};
+
+struct message_request {
+    uint64_t id;
+    struct message_list vector; /* answer when you have applied this */
+    struct span key;
+};
+
+struct message_have {
+    uint64_t id;
+    uint64_t version;
+    uint64_t stamp;
+    uint32_t value_bytes;
+};
+
+struct message_missing {
+    uint64_t id;
+    uint64_t version; /* of its grave, or 0 */
+    uint64_t stamp;
+    bool is_evicted; /* it had it, and does not want it back */
+};
+
+/* Bytes of a value, and who else lacks it. */
+struct message_fetch {
+    uint64_t id;
+    uint64_t version;
+    uint32_t offset;
+    uint32_t bytes;
+    struct span key;
+    struct message_list lacking; /* (id u64) */
+};
+
+struct message_piece {
+    uint64_t id;
+    uint64_t version;
+    uint32_t offset;
+    struct span bytes;
+};
+
+struct message_forward {
+    uint64_t to;
+    uint64_t from;
+    struct span inner; /* kind and body */
+};
+
+/* What a synchronisation compares. */
+struct message_entry {
+    uint64_t hash;
+    uint64_t version;
+    uint64_t stamp;
+    bool is_grave;
+};
+
+struct message_sync {
+    uint32_t session;
+    uint64_t first; /* of the hashes that a list covers */
+    uint64_t last;
+    struct message_list list; /* entries, or hashes u64 to pull */
+};
+
+struct message {
+    enum message_kind kind;
+    union {
+        struct message_hello hello;
+        struct span refuse; /* the reason, for people */
+        struct message_list members;
+        struct message_heartbeat heartbeat;
+        uint64_t subject; /* of a heartbeat request, 0: you; of ALIVE */
+        uint64_t number;  /* of ATTACH, OVERRUN and ACK */
+        struct {
+            uint64_t number;   /* of RECORD */
+            uint64_t id;       /* of STATE */
+            uint32_t session;  /* of SYNC_STATE */
+            struct span bytes; /* a record, encoded */
+        } state;
+        struct message_request request;
+        struct message_have have;
+        struct message_missing missing;
+        struct message_fetch fetch;
+        struct message_piece piece;
+        struct message_forward forward;
+        struct message_sync sync;
+    };
+};
+
+/* Where a frame is in a stream of bytes. */
+enum frame_result { FRAME_OK, FRAME_MORE, FRAME_TOO_LARGE };
+
+/* Finds the first frame of `input`: its kind and body in `inner`, what it
+ * takes with its length in `used`.  FRAME_MORE: `used` bytes are needed. */
+enum frame_result message_frame(struct span input, size_t inner_bytes_max,
+                                struct span *inner, size_t *used);
+
+/* Decodes kind and body; a kind of a later version is MESSAGE_UNKNOWN. */
+MUST_USE enum decode_result message_decode(struct span inner,
+                                           struct message *message);
+
+/* Writes the whole frame; `writer->ok` tells whether it fitted. */
+void message_encode(const struct message *message, struct writer *writer);
+
+/* Entries of lists, both ways.  Reading beyond the count is a bug. */
+struct message_member message_read_member(struct reader *list);
+void message_write_member(struct writer *list,
+                          const struct message_member *member);
+struct message_entry message_read_entry(struct reader *list);
+void message_write_entry(struct writer *list,
+                         const struct message_entry *entry);
+
+#endif

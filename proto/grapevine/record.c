@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "proto/grapevine/record.h"
+
+#include <assert.h>
+
+/* What a state has beside its value; stamp and token are sent only where
+ * they differ from the version. */
+enum state_shape { STATE_HAS_STAMP = 1, STATE_HAS_TOKEN = 2 };
+
+static void encode_state(const struct record *record, struct writer *writer)
+{
+    bool has_stamp = record->stamp != record->version;
+    bool has_token = record->token != record->version;
+
+    write_u8(writer, (uint8_t)((has_stamp ? STATE_HAS_STAMP : 0) |
+                               (has_token ? STATE_HAS_TOKEN : 0)));
+    write_u8(writer, record->marks);
+    write_u32(writer, record->flags);
+    write_u32(writer, record->exptime);
+    write_u64(writer, record->version);
+    if (has_stamp)
+        write_u64(writer, record->stamp);
+    if (has_token)
+        write_u64(writer, record->token);
+    write_short(writer, record->key);
+    if (record->kind == RECORD_ANNOUNCE) {
+        write_u32(writer, record->value_bytes);
+        return;
+    }
+    write_u32(writer, (uint32_t)record->value.length);
+    write_bytes(writer, record->value);
+}
+
+static void decode_state(struct reader *reader, struct record *record)
+{
+    uint8_t shape = read_u8(reader);
+
+    record->marks = read_u8(reader);
+    record->flags = read_u32(reader);
+    record->exptime = read_u32(reader);
+    record->version = read_u64(reader);
+    record->stamp =
+        shape & STATE_HAS_STAMP ? read_u64(reader) : record->version;
+    record->token =
+        shape & STATE_HAS_TOKEN ? read_u64(reader) : record->version;
+    record->key = read_short(reader);
+    record->value_bytes = read_u32(reader);
+    if (record->kind != RECORD_ANNOUNCE)
+        record->value = read_bytes(reader, record->value_bytes);
+}
+
+void record_encode(const struct record *record, struct writer *writer)
+{
+    write_u8(writer, (uint8_t)record->kind);
+    switch (record->kind) {
+    case RECORD_CREATE:
+    case RECORD_UPDATE:
+    case RECORD_ANNOUNCE:
+        encode_state(record, writer);
+        break;
+    case RECORD_TOUCH:
+        write_u64(writer, record->version);
+        write_u64(writer, record->stamp);
+        write_u32(writer, record->exptime);
+        write_short(writer, record->key);
+        break;
+    case RECORD_DELETE:
+        write_u64(writer, record->version);
+        write_short(writer, record->key);
+        break;
+    case RECORD_FLUSH:
+        write_u64(writer, record->version);
+        write_u64(writer, record->moment);
+        break;
+    case RECORD_LEAVE:
+        write_u64(writer, record->version);
+        break;
+    case RECORD_UNKNOWN:
+        assert(false); /* only ever decoded */
+        break;
+    }
+}
+
+static bool has_key(enum record_kind kind)
+{
+    return kind != RECORD_FLUSH && kind != RECORD_LEAVE &&
+           kind != RECORD_UNKNOWN;
+}
+
+enum decode_result record_decode(struct span bytes, struct record *record)
+{
+    struct reader reader = reader_of(bytes);
+    uint8_t kind = read_u8(&reader);
+
+    *record = (struct record){.kind = (enum record_kind)kind};
+    switch (kind) {
+    case RECORD_CREATE:
+    case RECORD_UPDATE:
+    case RECORD_ANNOUNCE:
+        decode_state(&reader, record);
+        break;
+    case RECORD_TOUCH:
+        record->version = read_u64(&reader);
+        record->stamp = read_u64(&reader);
+        record->exptime = read_u32(&reader);
+        record->key = read_short(&reader);
+        break;
+    case RECORD_DELETE:
+        record->version = read_u64(&reader);
+        record->key = read_short(&reader);
+        break;
+    case RECORD_FLUSH:
+        record->version = read_u64(&reader);
+        record->moment = read_u64(&reader);
+        break;
+    case RECORD_LEAVE:
+        record->version = read_u64(&reader);
+        break;
+    default:
+        record->kind = RECORD_UNKNOWN;
+        break;
+    }
+    if (!reader.ok)
+        return DECODE_MALFORMED;
+    if (has_key(record->kind) &&
+        (record->key.length == 0 || record->key.length > RECORD_KEY_BYTES_MAX))
+        return DECODE_MALFORMED;
+    return DECODE_OK;
+}
+
+size_t record_bytes(const struct record *record)
+{
+    size_t key_bytes = 1 + record->key.length;
+
+    switch (record->kind) {
+    case RECORD_CREATE:
+    case RECORD_UPDATE:
+    case RECORD_ANNOUNCE:
+        return 1 + 2 + 4 + 4 + 8 +
+               (record->stamp != record->version ? 8u : 0u) +
+               (record->token != record->version ? 8u : 0u) + key_bytes + 4 +
+               (record->kind == RECORD_ANNOUNCE ? 0 : record->value.length);
+    case RECORD_TOUCH:
+        return 1 + 8 + 8 + 4 + key_bytes;
+    case RECORD_DELETE:
+        return 1 + 8 + key_bytes;
+    case RECORD_FLUSH:
+        return 1 + 8 + 8;
+    case RECORD_LEAVE:
+        return 1 + 8;
+    case RECORD_UNKNOWN:
+        break;
+    }
+    assert(false); /* only ever decoded */
+    return 0;
+}

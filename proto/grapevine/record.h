@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Record: one mutation, as it stands in a journal and travels on links.
+ *
+ * Layout: kind u8, then by kind (doc/protocol.md has the table).  Bytes
+ *         behind the fields known here belong to later versions and are
+ *         skipped; a kind not known here is RECORD_UNKNOWN, not an error.
+ * Borrows: spans point into the decoded bytes.
+ */
+#ifndef PROTO_GRAPEVINE_RECORD_H
+#define PROTO_GRAPEVINE_RECORD_H
+
+#include "proto/base/cursor.h"
+
+#define RECORD_KEY_BYTES_MAX 250
+/* Everything of a record but its value. */
+#define RECORD_HEAD_BYTES_MAX 320
+
+enum record_kind {
+    RECORD_UNKNOWN = 0, /* of a later version: numbered, not applied */
+    RECORD_CREATE = 1,  /* the state did not exist at its origin */
+    RECORD_UPDATE = 2,  /* whole: replaces */
+    RECORD_TOUCH = 3,   /* the life part alone */
+    RECORD_DELETE = 4,
+    RECORD_FLUSH = 5,
+    RECORD_LEAVE = 6,   /* the last of its journal */
+    RECORD_ANNOUNCE = 7 /* a value too large to stream: to be pulled */
+};
+
+struct record {
+    enum record_kind kind;
+    uint8_t marks;
+    uint32_t flags;
+    uint32_t exptime;     /* seconds since 1970 in farm time; 0: never */
+    uint64_t version;     /* of the value part, of the delete, of the flush */
+    uint64_t stamp;       /* of the life part */
+    uint64_t token;       /* the cas token that clients see */
+    uint64_t moment;      /* of a flush, microseconds in farm time */
+    uint32_t value_bytes; /* of an announced value */
+    struct span key;
+    struct span value;
+};
+
+enum decode_result { DECODE_OK, DECODE_MALFORMED };
+
+/* All of `bytes` is one record. */
+MUST_USE enum decode_result record_decode(struct span bytes,
+                                          struct record *record);
+
+/* Writes the record; `writer->ok` tells whether it fitted. */
+void record_encode(const struct record *record, struct writer *writer);
+
+/* What record_encode() will write. */
+size_t record_bytes(const struct record *record);
+
+#endif

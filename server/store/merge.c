@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Merge: what a key's state is, given all that was ever heard of it.
+ *
+ * A state is two registers.  The value part belongs to the highest version:
+ * a value, or none since a delete.  The life part belongs to the highest
+ * stamp.  Each register takes the greater of two, so that merging is
+ * commutative, associative and idempotent; neither looks at the other, so
+ * that a touch never undoes a concurrent write.  Whether the item lives
+ * follows from both, the clock and the last flush; what does not live
+ * leaves a grave, so that neither register is forgotten while older news
+ * may still be on their way.
+ */
+#include <assert.h>
+
+#include "server/store/stub.h"
+
+/* What is known of a key: the registers, and whether the value is here. */
+struct known {
+    uint64_t version;
+    uint64_t stamp;
+    time_s exptime;
+    bool is_deleted;
+    bool has_value;
+};
+
+static struct known known_here(const struct store_hold *hold)
+{
+    const struct item *item =
+        hold->slot == NULL ? NULL : index_item(*hold->slot);
+
+    if (item == NULL)
+        return (struct known){0};
+    if (item->shape & ITEM_IS_STUB) {
+        struct store_stub stub = stub_of(item);
+        return (struct known){.version = stub.version,
+                              .stamp = stub.stamp,
+                              .exptime = stub.exptime,
+                              .is_deleted = stub.kind == STUB_DELETED};
+    }
+    return (struct known){.version = item->version,
+                          .stamp = item_stamp(item),
+                          .exptime = item->exptime,
+                          .has_value = true};
+}
+
+static bool lives(const struct store_hold *hold, const struct known *known)
+{
+    struct item item = {.version = known->version, .exptime = known->exptime};
+
+    return !known->is_deleted &&
+           replica_death(hold->store, &item, hold->now) == STORE_NEVER;
+}
+
+static enum merge_result put_stub(struct store_hold *hold,
+                                  const struct known *known)
+{
+    bool is_alive = lives(hold, known);
+    struct store_stub stub = {.kind = known->is_deleted ? STUB_DELETED
+                                      : is_alive        ? STUB_WANTED
+                                                        : STUB_EXPIRED,
+                              .version = known->version,
+                              .stamp = known->stamp,
+                              .exptime = known->exptime};
+
+    if (stub_put(hold, &stub) != STORE_OK)
+        return MERGE_NO_ROOM;
+    return is_alive ? MERGE_WANTED : MERGE_TAKEN;
+}
+
+/* The value is in the news. */
+static enum store_result put_state(struct store_hold *hold,
+                                   const struct known *known,
+                                   const struct store_write *news)
+{
+    struct store_write write = *news;
+
+    write.stamp = known->stamp;
+    write.exptime = known->exptime;
+    return store_put(hold, &write);
+}
+
+/* The value is here already, dead perhaps until this moment. */
+static enum store_result put_life(struct store_hold *hold,
+                                  const struct known *known)
+{
+    hold->item = index_item(*hold->slot);
+    return store_touch(hold, known->exptime, known->stamp);
+}
+
+enum merge_result store_merge(struct store_hold *hold, enum news_kind kind,
+                              const struct store_write *news)
+{
+    struct known known = known_here(hold);
+    uint64_t stamp = news->stamp != 0 ? news->stamp : news->version;
+    bool takes_value = news->version > known.version;
+    bool takes_life = stamp > known.stamp;
+
+    assert(hold->store->settings.replicates);
+    version_saw(&hold->store->clock,
+                news->version > stamp ? news->version : stamp);
+    /* The value of a version that is known and not here: of use if it lives. */
+    bool brings_value = news->version == known.version && kind == NEWS_STATE &&
+                        !known.has_value && !known.is_deleted;
+    if (brings_value && (takes_life || lives(hold, &known)))
+        takes_value = true;
+    if (!takes_value && !takes_life)
+        return MERGE_OLDER;
+    if (takes_value) {
+        known.version = news->version;
+        known.is_deleted = kind == NEWS_DELETED;
+        known.has_value = kind == NEWS_STATE;
+    }
+    if (takes_life) {
+        known.stamp = stamp;
+        known.exptime = news->exptime;
+    }
+    if (!known.has_value || !lives(hold, &known))
+        return put_stub(hold, &known);
+    enum store_result result =
+        takes_value ? put_state(hold, &known, news) : put_life(hold, &known);
+    return result == STORE_OK ? MERGE_TAKEN : MERGE_NO_ROOM;
+}
