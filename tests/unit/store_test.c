@@ -449,15 +449,15 @@ static void a_delete_leaves_a_grave_for_its_time(void **state)
 
     assert_false(get(store, "apple", START_US, value));
     hold(store, "apple", START_US, &held);
-    assert_int_equal(held.grave_version, version);
+    assert_int_equal(held.stub.version, version);
     store_release(&held);
-    assert_int_equal(figures_of(store).graves, 1);
+    assert_int_equal(figures_of(store).stubs, 1);
     assert_int_equal(figures_of(store).digest, 0);
 
     store_maintain(store, START_US + (GRAVE_S - 1) * TIME_US_PER_S);
-    assert_int_equal(figures_of(store).graves, 1);
+    assert_int_equal(figures_of(store).stubs, 1);
     store_maintain(store, START_US + (GRAVE_S + 1) * TIME_US_PER_S);
-    assert_int_equal(figures_of(store).graves, 0);
+    assert_int_equal(figures_of(store).stubs, 0);
     store_check(store);
     store_destroy(store);
 }
@@ -469,10 +469,10 @@ static void a_key_that_is_absent_can_have_a_grave(void **state)
 
     (void)state;
     drop(store, "never there", START_US);
-    assert_int_equal(figures_of(store).graves, 1);
+    assert_int_equal(figures_of(store).stubs, 1);
     assert_true(put(store, "never there", "now", 0, START_US));
     assert_true(get(store, "never there", START_US, value));
-    assert_int_equal(figures_of(store).graves, 0);
+    assert_int_equal(figures_of(store).stubs, 0);
     store_check(store);
     store_destroy(store);
 }
