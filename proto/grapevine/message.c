@@ -80,7 +80,7 @@ struct message_entry message_read_entry(struct reader *list)
 
     entry.version = read_u64(list);
     entry.stamp = read_u64(list);
-    entry.is_grave = read_u8(list) != 0;
+    entry.kind = read_u8(list);
     return entry;
 }
 
@@ -89,7 +89,7 @@ void message_write_entry(struct writer *list, const struct message_entry *entry)
     write_u64(list, entry->hash);
     write_u64(list, entry->version);
     write_u64(list, entry->stamp);
-    write_u8(list, entry->is_grave);
+    write_u8(list, entry->kind);
 }
 
 /* ---- bodies ---- */
@@ -244,8 +244,8 @@ static void write_body(struct writer *writer, const struct message *message)
         break;
     case MESSAGE_SYNC_LIST:
         write_u32(writer, message->sync.session);
-        write_u64(writer, message->sync.first);
-        write_u64(writer, message->sync.last);
+        write_u64(writer, message->sync.mask);
+        write_u64(writer, message->sync.value);
         write_list(writer, &message->sync.list);
         break;
     case MESSAGE_SYNC_BEGIN:
@@ -347,10 +347,10 @@ static bool read_body(struct reader *reader, struct message *message)
         return message->forward.inner.length > 0;
     case MESSAGE_SYNC_LIST:
         message->sync.session = read_u32(reader);
-        message->sync.first = read_u64(reader);
-        message->sync.last = read_u64(reader);
+        message->sync.mask = read_u64(reader);
+        message->sync.value = read_u64(reader);
         message->sync.list = read_list(reader, MESSAGE_ENTRY_BYTES);
-        return message->sync.first <= message->sync.last;
+        return (message->sync.value & ~message->sync.mask) == 0;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_END:
         message->sync.session = read_u32(reader);

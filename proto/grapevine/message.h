@@ -146,13 +146,16 @@ struct message_entry {
     uint64_t hash;
     uint64_t version;
     uint64_t stamp;
-    bool is_grave;
+    uint8_t kind; /* enum entry_kind */
 };
+
+/* What a member has of a key: its value, a grave, or only word of it. */
+enum entry_kind { ENTRY_VALUE, ENTRY_GRAVE, ENTRY_WANT };
 
 struct message_sync {
     uint32_t session;
-    uint64_t first; /* of the hashes that a list covers */
-    uint64_t last;
+    uint64_t mask;            /* a list covers the hashes that are `value` */
+    uint64_t value;           /* under this mask */
     struct message_list list; /* entries, or hashes u64 to pull */
 };
 

@@ -23,12 +23,9 @@ static void encode_state(const struct record *record, struct writer *writer)
     if (has_token)
         write_u64(writer, record->token);
     write_short(writer, record->key);
-    if (record->kind == RECORD_ANNOUNCE) {
-        write_u32(writer, record->value_bytes);
-        return;
-    }
-    write_u32(writer, (uint32_t)record->value.length);
-    write_bytes(writer, record->value);
+    write_u32(writer, record->kind == RECORD_ANNOUNCE
+                          ? record->value_bytes
+                          : (uint32_t)record->value.length);
 }
 
 static void decode_state(struct reader *reader, struct record *record)
@@ -49,7 +46,21 @@ static void decode_state(struct reader *reader, struct record *record)
         record->value = read_bytes(reader, record->value_bytes);
 }
 
+struct span record_value(const struct record *record)
+{
+    bool has_value =
+        record->kind == RECORD_CREATE || record->kind == RECORD_UPDATE;
+
+    return has_value ? record->value : (struct span){0};
+}
+
 void record_encode(const struct record *record, struct writer *writer)
+{
+    record_encode_head(record, writer);
+    write_bytes(writer, record_value(record));
+}
+
+void record_encode_head(const struct record *record, struct writer *writer)
 {
     write_u8(writer, (uint8_t)record->kind);
     switch (record->kind) {
@@ -74,6 +85,14 @@ void record_encode(const struct record *record, struct writer *writer)
         break;
     case RECORD_LEAVE:
         write_u64(writer, record->version);
+        break;
+    case RECORD_STUB:
+        write_u8(writer, record->stub_kind);
+        write_u64(writer, record->hash);
+        write_u64(writer, record->version);
+        write_u64(writer, record->stamp);
+        write_u32(writer, record->exptime);
+        write_bytes(writer, record->key);
         break;
     case RECORD_UNKNOWN:
         assert(false); /* only ever decoded */
@@ -116,6 +135,14 @@ enum decode_result record_decode(struct span bytes, struct record *record)
     case RECORD_LEAVE:
         record->version = read_u64(&reader);
         break;
+    case RECORD_STUB:
+        record->stub_kind = read_u8(&reader);
+        record->hash = read_u64(&reader);
+        record->version = read_u64(&reader);
+        record->stamp = read_u64(&reader);
+        record->exptime = read_u32(&reader);
+        record->key = read_bytes(&reader, RECORD_STUB_KEY_BYTES);
+        break;
     default:
         record->kind = RECORD_UNKNOWN;
         break;
@@ -148,6 +175,8 @@ size_t record_bytes(const struct record *record)
         return 1 + 8 + 8;
     case RECORD_LEAVE:
         return 1 + 8;
+    case RECORD_STUB:
+        return 1 + 1 + 8 + 8 + 8 + 4 + RECORD_STUB_KEY_BYTES;
     case RECORD_UNKNOWN:
         break;
     }

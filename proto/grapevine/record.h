@@ -23,9 +23,13 @@ enum record_kind {
     RECORD_TOUCH = 3,   /* the life part alone */
     RECORD_DELETE = 4,
     RECORD_FLUSH = 5,
-    RECORD_LEAVE = 6,   /* the last of its journal */
-    RECORD_ANNOUNCE = 7 /* a value too large to stream: to be pulled */
+    RECORD_LEAVE = 6,    /* the last of its journal */
+    RECORD_ANNOUNCE = 7, /* a value too large to stream: to be pulled */
+    RECORD_STUB = 8 /* what is known of a key whose value is gone; only in a
+                       synchronisation, `key` is 128 bits of its hash */
 };
+
+#define RECORD_STUB_KEY_BYTES 16
 
 struct record {
     enum record_kind kind;
@@ -36,6 +40,8 @@ struct record {
     uint64_t stamp;       /* of the life part */
     uint64_t token;       /* the cas token that clients see */
     uint64_t moment;      /* of a flush, microseconds in farm time */
+    uint64_t hash;        /* of a stub, by which its key is filed */
+    uint8_t stub_kind;    /* of a stub: enum stub_kind of the store */
     uint32_t value_bytes; /* of an announced value */
     struct span key;
     struct span value;
@@ -49,6 +55,11 @@ MUST_USE enum decode_result record_decode(struct span bytes,
 
 /* Writes the record; `writer->ok` tells whether it fitted. */
 void record_encode(const struct record *record, struct writer *writer);
+
+/* The same without the value, which record_value() tells: a value that is
+ * large need not be copied to be written. */
+void record_encode_head(const struct record *record, struct writer *writer);
+struct span record_value(const struct record *record);
 
 /* What record_encode() will write. */
 size_t record_bytes(const struct record *record);

@@ -116,6 +116,15 @@ static bool is_of_key(const struct index *index, const struct item *item,
     return span_equal(item_key(item), span_of(&hash, sizeof(hash)));
 }
 
+static bool has_digest(const struct index *index, const struct item *item,
+                       struct span digest)
+{
+    if (item->shape & ITEM_IS_STUB)
+        return span_equal(item_key(item), digest);
+    struct digest128 hash = digest128(item_key(item), index->seed);
+    return span_equal(digest, span_of(&hash, sizeof(hash)));
+}
+
 uint64_t *index_find(struct index *index, uint64_t hash, struct span key)
 {
     uint64_t tag = hash >> TAG_SHIFT;
@@ -126,6 +135,23 @@ uint64_t *index_find(struct index *index, uint64_t hash, struct span key)
             uint64_t slot = bucket->slots[i];
             if (slot != 0 && slot >> TAG_SHIFT == tag &&
                 is_of_key(index, index_item(slot), key))
+                return &bucket->slots[i];
+        }
+    }
+    return NULL;
+}
+
+uint64_t *index_find_digest(struct index *index, uint64_t hash,
+                            struct span digest)
+{
+    uint64_t tag = hash >> TAG_SHIFT;
+
+    for (struct bucket *bucket = bucket_of(index, hash); bucket != NULL;
+         bucket = bucket->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            uint64_t slot = bucket->slots[i];
+            if (slot != 0 && slot >> TAG_SHIFT == tag &&
+                has_digest(index, index_item(slot), digest))
                 return &bucket->slots[i];
         }
     }

@@ -27,6 +27,7 @@ enum stripe_figure {
     STRIPE_ITEMS,
     STRIPE_ITEM_BYTES,
     STRIPE_STUBS,
+    STRIPE_WANTS, /* of the stubs */
     STRIPE_EXPIRED,
     STRIPE_EXPIRED_UNFETCHED,
     STRIPE_EVICTED,
@@ -80,6 +81,10 @@ void index_unlock(struct stripe *stripe);
 
 /* The slot of that key (or of its stub), or NULL. */
 uint64_t *index_find(struct index *index, uint64_t hash, struct span key);
+
+/* The same by the 128 bits of hash that stubs have of it. */
+uint64_t *index_find_digest(struct index *index, uint64_t hash,
+                            struct span digest);
 
 /* The slot that leads to this very item, or NULL if none does. */
 uint64_t *index_find_item(struct index *index, uint64_t hash,

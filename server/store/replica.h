@@ -16,6 +16,8 @@ struct store {
     struct index index;
     struct segment_pool pool;
     struct summary summary;
+    pthread_mutex_t flush_lock;     /* of changing what follows */
+    uint64_t flush_last;            /* the version of the last one heard of */
     _Atomic uint64_t flush_version; /* older items are dead */
     _Atomic uint64_t flush_moment;  /* of the flush to come; 0: none */
     _Atomic size_t reserved_bytes;  /* for values still to come */

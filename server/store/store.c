@@ -29,6 +29,7 @@ struct store *store_create(const struct store_settings *settings)
         goto fail_index;
     version_clock_init(&store->clock, settings->origin_tag);
     pthread_mutex_init(&store->eviction_lock, NULL);
+    pthread_mutex_init(&store->flush_lock, NULL);
     return store;
 
 fail_index:
@@ -45,6 +46,7 @@ void store_destroy(struct store *store)
     segment_pool_release(&store->pool);
     index_release(&store->index);
     pthread_mutex_destroy(&store->eviction_lock);
+    pthread_mutex_destroy(&store->flush_lock);
     free(store);
 }
 
@@ -93,6 +95,8 @@ static void account(struct store *store, struct stripe *stripe, uint64_t hash,
 
     if (item->shape & ITEM_IS_STUB) {
         stripe_add(stripe, STRIPE_STUBS, one);
+        if (stub_of(item).kind == STUB_WANTED)
+            stripe_add(stripe, STRIPE_WANTS, one);
         return;
     }
     stripe_add(stripe, STRIPE_ITEMS, one);
@@ -173,26 +177,23 @@ static time_s stub_end(const struct store *store, const struct store_stub *stub)
 
 /* ---- holding a key ---- */
 
-void store_hold(struct store *store, struct span key, uint64_t hash,
-                time_us now, struct store_hold *hold)
+/* Looks at what the slot leads to, if to anything. */
+static void look(struct store_hold *hold)
 {
-    *hold = (struct store_hold){
-        .store = store, .key = key, .hash = hash, .now = now};
-    hold->stripe = index_lock(&store->index, hash);
-    hold->slot = index_find(&store->index, hash, key);
+    struct store *store = hold->store;
+
     if (hold->slot == NULL)
         return;
-
     struct item *item = index_item(*hold->slot);
     if (item->shape & ITEM_IS_STUB) {
         hold->stub = stub_of(item);
         /* Nobody has to pull what would be dead by now. */
         if (hold->stub.kind == STUB_WANTED && hold->stub.exptime != 0 &&
-            hold->stub.exptime <= time_seconds(now))
+            hold->stub.exptime <= time_seconds(hold->now))
             hold->stub.kind = STUB_EXPIRED;
         return;
     }
-    hold->absence = replica_death(store, item, now);
+    hold->absence = replica_death(store, item, hold->now);
     if (hold->absence == STORE_NEVER) {
         hold->item = item;
         return;
@@ -202,8 +203,31 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
         return;
     stripe_add(hold->stripe, STRIPE_EXPIRED, 1);
     stripe_add(hold->stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
-    replica_unlink(store, hold->stripe, hash, hold->slot);
+    replica_unlink(store, hold->stripe, hold->hash, hold->slot);
     hold->slot = NULL;
+}
+
+void store_hold(struct store *store, struct span key, uint64_t hash,
+                time_us now, struct store_hold *hold)
+{
+    *hold = (struct store_hold){
+        .store = store, .key = key, .hash = hash, .now = now};
+    hold->stripe = index_lock(&store->index, hash);
+    hold->slot = index_find(&store->index, hash, key);
+    look(hold);
+}
+
+void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
+                       time_us now, struct store_hold *hold)
+{
+    *hold = (struct store_hold){
+        .store = store, .digest = digest, .hash = hash, .now = now};
+    hold->stripe = index_lock(&store->index, hash);
+    hold->slot = index_find_digest(&store->index, hash, digest);
+    if (hold->slot != NULL &&
+        (index_item(*hold->slot)->shape & ITEM_IS_STUB) == 0)
+        hold->key = item_key(index_item(*hold->slot));
+    look(hold);
 }
 
 void store_release(struct store_hold *hold)
@@ -453,10 +477,15 @@ enum store_result stub_put(struct store_hold *hold,
 {
     struct store *store = hold->store;
     time_s now = time_seconds(hold->now);
+    struct digest128 key;
+
+    if (hold->digest.length == sizeof(key))
+        memcpy(&key, hold->digest.data, sizeof(key));
+    else
+        key = digest128(hold->key, store->settings.seed);
     struct item *item =
         stub_append(store, life_class(stub_end(store, stub), now), hold->hash,
-                    digest128(hold->key, store->settings.seed), stub);
-
+                    key, stub);
     return item == NULL ? STORE_NO_ROOM : link_appended(hold, item);
 }
 
@@ -573,15 +602,47 @@ size_t store_item_bytes(const struct store *store, size_t key_bytes,
     return item_room_bytes(RESERVED_SHAPE, key_bytes, value_bytes);
 }
 
+/* The last flush replaces one that is still to come; what is dead by any
+ * stays dead. */
+static void take_flush(struct store *store, uint64_t version, time_us moment,
+                       time_us now)
+{
+    if (version > store->flush_last) {
+        store->flush_last = version;
+        atomic_store(&store->flush_moment, moment);
+    }
+    if (moment == 0 && version > atomic_load(&store->flush_version))
+        atomic_store(&store->flush_version, version);
+    if (moment == 0 || moment <= now)
+        segment_expire_all(&store->pool);
+}
+
 void store_flush(struct store *store, time_us moment, time_us now)
 {
-    if (moment > now) {
-        atomic_store(&store->flush_moment, moment);
-        return;
-    }
-    atomic_store(&store->flush_moment, 0);
-    atomic_store(&store->flush_version, version_next(&store->clock, now));
-    segment_expire_all(&store->pool);
+    pthread_mutex_lock(&store->flush_lock);
+    take_flush(store, version_next(&store->clock, now),
+               moment > now ? moment : 0, now);
+    pthread_mutex_unlock(&store->flush_lock);
+}
+
+void store_merge_flush(struct store *store, uint64_t version, time_us moment,
+                       time_us now)
+{
+    version_saw(&store->clock, version);
+    pthread_mutex_lock(&store->flush_lock);
+    take_flush(store, version, moment, now);
+    pthread_mutex_unlock(&store->flush_lock);
+}
+
+struct store_flushes store_read_flushes(struct store *store)
+{
+    pthread_mutex_lock(&store->flush_lock);
+    struct store_flushes flushes = {.floor = atomic_load(&store->flush_version),
+                                    .pending_version = store->flush_last,
+                                    .pending_moment =
+                                        atomic_load(&store->flush_moment)};
+    pthread_mutex_unlock(&store->flush_lock);
+    return flushes;
 }
 
 void store_maintain(struct store *store, time_us now)
@@ -622,6 +683,53 @@ void store_visit(struct store *store, size_t part, time_us now,
     index_visit(&store->index, part, visit_item, &inner);
 }
 
+struct range {
+    const struct store *store;
+    uint64_t mask;
+    uint64_t value;
+    time_us now;
+    store_known_visitor *visit;
+    void *context;
+};
+
+static void visit_known(struct item *item, void *context)
+{
+    struct range *range = context;
+    const struct store *store = range->store;
+    struct digest128 digest;
+    struct store_known known = {.hash = index_item_hash(&store->index, item)};
+
+    if ((known.hash & range->mask) != range->value)
+        return;
+    if (item->shape & ITEM_IS_STUB) {
+        known.stub = stub_of(item);
+        known.digest = item_key(item);
+    } else if (replica_death(store, item, range->now) == STORE_NEVER) {
+        known.item = item;
+    } else {
+        /* Dead and not buried yet: others are told of it as of a grave. */
+        digest = digest128(item_key(item), store->settings.seed);
+        known.digest = span_of(&digest, sizeof(digest));
+        known.stub = (struct store_stub){.kind = STUB_EXPIRED,
+                                         .version = item->version,
+                                         .stamp = item_stamp(item),
+                                         .exptime = item->exptime};
+    }
+    range->visit(&known, range->context);
+}
+
+void store_visit_range(struct store *store, uint64_t mask, uint64_t value,
+                       time_us now, store_known_visitor *visit, void *context)
+{
+    struct range range = {store, mask, value, now, visit, context};
+
+    assert(mask >= STORE_RANGE_MASK_MIN && (value & ~mask) == 0);
+    /* All buckets of one stripe: a bucket's number ends in its stripe's. */
+    for (size_t bucket = value % INDEX_STRIPES; bucket < store_parts(store);
+         bucket += INDEX_STRIPES)
+        index_visit(&store->index, bucket, visit_known, &range);
+}
+
 static uint64_t sum(const struct store *store, enum stripe_figure figure)
 {
     uint64_t total = 0;
@@ -638,6 +746,7 @@ void store_read_figures(struct store *store, struct store_figures *figures)
         .items = sum(store, STRIPE_ITEMS),
         .item_bytes = sum(store, STRIPE_ITEM_BYTES),
         .stubs = sum(store, STRIPE_STUBS),
+        .wants = sum(store, STRIPE_WANTS),
         .expired = sum(store, STRIPE_EXPIRED),
         .expired_unfetched = sum(store, STRIPE_EXPIRED_UNFETCHED),
         .evicted = sum(store, STRIPE_EVICTED),

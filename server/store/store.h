@@ -59,6 +59,7 @@ struct store_hold {
     struct item *item; /* live, or NULL */
     enum store_absence absence;
     struct store_stub stub; /* of the key, or STUB_NONE */
+    struct span digest;     /* of a key that is not known itself */
     struct stripe *stripe;  /* the rest is the store's own */
     uint64_t *slot;
     bool is_crowded;
@@ -87,6 +88,7 @@ struct store_figures {
     uint64_t items;
     uint64_t item_bytes;
     uint64_t stubs;
+    uint64_t wants; /* of the stubs */
     uint64_t expired;
     uint64_t expired_unfetched;
     uint64_t evicted;
@@ -134,10 +136,9 @@ MUST_USE enum store_result store_remove(struct store_hold *hold,
 
 /* What is known from elsewhere of one key: its state, or a part of it. */
 enum news_kind {
-    NEWS_STATE,   /* with its value */
-    NEWS_LIFE,    /* the value is of that version, and not here */
-    NEWS_DELETED, /* at that version */
-    NEWS_EXPIRED  /* a grave of another server */
+    NEWS_STATE,  /* with its value */
+    NEWS_LIFE,   /* the value is of that version, and not here */
+    NEWS_DELETED /* at that version */
 };
 
 enum merge_result {
@@ -186,6 +187,20 @@ size_t store_item_bytes(const struct store *store, size_t key_bytes,
  * moment of 0 is now.  A later flush replaces one that is still to come. */
 void store_flush(struct store *store, time_us moment, time_us now);
 
+/* What is known of flushes: all older than `floor` is dead; another may be
+ * still to come. */
+struct store_flushes {
+    uint64_t floor;
+    uint64_t pending_version; /* of the flush that is still to come */
+    time_us pending_moment;   /* 0: none */
+};
+
+struct store_flushes store_read_flushes(struct store *store);
+
+/* Brings news of a flush; a moment of 0 is that of its version. */
+void store_merge_flush(struct store *store, uint64_t version, time_us moment,
+                       time_us now);
+
 /* Frees what has expired and memory ahead of need; to be called often. */
 void store_maintain(struct store *store, time_us now);
 
@@ -196,6 +211,29 @@ typedef void store_visitor(const struct item *item, void *context);
 size_t store_parts(const struct store *store);
 void store_visit(struct store *store, size_t part, time_us now,
                  store_visitor *visit, void *context);
+
+/*
+ * Shows what is known of the keys whose hash is `value` under `mask` (a
+ * power of two less one, at least STORE_RANGE_MASK_MIN): live items and
+ * stubs, each with its hash.  Borrowed for the call.
+ */
+#define STORE_RANGE_MASK_MIN (INDEX_STRIPES - 1)
+
+struct store_known {
+    uint64_t hash;
+    struct store_stub stub;  /* kind STUB_NONE: an item */
+    const struct item *item; /* or NULL */
+    struct span digest;      /* of a stub's key, 16 bytes */
+};
+
+typedef void store_known_visitor(const struct store_known *known,
+                                 void *context);
+void store_visit_range(struct store *store, uint64_t mask, uint64_t value,
+                       time_us now, store_known_visitor *visit, void *context);
+
+/* As store_hold(), for whatever key has these hashes. */
+void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
+                       time_us now, struct store_hold *hold);
 
 void store_read_figures(struct store *store, struct store_figures *figures);
 

@@ -51,7 +51,7 @@ static struct message_list make_entries(void)
     struct writer writer = writer_of(entry_bytes, sizeof(entry_bytes));
 
     for (uint64_t i = 0; i < 3; i++) {
-        struct message_entry entry = {i, 100 + i, 200 + i, i == 1};
+        struct message_entry entry = {i, 100 + i, 200 + i, (uint8_t)i};
         message_write_entry(&writer, &entry);
     }
     assert_true(writer.ok);
@@ -121,7 +121,7 @@ static size_t make_messages(struct message messages[24])
         (struct message){.kind = MESSAGE_SYNC_BEGIN,
                          .sync = {.session = 4, .list = make_vector()}};
     messages[count++] = (struct message){.kind = MESSAGE_SYNC_LIST,
-                                         .sync = {4, 10, 20, make_entries()}};
+                                         .sync = {4, 1023, 20, make_entries()}};
     messages[count++] = (struct message){
         .kind = MESSAGE_SYNC_PULL,
         .sync = {.session = 4, .list = {2, span_of(vector_bytes, 16)}}};
@@ -337,6 +337,13 @@ static void records_have_the_size_they_claim(void **state)
         {.kind = RECORD_DELETE, .version = 9, .key = SPAN("k")},
         {.kind = RECORD_FLUSH, .version = 9, .moment = 10},
         {.kind = RECORD_LEAVE, .version = 9},
+        {.kind = RECORD_STUB,
+         .stub_kind = 2,
+         .hash = 1,
+         .version = 9,
+         .stamp = 10,
+         .exptime = 4,
+         .key = SPAN("0123456789abcdef")},
     };
 
     (void)state;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Broadcast: this server's journal on its way to the others, and the answers
+ * that wait for them.
+ */
+#include "server/farm/state.h"
+
+bool member_is_in_sync(const struct member *member)
+{
+    return member_is_up(member) && (member->is_ready || member->is_entering) &&
+           member->acked >= member->out_until;
+}
+
+void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
+{
+    uint64_t head = journal_head(farm->journal);
+
+    member->is_attached = true;
+    if (number > 0 && number <= head + 1 &&
+        journal_seek(farm->journal, number, &member->cursor)) {
+        member->acked = number - 1;
+        /* Answers were given without it: not waited for until it has them. */
+        member->out_until = head;
+        return;
+    }
+    struct message overrun = {.kind = MESSAGE_OVERRUN, .number = head + 1};
+    if (!journal_seek(farm->journal, head + 1, &member->cursor))
+        return;
+    overrun.number = member->cursor.number;
+    member->acked = 0;
+    member->out_until = overrun.number - 1;
+    effect_send(farm, member->link, &overrun);
+}
+
+void broadcast_ack(struct farm *farm, struct member *member, uint64_t number)
+{
+    /* Nobody holds what was never sent. */
+    if (number < member->cursor.number && number > member->acked)
+        member->acked = number;
+    farm->wants_tick = true;
+}
+
+void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number)
+{
+    if (farm->waits_count == WAITS_MAX) {
+        /* More clients than ever wait at once: this one is not kept. */
+        farm->figures.acks_degraded++;
+        effect_answer(farm, waiter, true);
+        return;
+    }
+    size_t at = (farm->waits_first + farm->waits_count) % WAITS_MAX;
+    farm->waits[at] =
+        (struct wait){.number = number,
+                      .waiter = waiter,
+                      .deadline = farm->now + farm->settings.ack_timeout};
+    farm->waits_count++;
+}
+
+static void stream_to(struct farm *farm, struct member *member)
+{
+    bool overrun = false;
+
+    while (member->is_attached && member_is_up(member) &&
+           member->cursor.number - member->acked < WINDOW_RECORDS) {
+        uint64_t before = member->cursor.number;
+        size_t bytes = journal_read(farm->journal, &member->cursor,
+                                    effect_room(farm, STREAM_BYTES),
+                                    STREAM_BYTES, &overrun);
+        if (overrun) {
+            broadcast_attach(farm, member, 0);
+            return;
+        }
+        if (bytes == 0)
+            return;
+        farm->figures.records_sent += member->cursor.number - before;
+        effect_send_raw(farm, member->link,
+                        span_of(effect_room(farm, 0), bytes));
+    }
+}
+
+/* Up to where every member that is waited for holds our journal. */
+static uint64_t held_everywhere(const struct farm *farm)
+{
+    uint64_t held = UINT64_MAX;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member_is_in_sync(member) && member->acked < held)
+            held = member->acked;
+    }
+    return held;
+}
+
+/* A member of the view that does not hold the record goes on without being
+ * waited for, until it does. */
+static bool leave_behind(struct farm *farm, uint64_t number)
+{
+    bool is_degraded = false;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        bool is_in_view =
+            member->id != 0 && (member->is_ready || member->is_entering) &&
+            member->state != MEMBER_DEAD && member->state != MEMBER_LEFT;
+        if (!is_in_view || (member->link != 0 && member->acked >= number))
+            continue;
+        is_degraded = true;
+        if (member->out_until < number)
+            member->out_until = number;
+    }
+    return is_degraded;
+}
+
+static void answer_waits(struct farm *farm)
+{
+    while (farm->waits_count > 0) {
+        const struct wait *wait = &farm->waits[farm->waits_first];
+        if (wait->number > held_everywhere(farm) && farm->now < wait->deadline)
+            return;
+        bool is_degraded = leave_behind(farm, wait->number);
+        farm->figures.acks_degraded += is_degraded;
+        effect_answer(farm, wait->waiter, is_degraded);
+        farm->waits_first = (farm->waits_first + 1) % WAITS_MAX;
+        farm->waits_count--;
+    }
+}
+
+static void send_acks(struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        if (!member->owes_ack || !member_is_up(member))
+            continue;
+        struct message ack = {.kind = MESSAGE_ACK, .number = member->applied};
+        effect_send(farm, member->link, &ack);
+        member->owes_ack = false;
+    }
+}
+
+void broadcast_run(struct farm *farm)
+{
+    send_acks(farm);
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (farm->members[i].is_attached)
+            stream_to(farm, &farm->members[i]);
+    }
+    answer_waits(farm);
+}

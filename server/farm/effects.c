@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Effects: what a step asks of its driver, kept until the next step.
+ */
+#include <stdlib.h>
+
+#include "server/farm/state.h"
+
+/* More than any message but one that carries a value. */
+#define MESSAGE_ROOM_BYTES ((size_t)128 * 1024)
+
+uint8_t *effect_room(struct farm *farm, size_t bytes)
+{
+    struct effects *effects = &farm->effects;
+
+    if (effects->bytes_used + bytes > effects->bytes_capacity) {
+        size_t capacity = effects->bytes_capacity + bytes;
+        capacity += capacity / 2;
+        uint8_t *grown = realloc(effects->bytes, capacity);
+        if (grown == NULL)
+            abort(); /* a member that forgets to send is worse than none */
+        effects->bytes = grown;
+        effects->bytes_capacity = capacity;
+    }
+    return effects->bytes + effects->bytes_used;
+}
+
+static struct pending_effect *add(struct farm *farm, enum farm_effect_kind kind,
+                                  farm_link link)
+{
+    struct effects *effects = &farm->effects;
+
+    if (effects->count == effects->capacity) {
+        size_t capacity = effects->capacity == 0 ? 64 : 2 * effects->capacity;
+        struct pending_effect *grown =
+            realloc(effects->list, capacity * sizeof(*grown));
+        if (grown == NULL)
+            abort();
+        effects->list = grown;
+        effects->capacity = capacity;
+    }
+    struct pending_effect *effect = &effects->list[effects->count++];
+    *effect = (struct pending_effect){
+        .kind = kind, .link = link, .offset = effects->bytes_used};
+    return effect;
+}
+
+/* Frames for one link that follow each other are sent as one. */
+static void add_bytes(struct farm *farm, enum farm_effect_kind kind,
+                      farm_link link, size_t bytes)
+{
+    struct effects *effects = &farm->effects;
+    struct pending_effect *last =
+        effects->count > 0 ? &effects->list[effects->count - 1] : NULL;
+
+    if (kind != FARM_SEND || last == NULL || last->kind != FARM_SEND ||
+        last->link != link)
+        last = add(farm, kind, link);
+    last->length += bytes;
+    effects->bytes_used += bytes;
+    if (kind == FARM_SEND)
+        farm->figures.bytes_sent += bytes;
+}
+
+void effect_send_raw(struct farm *farm, farm_link link, struct span frames)
+{
+    uint8_t *to = effect_room(farm, frames.length);
+
+    if (to != frames.data)
+        span_copy(to, frames);
+    add_bytes(farm, FARM_SEND, link, frames.length);
+}
+
+void effect_send(struct farm *farm, farm_link link,
+                 const struct message *message)
+{
+    size_t room_bytes = MESSAGE_ROOM_BYTES;
+
+    if (link == 0)
+        return;
+    for (;;) {
+        struct writer writer =
+            writer_of(effect_room(farm, room_bytes), room_bytes);
+        message_encode(message, &writer);
+        if (writer.ok) {
+            add_bytes(farm, FARM_SEND, link, writer.used_bytes);
+            return;
+        }
+        room_bytes *= 4;
+    }
+}
+
+void effect_send_state(struct farm *farm, farm_link link, uint64_t id,
+                       struct span head, struct span value)
+{
+    size_t bytes = MESSAGE_FRAME_BYTES + 1 + 8 + head.length + value.length;
+    struct writer writer = writer_of(effect_room(farm, bytes), bytes);
+
+    write_u32(&writer, (uint32_t)(bytes - MESSAGE_FRAME_BYTES));
+    write_u8(&writer, MESSAGE_STATE);
+    write_u64(&writer, id);
+    write_bytes(&writer, head);
+    write_bytes(&writer, value);
+    add_bytes(farm, FARM_SEND, link, bytes);
+}
+
+static void add_text(struct farm *farm, enum farm_effect_kind kind,
+                     farm_link link, const char *text)
+{
+    struct span span = span_of_string(text);
+
+    span_copy(effect_room(farm, span.length), span);
+    add_bytes(farm, kind, link, span.length);
+}
+
+void effect_dial(struct farm *farm, const char *address)
+{
+    add_text(farm, FARM_DIAL, 0, address);
+}
+
+void effect_unlink(struct farm *farm, farm_link link, const char *reason)
+{
+    add_text(farm, FARM_UNLINK, link, reason);
+}
+
+void effect_answer(struct farm *farm, uint64_t waiter, bool is_degraded)
+{
+    struct pending_effect *effect = add(farm, FARM_ANSWER, 0);
+
+    effect->waiter = waiter;
+    effect->is_degraded = is_degraded;
+}
+
+void effect_left(struct farm *farm)
+{
+    add(farm, FARM_LEFT, 0);
+}
+
+void effects_reset(struct farm *farm)
+{
+    farm->effects.count = 0;
+    farm->effects.taken = 0;
+    farm->effects.bytes_used = 0;
+}
+
+bool farm_next_effect(struct farm *farm, struct farm_effect *effect)
+{
+    struct effects *effects = &farm->effects;
+
+    if (effects->taken == effects->count)
+        return false;
+    const struct pending_effect *next = &effects->list[effects->taken++];
+    *effect = (struct farm_effect){
+        .kind = next->kind,
+        .link = next->link,
+        .waiter = next->waiter,
+        .is_degraded = next->is_degraded,
+        .bytes = span_of(effects->bytes + next->offset, next->length)};
+    return true;
+}

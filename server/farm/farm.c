@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/farm/farm.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/farm/state.h"
+
+struct farm *farm_create(const struct farm_settings *settings,
+                         struct store *store, struct journal *journal,
+                         time_us now)
+{
+    struct farm *farm = calloc(1, sizeof(*farm));
+
+    if (farm == NULL)
+        return NULL;
+    farm->settings = *settings;
+    farm->store = store;
+    farm->journal = journal;
+    farm->prng.state = settings->seed;
+    farm->now = now;
+    farm->started = now;
+    farm->state = MEMBER_JOINING;
+    farm->waits = calloc(WAITS_MAX, sizeof(farm->waits[0]));
+    farm->seeds = calloc(settings->seeds_count + 1, sizeof(farm->seeds[0]));
+    if (farm->waits == NULL || farm->seeds == NULL) {
+        farm_destroy(farm);
+        return NULL;
+    }
+    for (size_t i = 0; i < settings->seeds_count; i++)
+        farm->seeds[i].address = settings->seeds[i];
+    return farm;
+}
+
+void farm_destroy(struct farm *farm)
+{
+    if (farm == NULL)
+        return;
+    free(farm->effects.list);
+    free(farm->effects.bytes);
+    free(farm->waits);
+    free(farm->seeds);
+    free(farm);
+}
+
+/* ---- messages ---- */
+
+static void take_message(struct farm *farm, struct connection *connection,
+                         const struct message *message)
+{
+    struct member *member = connection->member;
+
+    /* Nothing is taken from whoever has not said who it is. */
+    if (message->kind == MESSAGE_HELLO) {
+        if (member == NULL)
+            members_hello(farm, connection, &message->hello);
+        return;
+    }
+    if (message->kind == MESSAGE_REFUSE) {
+        members_drop_link(farm, connection, "the other side refused");
+        return;
+    }
+    if (member == NULL) {
+        members_drop_link(farm, connection, "it did not begin with HELLO");
+        return;
+    }
+    if (member->link != connection->link)
+        return; /* an older link, on its way out */
+    switch (message->kind) {
+    case MESSAGE_MEMBERS:
+        members_learn(farm, &message->members);
+        break;
+    case MESSAGE_HEARTBEAT:
+        members_heartbeat(farm, member, &message->heartbeat);
+        break;
+    case MESSAGE_HEARTBEAT_REQUEST:
+        members_request(farm, member, message->subject);
+        break;
+    case MESSAGE_ALIVE:
+        members_alive(farm, member, message->subject);
+        break;
+    case MESSAGE_ATTACH:
+        broadcast_attach(farm, member, message->number);
+        break;
+    case MESSAGE_OVERRUN:
+        apply_overrun(farm, member, message->number);
+        break;
+    case MESSAGE_RECORD:
+        apply_record(farm, member, message->state.number, message->state.bytes);
+        break;
+    case MESSAGE_ACK:
+        broadcast_ack(farm, member, message->number);
+        break;
+    case MESSAGE_FETCH:
+        apply_fetch(farm, member, &message->fetch);
+        break;
+    case MESSAGE_STATE:
+        apply_state(farm, member, message->state.bytes);
+        break;
+    case MESSAGE_SYNC_BEGIN:
+    case MESSAGE_SYNC_LIST:
+    case MESSAGE_SYNC_PULL:
+    case MESSAGE_SYNC_STATE:
+    case MESSAGE_SYNC_END:
+        synchronise_message(farm, member, message);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_frame(struct farm *farm, farm_link link, struct span inner)
+{
+    struct connection *connection = connection_find(farm, link);
+    struct message message;
+
+    farm->figures.bytes_received += inner.length + MESSAGE_FRAME_BYTES;
+    if (connection == NULL)
+        return;
+    if (message_decode(inner, &message) != DECODE_OK)
+        members_drop_link(farm, connection, "it sent what makes no sense");
+    else if (message.kind != MESSAGE_UNKNOWN)
+        take_message(farm, connection, &message);
+}
+
+/* ---- leaving ---- */
+
+static void begin_to_leave(struct farm *farm)
+{
+    struct record leave = {.kind = RECORD_LEAVE,
+                           .version =
+                               store_next_version(farm->store, farm->now)};
+
+    if (farm->is_leaving)
+        return;
+    farm->is_leaving = true;
+    farm->state = MEMBER_LEFT;
+    journal_append(farm->journal, &leave);
+}
+
+/* Everybody who is to have the last record has it. */
+static bool has_left(struct farm *farm)
+{
+    uint64_t head = journal_head(farm->journal);
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member_is_up(member) && member->is_ready && member->acked < head)
+            return false;
+    }
+    return true;
+}
+
+/* ---- the three verbs ---- */
+
+void farm_step(struct farm *farm, const struct farm_input *input)
+{
+    assert(farm->effects.taken == farm->effects.count);
+    assert(input->now >= farm->now);
+    effects_reset(farm);
+    farm->now = input->now;
+    farm->wants_tick = false;
+    switch (input->kind) {
+    case FARM_LINKED:
+        members_linked(farm, input->link, input->bytes);
+        break;
+    case FARM_UNLINKED:
+        members_unlinked(farm, input->link);
+        break;
+    case FARM_REFUSED:
+        members_refused(farm, input->bytes);
+        break;
+    case FARM_FRAME:
+        take_frame(farm, input->link, input->bytes);
+        break;
+    case FARM_AWAIT:
+        broadcast_await(farm, input->waiter, input->number);
+        break;
+    case FARM_LEAVE:
+        begin_to_leave(farm);
+        break;
+    case FARM_TICK:
+    case FARM_WRITTEN:
+        break;
+    }
+    if (!farm->is_leaving)
+        members_tick(farm);
+    synchronise_tick(farm);
+    broadcast_run(farm);
+    if (farm->is_leaving && has_left(farm))
+        effect_left(farm);
+}
+
+time_us farm_deadline(const struct farm *farm)
+{
+    time_us deadline = farm->next_heartbeat;
+
+    if (farm->wants_tick)
+        return farm->now;
+    if (farm->next_dial < deadline)
+        deadline = farm->next_dial;
+    if (farm->waits_count > 0 &&
+        farm->waits[farm->waits_first].deadline < deadline)
+        deadline = farm->waits[farm->waits_first].deadline;
+    return deadline;
+}
+
+void farm_read_figures(struct farm *farm, struct farm_figures *figures)
+{
+    *figures = farm->figures;
+    figures->state = farm->state;
+    figures->members = 1;
+    figures->members_ready = farm->state == MEMBER_READY;
+    figures->journal_head = journal_head(farm->journal);
+    figures->waiting = farm->waits_count;
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (!member_is_up(member))
+            continue;
+        figures->members++;
+        figures->members_ready += member->is_ready;
+    }
+}
+
+void farm_check(const struct farm *farm)
+{
+    assert(farm->waits_count <= WAITS_MAX);
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id == 0)
+            continue;
+        assert(member->id != farm->settings.id);
+        assert(member->has_gap || member->applied >= member->needed);
+        assert(!member->is_attached || member->acked < member->cursor.number);
+        for (size_t j = i + 1; j < FARM_MEMBERS_MAX; j++)
+            assert(farm->members[j].id != member->id);
+    }
+}

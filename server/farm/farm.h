@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Farm: one server's half of grapevine, as a pure machine.
+ *
+ * Tell it what happened (farm_step), then carry out what it asks
+ * (farm_next_effect).  The same settings and inputs give the same effects,
+ * byte for byte, whoever drives it.  It applies what it hears to the store,
+ * and reads from the journal what this server's own clients changed.
+ *
+ * Never reads a clock, draws no chance but from its seed, calls nobody back.
+ * Units:   microseconds of the driver's clock, which never goes back.
+ * Borrows: spans, both ways, until the next farm_step().
+ * Threads: one; the store and the journal are shared with others.
+ */
+#ifndef SERVER_FARM_FARM_H
+#define SERVER_FARM_FARM_H
+
+#include "server/farm/journal.h"
+#include "server/store/store.h"
+
+#define FARM_MEMBERS_MAX 128
+#define FARM_TEXT_BYTES_MAX 255
+
+struct farm;
+
+/* A connection to one other server, as the driver numbers them; not 0. */
+typedef uint32_t farm_link;
+
+struct farm_settings {
+    uint64_t id;  /* drawn at this start */
+    uint16_t tag; /* of the store's versions */
+    const char *farm_name;
+    const char *name;         /* of this server, for people */
+    const char *address;      /* where others can dial it */
+    const char *const *seeds; /* addresses where others may be */
+    size_t seeds_count;
+    time_us heartbeat;
+    time_us ack_timeout;
+    uint64_t seed; /* of its chance */
+};
+
+enum farm_input_kind {
+    FARM_TICK,
+    FARM_LINKED,   /* `link` is up; `text` where it was dialled, or empty */
+    FARM_UNLINKED, /* `link` is gone */
+    FARM_REFUSED,  /* dialled `text`: nobody listens there */
+    FARM_FRAME,    /* `link` brought `bytes`: kind and body of a message */
+    FARM_WRITTEN,  /* the journal has grown */
+    FARM_AWAIT,    /* a client waits for record `number` to be held */
+    FARM_LEAVE     /* this server is about to end */
+};
+
+struct farm_input {
+    enum farm_input_kind kind;
+    time_us now;
+    farm_link link;
+    uint64_t number;
+    uint64_t waiter;
+    struct span bytes;
+};
+
+enum farm_effect_kind {
+    FARM_SEND,   /* `bytes`, whole frames, on `link` */
+    FARM_DIAL,   /* the address in `bytes` */
+    FARM_UNLINK, /* close `link`; `bytes` says why, for the log */
+    FARM_ANSWER, /* `waiter` may be answered; degraded if not all hold it */
+    FARM_LEFT    /* all that was to be sent before the end is sent */
+};
+
+struct farm_effect {
+    enum farm_effect_kind kind;
+    farm_link link;
+    uint64_t waiter;
+    bool is_degraded;
+    struct span bytes;
+};
+
+/* What `stats farm` and the judges of the simulator look at. */
+struct farm_figures {
+    uint8_t state;          /* of this server: enum member_state */
+    unsigned members;       /* counting this server; not DEAD, not LEFT */
+    unsigned members_ready; /* likewise */
+    uint64_t journal_head;
+    uint64_t records_sent;
+    uint64_t records_applied;
+    uint64_t records_dropped; /* already known */
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    uint64_t acks_degraded;
+    uint64_t syncs_begun;
+    uint64_t syncs_done;
+    uint64_t waiting;
+};
+
+/* NULL if memory is out.  Borrows settings, store and journal for life. */
+struct farm *farm_create(const struct farm_settings *settings,
+                         struct store *store, struct journal *journal,
+                         time_us now);
+void farm_destroy(struct farm *farm);
+
+/* Advances by one input.  Effects of the step before must be drained. */
+void farm_step(struct farm *farm, const struct farm_input *input);
+
+/* Takes the next effect, oldest first; false once there are none. */
+bool farm_next_effect(struct farm *farm, struct farm_effect *effect);
+
+/* When the driver owes the next FARM_TICK. */
+time_us farm_deadline(const struct farm *farm);
+
+void farm_read_figures(struct farm *farm, struct farm_figures *figures);
+
+/* Asserts what must always hold; for tests. */
+void farm_check(const struct farm *farm);
+
+#endif

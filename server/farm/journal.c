@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/farm/journal.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+/* Frame length, kind, number: what stands before a record on the wire. */
+#define FRAME_HEAD_BYTES (MESSAGE_FRAME_BYTES + 1 + 8)
+#define RECORD_SHARE 8
+
+/*
+ * The ring is addressed by bytes ever written; a frame may lie across its
+ * end.  `tail` is where the oldest whole frame begins.
+ */
+struct journal {
+    pthread_mutex_t lock;
+    uint8_t *ring;
+    uint64_t ring_bytes;
+    uint64_t tail_offset;
+    uint64_t head_offset;
+    uint64_t tail_number; /* of the oldest frame; head + 1 if there is none */
+    uint64_t head_number;
+};
+
+struct journal *journal_create(size_t ring_bytes)
+{
+    struct journal *journal = calloc(1, sizeof(*journal));
+
+    if (journal == NULL)
+        return NULL;
+    journal->ring = malloc(ring_bytes);
+    if (journal->ring == NULL) {
+        free(journal);
+        return NULL;
+    }
+    journal->ring_bytes = ring_bytes;
+    journal->tail_number = 1;
+    pthread_mutex_init(&journal->lock, NULL);
+    return journal;
+}
+
+void journal_destroy(struct journal *journal)
+{
+    if (journal == NULL)
+        return;
+    pthread_mutex_destroy(&journal->lock);
+    free(journal->ring);
+    free(journal);
+}
+
+size_t journal_record_bytes_max(const struct journal *journal)
+{
+    return journal->ring_bytes / RECORD_SHARE - FRAME_HEAD_BYTES;
+}
+
+/* ---- bytes of the ring ---- */
+
+static void ring_write(struct journal *journal, uint64_t offset,
+                       struct span bytes)
+{
+    size_t at = offset % journal->ring_bytes;
+    size_t first = journal->ring_bytes - at;
+
+    if (first > bytes.length)
+        first = bytes.length;
+    span_copy(journal->ring + at, span_of(bytes.data, first));
+    span_copy(journal->ring, span_of(bytes.data + first, bytes.length - first));
+}
+
+static void ring_read(const struct journal *journal, uint64_t offset,
+                      uint8_t *to, size_t bytes)
+{
+    size_t at = offset % journal->ring_bytes;
+    size_t first = journal->ring_bytes - at;
+
+    if (first > bytes)
+        first = bytes;
+    memcpy(to, journal->ring + at, first);
+    memcpy(to + first, journal->ring, bytes - first);
+}
+
+static size_t frame_bytes_at(const struct journal *journal, uint64_t offset)
+{
+    uint8_t length[MESSAGE_FRAME_BYTES];
+
+    ring_read(journal, offset, length, sizeof(length));
+    return MESSAGE_FRAME_BYTES + bigendian_load32(length);
+}
+
+/* ---- appending ---- */
+
+static void make_way(struct journal *journal, size_t bytes)
+{
+    while (journal->head_offset + bytes - journal->tail_offset >
+           journal->ring_bytes) {
+        journal->tail_offset += frame_bytes_at(journal, journal->tail_offset);
+        journal->tail_number++;
+    }
+}
+
+uint64_t journal_append(struct journal *journal, const struct record *record)
+{
+    uint8_t head[FRAME_HEAD_BYTES + RECORD_HEAD_BYTES_MAX];
+    size_t bytes = record_bytes(record);
+    struct writer writer = writer_of(head, sizeof(head));
+
+    assert(bytes <= journal_record_bytes_max(journal));
+    pthread_mutex_lock(&journal->lock);
+    uint64_t number = ++journal->head_number;
+    make_way(journal, MESSAGE_FRAME_BYTES + 1 + 8 + bytes);
+    write_u32(&writer, (uint32_t)(1 + 8 + bytes));
+    write_u8(&writer, MESSAGE_RECORD);
+    write_u64(&writer, number);
+    /* The value goes from where it lies into the ring, copied once. */
+    record_encode_head(record, &writer);
+    assert(writer.ok);
+    ring_write(journal, journal->head_offset, span_of(head, writer.used_bytes));
+    ring_write(journal, journal->head_offset + writer.used_bytes,
+               record_value(record));
+    journal->head_offset += FRAME_HEAD_BYTES + bytes;
+    pthread_mutex_unlock(&journal->lock);
+    return number;
+}
+
+/* ---- reading ---- */
+
+uint64_t journal_head(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    uint64_t number = journal->head_number;
+    pthread_mutex_unlock(&journal->lock);
+    return number;
+}
+
+bool journal_seek(struct journal *journal, uint64_t number,
+                  struct journal_cursor *cursor)
+{
+    pthread_mutex_lock(&journal->lock);
+    bool is_there = number >= journal->tail_number;
+    if (number > journal->head_number) {
+        *cursor = (struct journal_cursor){journal->head_number + 1,
+                                          journal->head_offset};
+    } else if (is_there) {
+        *cursor =
+            (struct journal_cursor){journal->tail_number, journal->tail_offset};
+        for (; cursor->number < number; cursor->number++)
+            cursor->offset += frame_bytes_at(journal, cursor->offset);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return is_there;
+}
+
+size_t journal_read(struct journal *journal, struct journal_cursor *cursor,
+                    uint8_t *to, size_t bytes, bool *overrun)
+{
+    size_t used = 0;
+
+    pthread_mutex_lock(&journal->lock);
+    *overrun = cursor->number < journal->tail_number;
+    while (!*overrun && cursor->number <= journal->head_number) {
+        size_t frame_bytes = frame_bytes_at(journal, cursor->offset);
+        if (used + frame_bytes > bytes)
+            break;
+        ring_read(journal, cursor->offset, to + used, frame_bytes);
+        used += frame_bytes;
+        cursor->offset += frame_bytes;
+        cursor->number++;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return used;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Journal: this server's own mutations, numbered 1, 2, 3 …, in a fixed ring
+ * of bytes, ready for the wire.
+ *
+ * A record is appended while its key is held, so that the order of numbers
+ * never contradicts what clients saw; appending never waits: the oldest
+ * records make way, and whoever still needed them is overrun.
+ *
+ * Threads: any appends; one reads.  The journal's lock is taken inside a
+ *          key's lock and takes none itself.
+ */
+#ifndef SERVER_FARM_JOURNAL_H
+#define SERVER_FARM_JOURNAL_H
+
+#include "proto/grapevine/message.h"
+
+struct journal;
+
+/* Where one link is in the journal. */
+struct journal_cursor {
+    uint64_t number; /* the next to be read */
+    uint64_t offset; /* of its frame, in bytes ever written */
+};
+
+/* NULL where the memory cannot be had. */
+struct journal *journal_create(size_t ring_bytes);
+void journal_destroy(struct journal *journal);
+
+/* The longest record that fits: an eighth of the ring. */
+size_t journal_record_bytes_max(const struct journal *journal);
+
+/* Appends the record and returns its number. */
+uint64_t journal_append(struct journal *journal, const struct record *record);
+
+/* The number of the last record; 0 if there is none. */
+uint64_t journal_head(struct journal *journal);
+
+/* Puts a cursor before record `number`, or at most head + 1; false when that
+ * record is not in the ring any more. */
+MUST_USE bool journal_seek(struct journal *journal, uint64_t number,
+                           struct journal_cursor *cursor);
+
+/*
+ * Copies whole frames, as many as fit, and moves the cursor behind them.
+ * Returns their bytes, 0 when there is nothing new; `overrun` tells that the
+ * cursor's record is gone.
+ */
+size_t journal_read(struct journal *journal, struct journal_cursor *cursor,
+                    uint8_t *to, size_t bytes, bool *overrun);
+
+#endif

@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Members: who is in the farm, who is linked, who lives.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "server/farm/state.h"
+
+/* ---- finding ---- */
+
+struct member *member_find(struct farm *farm, uint64_t id)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (farm->members[i].id == id && id != 0)
+            return &farm->members[i];
+    }
+    return NULL;
+}
+
+struct connection *connection_find(struct farm *farm, farm_link link)
+{
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        if (farm->connections[i].link == link && link != 0)
+            return &farm->connections[i];
+    }
+    return NULL;
+}
+
+bool member_is_up(const struct member *member)
+{
+    return member->id != 0 && member->link != 0 &&
+           member->state != MEMBER_DEAD && member->state != MEMBER_LEFT;
+}
+
+static bool is_gone(const struct member *member)
+{
+    return member->state == MEMBER_DEAD || member->state == MEMBER_LEFT;
+}
+
+/* A free place, or that of whoever is dead for longest. */
+static struct member *take_place(struct farm *farm)
+{
+    struct member *oldest = NULL;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        if (member->id == 0)
+            return member;
+        if (is_gone(member) &&
+            (oldest == NULL || member->heard < oldest->heard))
+            oldest = member;
+    }
+    return oldest;
+}
+
+static void copy_text(char to[FARM_TEXT_BYTES_MAX + 1], struct span text)
+{
+    size_t length =
+        text.length < FARM_TEXT_BYTES_MAX ? text.length : FARM_TEXT_BYTES_MAX;
+
+    span_copy((uint8_t *)to, span_of(text.data, length));
+    to[length] = '\0';
+}
+
+static bool is_text(const char *text, struct span span)
+{
+    return span_equal(span_of_string(text), span);
+}
+
+/* ---- vectors ---- */
+
+size_t members_vector(struct farm *farm,
+                      struct vector_entry vector[FARM_MEMBERS_MAX + 1])
+{
+    size_t count = 0;
+
+    vector[count++] =
+        (struct vector_entry){farm->settings.id, journal_head(farm->journal)};
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id != 0 && member->applied > 0)
+            vector[count++] =
+                (struct vector_entry){member->id, member->applied};
+    }
+    return count;
+}
+
+struct message_list vector_pack(struct farm *farm,
+                                const struct vector_entry *vector, size_t count,
+                                uint8_t *to)
+{
+    struct writer writer = writer_of(to, count * MESSAGE_VECTOR_ENTRY_BYTES);
+
+    (void)farm;
+    for (size_t i = 0; i < count; i++) {
+        write_u64(&writer, vector[i].id);
+        write_u64(&writer, vector[i].number);
+    }
+    assert(writer.ok);
+    return (struct message_list){count, span_of(to, writer.used_bytes)};
+}
+
+/* ---- what is said about oneself ---- */
+
+static void send_hello(struct farm *farm, farm_link link)
+{
+    const struct farm_settings *settings = &farm->settings;
+    struct message message = {
+        .kind = MESSAGE_HELLO,
+        .hello = {.version_low = MESSAGE_VERSION_LOW,
+                  .version_high = MESSAGE_VERSION_HIGH,
+                  .id = settings->id,
+                  .tag = settings->tag,
+                  .state = farm->state,
+                  .clock = farm->now,
+                  .farm = span_of_string(settings->farm_name),
+                  .name = span_of_string(settings->name),
+                  .address = span_of_string(settings->address)}};
+
+    effect_send(farm, link, &message);
+}
+
+static void send_members(struct farm *farm, farm_link link)
+{
+    uint8_t bytes[FARM_MEMBERS_MAX * 64];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    size_t count = 0;
+    size_t used_bytes = 0;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (!member_is_up(member) || member->link == link)
+            continue;
+        struct message_member entry = {.id = member->id,
+                                       .state = member->state,
+                                       .name = span_of_string(member->name),
+                                       .address =
+                                           span_of_string(member->address)};
+        message_write_member(&writer, &entry);
+        if (!writer.ok)
+            break; /* the others will be heard of from others */
+        count++;
+        used_bytes = writer.used_bytes;
+    }
+    struct message message = {.kind = MESSAGE_MEMBERS,
+                              .members = {count, span_of(bytes, used_bytes)}};
+    effect_send(farm, link, &message);
+}
+
+static void send_heartbeat(struct farm *farm, struct member *member)
+{
+    struct vector_entry vector[FARM_MEMBERS_MAX + 1];
+    uint8_t bytes[sizeof(vector)];
+    size_t count = members_vector(farm, vector);
+    struct store_figures figures;
+    struct message message = {
+        .kind = MESSAGE_HEARTBEAT,
+        .heartbeat = {.state = farm->state,
+                      .clock = farm->now,
+                      .echo_clock = member->clock_heard,
+                      .echo_age_us = (uint32_t)(farm->now - member->heard),
+                      .head = vector[0].number}};
+
+    store_read_figures(farm->store, &figures);
+    message.heartbeat.root = figures.digest;
+    message.heartbeat.vector = vector_pack(farm, vector, count, bytes);
+    effect_send(farm, member->link, &message);
+}
+
+/* ---- links ---- */
+
+static struct seed *find_seed(struct farm *farm, struct span address)
+{
+    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+        if (is_text(farm->seeds[i].address, address))
+            return &farm->seeds[i];
+    }
+    return NULL;
+}
+
+static void set_seed(struct farm *farm, struct span address,
+                     enum seed_state state)
+{
+    struct seed *seed = find_seed(farm, address);
+
+    if (seed != NULL && seed->state != SEED_SELF)
+        seed->state = state;
+}
+
+void members_linked(struct farm *farm, farm_link link, struct span address)
+{
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        struct connection *connection = &farm->connections[i];
+        if (connection->link != 0)
+            continue;
+        *connection =
+            (struct connection){.link = link, .is_dialled = address.length > 0};
+        copy_text(connection->address, address);
+        send_hello(farm, link);
+        return;
+    }
+    effect_unlink(farm, link, "too many links");
+}
+
+/* Whoever waits for records of ours is not waited for without a link. */
+static void lose_link(struct farm *farm, struct member *member)
+{
+    member->link = 0;
+    member->is_attached = false;
+    member->is_entering = false;
+    member->has_entered = false;
+    member->out_until = UINT64_MAX;
+    synchronise_forget(farm, member->id);
+}
+
+void members_drop_link(struct farm *farm, struct connection *connection,
+                       const char *reason)
+{
+    effect_unlink(farm, connection->link, reason);
+    if (connection->member != NULL &&
+        connection->member->link == connection->link)
+        lose_link(farm, connection->member);
+    *connection = (struct connection){0};
+}
+
+void members_unlinked(struct farm *farm, farm_link link)
+{
+    struct connection *connection = connection_find(farm, link);
+
+    if (connection == NULL)
+        return;
+    struct member *member = connection->member;
+    set_seed(farm, span_of_string(connection->address), SEED_UNKNOWN);
+    *connection = (struct connection){0};
+    if (member == NULL || member->link != link)
+        return;
+    lose_link(farm, member);
+    /* Refused, it is dead at once; else it may only have lost this link. */
+    if (!is_gone(member))
+        effect_dial(farm, member->address);
+}
+
+static void die(struct farm *farm, struct member *member)
+{
+    if (member->link != 0)
+        members_drop_link(farm, connection_find(farm, member->link),
+                          "it is dead");
+    if (member->state != MEMBER_LEFT)
+        member->state = MEMBER_DEAD;
+    member->is_ready = false;
+    synchronise_forget(farm, member->id);
+}
+
+void members_refused(struct farm *farm, struct span address)
+{
+    set_seed(farm, address, SEED_REFUSED);
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        if (member->id != 0 && member->link == 0 && !is_gone(member) &&
+            is_text(member->address, address))
+            die(farm, member);
+    }
+}
+
+/* Of two links to one member, both ends keep the one that the lower id
+ * dialled; of two by the same end, the newer: the older must be half-open. */
+static bool keeps_new_link(const struct farm *farm,
+                           const struct connection *old,
+                           const struct connection *new)
+{
+    bool lower_is_me = farm->settings.id < new->member->id;
+
+    if (old->is_dialled == new->is_dialled)
+        return true;
+    return new->is_dialled == lower_is_me;
+}
+
+/* Somebody else answers where a member was: that one is no more. */
+static void bury_predecessors(struct farm *farm, const struct member *heir)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        if (member->id != 0 && member != heir && !is_gone(member) &&
+            strcmp(member->address, heir->address) == 0)
+            die(farm, member);
+    }
+}
+
+static const char *refusal_of(const struct farm *farm,
+                              const struct message_hello *hello)
+{
+    if (hello->version_low > MESSAGE_VERSION_HIGH ||
+        hello->version_high < MESSAGE_VERSION_LOW)
+        return "it speaks another version of grapevine";
+    if (!is_text(farm->settings.farm_name, hello->farm))
+        return "it belongs to another farm (--farm-name)";
+    if (hello->id == 0)
+        return "it has no id";
+    return NULL;
+}
+
+/* They served apart: neither knows what the other's clients did. */
+static bool served_apart(const struct farm *farm, const struct member *member,
+                         const struct message_hello *hello)
+{
+    bool was_known = member->id == hello->id && !is_gone(member);
+
+    return !was_known && farm->state == MEMBER_READY &&
+           hello->state == MEMBER_READY;
+}
+
+static void start_link(struct farm *farm, struct member *member,
+                       const struct connection *connection)
+{
+    /* What a synchronisation brought need not be streamed again. */
+    if (!member->has_gap && member->applied > member->received)
+        member->received = member->applied;
+    struct message attach = {
+        .kind = MESSAGE_ATTACH,
+        .number = member->received > 0 ? member->received + 1 : 0};
+
+    member->link = connection->link;
+    member->heard = farm->now;
+    member->is_attached = false;
+    member->awaits_start = attach.number == 0;
+    effect_send(farm, member->link, &attach);
+    send_members(farm, member->link);
+    send_heartbeat(farm, member);
+    /* Who came later should be heard of by those who were here before. */
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *other = &farm->members[i];
+        if (other != member && member_is_up(other))
+            send_members(farm, other->link);
+    }
+}
+
+void members_hello(struct farm *farm, struct connection *connection,
+                   const struct message_hello *hello)
+{
+    const char *refusal = refusal_of(farm, hello);
+
+    if (hello->id == farm->settings.id) {
+        set_seed(farm, span_of_string(connection->address), SEED_SELF);
+        members_drop_link(farm, connection, "it is this server itself");
+        return;
+    }
+    if (refusal != NULL) {
+        struct message refuse = {.kind = MESSAGE_REFUSE,
+                                 .refuse = span_of_string(refusal)};
+        effect_send(farm, connection->link, &refuse);
+        members_drop_link(farm, connection, refusal);
+        return;
+    }
+    struct member *member = member_find(farm, hello->id);
+    bool is_new = member == NULL;
+    if (is_new)
+        member = take_place(farm);
+    if (member == NULL) {
+        members_drop_link(farm, connection, "the farm is full");
+        return;
+    }
+    bool must_sync = served_apart(farm, member, hello);
+    if (is_new)
+        *member = (struct member){.id = hello->id, .out_until = UINT64_MAX};
+    set_seed(farm, hello->address, SEED_LINKED);
+    connection->member = member;
+    member->tag = hello->tag;
+    member->must_sync |= must_sync;
+    copy_text(member->name, hello->name);
+    copy_text(member->address, hello->address);
+    bury_predecessors(farm, member);
+
+    struct connection *old = connection_find(farm, member->link);
+    if (old != NULL && old != connection) {
+        bool keeps_new = keeps_new_link(farm, old, connection);
+        struct connection *worse = keeps_new ? old : connection;
+        worse->member = NULL;
+        members_drop_link(farm, worse, "there is another link");
+        if (!keeps_new)
+            return;
+        lose_link(farm, member);
+    }
+    member->state = hello->state;
+    member->is_ready = hello->state == MEMBER_READY;
+    start_link(farm, member, connection);
+}
+
+static bool is_linked_to(const struct farm *farm, const char *address)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id != 0 && member->link != 0 &&
+            strcmp(member->address, address) == 0)
+            return true;
+    }
+    return false;
+}
+
+void members_learn(struct farm *farm, const struct message_list *list)
+{
+    struct reader reader = reader_of(list->bytes);
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct message_member entry = message_read_member(&reader);
+        const struct member *known = member_find(farm, entry.id);
+        char address[FARM_TEXT_BYTES_MAX + 1];
+        copy_text(address, entry.address);
+        if (entry.id != farm->settings.id && known == NULL &&
+            address[0] != '\0' && !is_linked_to(farm, address))
+            effect_dial(farm, address);
+    }
+}
+
+/* ---- heartbeats ---- */
+
+/* What others have applied of somebody that we cannot hear any more is to
+ * be had from them. */
+static void compare_vectors(struct farm *farm, struct member *member,
+                            const struct message_list *vector)
+{
+    struct reader reader = reader_of(vector->bytes);
+    bool is_behind = false;
+
+    for (size_t i = 0; i < vector->count; i++) {
+        uint64_t id = read_u64(&reader);
+        uint64_t number = read_u64(&reader);
+        const struct member *origin = member_find(farm, id);
+        if (id == farm->settings.id || id == member->id)
+            continue;
+        if (origin == NULL)
+            continue; /* it is none of ours: dead before we came */
+        is_behind |= !member_is_up(origin) && number > origin->applied;
+    }
+    if (!is_behind)
+        member->behind_since = 0;
+    else if (member->behind_since == 0)
+        member->behind_since = farm->now;
+    else if (farm->now - member->behind_since >= STUCK_INTERVAL / 2)
+        member->must_sync = true;
+}
+
+void members_heartbeat(struct farm *farm, struct member *member,
+                       const struct message_heartbeat *heartbeat)
+{
+    bool was_ready = member->is_ready;
+
+    member->state = heartbeat->state;
+    member->is_ready = heartbeat->state == MEMBER_READY;
+    member->heard = farm->now;
+    member->clock_heard = heartbeat->clock;
+    member->head = heartbeat->head;
+    if (!was_ready && member->is_ready)
+        member->is_entering = false;
+    if (farm->state == MEMBER_READY)
+        compare_vectors(farm, member, &heartbeat->vector);
+}
+
+/* A request about itself says: I am about to be READY, wait for me. */
+void members_request(struct farm *farm, struct member *member, uint64_t subject)
+{
+    if (subject == member->id) {
+        if (!member->is_ready) {
+            member->is_entering = true;
+            member->out_until = 0;
+        }
+        struct message alive = {.kind = MESSAGE_ALIVE,
+                                .subject = farm->settings.id};
+        send_heartbeat(farm, member);
+        effect_send(farm, member->link, &alive);
+        return;
+    }
+    if (subject == 0) {
+        send_heartbeat(farm, member);
+        return;
+    }
+    /* About somebody else: who was heard of lately lives. */
+    const struct member *other = member_find(farm, subject);
+    if (other != NULL && member_is_up(other) &&
+        farm->now - other->heard <
+            SUSPECT_HEARTBEATS * farm->settings.heartbeat) {
+        struct message alive = {.kind = MESSAGE_ALIVE, .subject = subject};
+        effect_send(farm, member->link, &alive);
+    }
+}
+
+void members_alive(struct farm *farm, struct member *member, uint64_t subject)
+{
+    struct member *other = member_find(farm, subject);
+
+    if (subject == member->id) {
+        /* It waits for us from here on; its heartbeat came just before. */
+        member->has_entered = true;
+        member->enter_head = member->head;
+    } else if (other != NULL && other->state == MEMBER_SUSPECT) {
+        other->suspected = farm->now;
+    }
+}
+
+static void ask_about(struct farm *farm, struct member *suspect)
+{
+    struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST};
+
+    effect_send(farm, suspect->link, &request);
+    request.subject = suspect->id;
+    for (size_t i = 0, asked = 0; i < FARM_MEMBERS_MAX && asked < 3; i++) {
+        struct member *other = &farm->members[i];
+        if (other != suspect && member_is_up(other) &&
+            other->state != MEMBER_SUSPECT) {
+            effect_send(farm, other->link, &request);
+            asked++;
+        }
+    }
+}
+
+static void watch_member(struct farm *farm, struct member *member)
+{
+    time_us silence = farm->now - member->heard;
+
+    if (is_gone(member))
+        return;
+    if (silence < SUSPECT_HEARTBEATS * farm->settings.heartbeat)
+        return;
+    if (member->state != MEMBER_SUSPECT) {
+        member->state = MEMBER_SUSPECT;
+        member->suspected = farm->now;
+        ask_about(farm, member);
+    } else if (farm->now - member->suspected >= DEATH_AFTER_SUSPICION) {
+        die(farm, member);
+    }
+}
+
+/* ---- becoming one farm ---- */
+
+static void dial_again(struct farm *farm)
+{
+    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+        if (farm->seeds[i].state != SEED_SELF &&
+            !is_linked_to(farm, farm->seeds[i].address))
+            effect_dial(farm, farm->seeds[i].address);
+    }
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id != 0 && member->link == 0 && !is_gone(member) &&
+            find_seed(farm, span_of_string(member->address)) == NULL)
+            effect_dial(farm, member->address);
+    }
+}
+
+/* Started together, nobody READY: the lowest id begins, empty. */
+static bool is_first(const struct farm *farm)
+{
+    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+        if (farm->seeds[i].state == SEED_UNKNOWN &&
+            farm->now - farm->started < 2 * DIAL_INTERVAL)
+            return false;
+    }
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member_is_up(member) &&
+            (member->is_ready || member->id < farm->settings.id))
+            return false;
+    }
+    return true;
+}
+
+static bool has_ready_member(const struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_up(&farm->members[i]) && farm->members[i].is_ready)
+            return true;
+    }
+    return false;
+}
+
+/* All gaps closed: asks everybody READY to wait for us from now on, and is
+ * READY when it has what they had then. */
+static void try_to_enter(struct farm *farm)
+{
+    struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST,
+                              .subject = farm->settings.id};
+    bool has_all = true;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        if (!member_is_up(member))
+            continue;
+        if (member->has_gap || member->must_sync || member->awaits_start)
+            return;
+        if (!member->is_ready)
+            continue;
+        if (!member->has_entered)
+            effect_send(farm, member->link, &request);
+        if (!member->has_entered || member->applied < member->enter_head)
+            has_all = false;
+    }
+    if (!has_all)
+        return;
+    farm->state = MEMBER_READY;
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_up(&farm->members[i]))
+            send_heartbeat(farm, &farm->members[i]);
+    }
+}
+
+static void advance_state(struct farm *farm)
+{
+    if (farm->state == MEMBER_JOINING) {
+        if (has_ready_member(farm))
+            farm->state = MEMBER_SYNCING;
+        else if (is_first(farm))
+            farm->state = MEMBER_READY;
+    }
+    if (farm->state == MEMBER_SYNCING) {
+        if (has_ready_member(farm))
+            try_to_enter(farm);
+        else
+            farm->state = MEMBER_JOINING;
+    }
+}
+
+void members_tick(struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (farm->members[i].id != 0)
+            watch_member(farm, &farm->members[i]);
+    }
+    advance_state(farm);
+    if (farm->now >= farm->next_heartbeat) {
+        time_us interval = farm->settings.heartbeat;
+        /* A tenth more or less, so that members do not march in step. */
+        farm->next_heartbeat = farm->now + interval - interval / 10 +
+                               prng_below(&farm->prng, interval / 5 + 1);
+        for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+            if (member_is_up(&farm->members[i]))
+                send_heartbeat(farm, &farm->members[i]);
+        }
+    }
+    if (farm->now >= farm->next_dial) {
+        farm->next_dial = farm->now + DIAL_INTERVAL;
+        dial_again(farm);
+    }
+}

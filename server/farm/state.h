@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * State: what a farm machine remembers; the inside of this room.
+ */
+#ifndef SERVER_FARM_STATE_H
+#define SERVER_FARM_STATE_H
+
+#include "proto/base/prng.h"
+#include "server/farm/farm.h"
+
+#define LINKS_MAX 256
+#define WAITS_MAX 65536
+/* What is on its way to a member and not acknowledged by it. */
+#define WINDOW_RECORDS 4096
+/* Frames that one step puts on one link. */
+#define STREAM_BYTES ((size_t)64 * 1024)
+
+/* After so many heartbeats without one, a member is suspected; after this
+ * much more silence, to everyone asked, it is dead. */
+#define SUSPECT_HEARTBEATS 3
+#define DEATH_AFTER_SUSPICION (TIME_US_PER_S * 3 / 2)
+#define DIAL_INTERVAL TIME_US_PER_S
+/* A dead member is remembered so long for the sake of its numbers. */
+#define STUCK_INTERVAL TIME_US_PER_S
+
+struct member {
+    uint64_t id; /* 0: this place is free */
+    uint16_t tag;
+    uint8_t state; /* as it says itself, or SUSPECT, DEAD, LEFT */
+    bool is_ready; /* it said READY last */
+    char name[FARM_TEXT_BYTES_MAX + 1];
+    char address[FARM_TEXT_BYTES_MAX + 1];
+    farm_link link; /* 0: none */
+    time_us heard;
+    time_us suspected;
+    uint64_t clock_heard; /* its clock in its last heartbeat */
+
+    /* Its journal, here. */
+    uint64_t received; /* the last number that its stream brought */
+    uint64_t applied;  /* all up to here is applied, whoever brought it */
+    uint64_t needed;   /* to be had by synchronising, before the stream */
+    bool has_gap;      /* `needed` is not reached */
+    bool awaits_start; /* it has not said yet where its stream begins */
+    bool owes_ack;
+    uint64_t head;       /* as its heartbeat told */
+    uint64_t enter_head; /* its head when it began to wait for us */
+    bool has_entered;    /* it waits for us */
+
+    /* Our journal, there. */
+    bool is_attached;
+    struct journal_cursor cursor;
+    uint64_t acked;
+    uint64_t out_until; /* out of sync until it has acknowledged this */
+    bool is_entering;   /* not READY yet, and already waited for */
+
+    /* Between the two. */
+    bool must_sync;       /* they served apart, or it knows more of the dead */
+    time_us behind_since; /* it has applied more of somebody than we; 0 */
+};
+
+struct connection {
+    farm_link link; /* 0: free */
+    bool is_dialled;
+    char address[FARM_TEXT_BYTES_MAX + 1];
+    struct member *member; /* after its HELLO */
+};
+
+struct wait {
+    uint64_t number;
+    uint64_t waiter;
+    time_us deadline;
+};
+
+enum seed_state { SEED_UNKNOWN, SEED_LINKED, SEED_REFUSED, SEED_SELF };
+
+struct seed {
+    const char *address;
+    enum seed_state state;
+    time_us dialled;
+};
+
+struct vector_entry {
+    uint64_t id;
+    uint64_t number;
+};
+
+/* One synchronisation, as asker or as donor. */
+struct sync {
+    bool is_active;
+    uint64_t partner;
+    uint32_t session;
+    time_us begun;
+    time_us moved;       /* when something last happened */
+    uint64_t next_value; /* donor: of the range to be listed next */
+    bool is_waiting;     /* donor: for its own vector to reach `needs` */
+    struct vector_entry vector[FARM_MEMBERS_MAX + 1]; /* donor: needs, then
+                                                         its own at start */
+    size_t vector_count;
+};
+
+#define SYNC_RANGE_MASK STORE_RANGE_MASK_MIN
+#define SYNC_DONORS_MAX 8
+#define SYNC_TIMEOUT (TIME_US_PER_S * 5)
+
+/* Bytes that live until the next step, and effects that point into them. */
+struct pending_effect {
+    enum farm_effect_kind kind;
+    farm_link link;
+    uint64_t waiter;
+    bool is_degraded;
+    size_t offset;
+    size_t length;
+};
+
+struct effects {
+    struct pending_effect *list;
+    size_t count;
+    size_t capacity;
+    size_t taken;
+    uint8_t *bytes;
+    size_t bytes_used;
+    size_t bytes_capacity;
+};
+
+struct farm {
+    struct farm_settings settings;
+    struct store *store;
+    struct journal *journal;
+    struct prng prng;
+    time_us now;
+    uint8_t state; /* of this server */
+    bool is_leaving;
+    struct member members[FARM_MEMBERS_MAX];
+    struct connection connections[LINKS_MAX];
+    struct seed *seeds;
+    time_us started;
+    time_us next_heartbeat;
+    time_us next_dial;
+    struct wait *waits; /* a ring */
+    size_t waits_first;
+    size_t waits_count;
+    bool wants_tick; /* there is more to do at once */
+    struct sync asked;
+    struct sync given[SYNC_DONORS_MAX];
+    uint32_t next_session;
+    time_us next_wants; /* when to look for wants that nobody fulfils */
+    bool had_wants;
+    struct farm_figures figures;
+    struct effects effects;
+};
+
+/* effects.c */
+void effect_send(struct farm *farm, farm_link link,
+                 const struct message *message);
+/* STATE: a record whose head is encoded, and its value. */
+void effect_send_state(struct farm *farm, farm_link link, uint64_t id,
+                       struct span head, struct span value);
+void effect_send_raw(struct farm *farm, farm_link link, struct span frames);
+uint8_t *effect_room(struct farm *farm, size_t bytes);
+void effect_dial(struct farm *farm, const char *address);
+void effect_unlink(struct farm *farm, farm_link link, const char *reason);
+void effect_answer(struct farm *farm, uint64_t waiter, bool is_degraded);
+void effect_left(struct farm *farm);
+void effects_reset(struct farm *farm);
+
+/* members.c */
+struct member *member_find(struct farm *farm, uint64_t id);
+struct connection *connection_find(struct farm *farm, farm_link link);
+bool member_is_up(const struct member *member); /* linked, neither dead */
+void members_linked(struct farm *farm, farm_link link, struct span address);
+void members_unlinked(struct farm *farm, farm_link link);
+void members_refused(struct farm *farm, struct span address);
+void members_hello(struct farm *farm, struct connection *connection,
+                   const struct message_hello *hello);
+void members_learn(struct farm *farm, const struct message_list *list);
+void members_heartbeat(struct farm *farm, struct member *member,
+                       const struct message_heartbeat *heartbeat);
+void members_request(struct farm *farm, struct member *member,
+                     uint64_t subject);
+void members_alive(struct farm *farm, struct member *member, uint64_t subject);
+void members_tick(struct farm *farm);
+void members_drop_link(struct farm *farm, struct connection *connection,
+                       const char *reason);
+size_t members_vector(struct farm *farm,
+                      struct vector_entry vector[FARM_MEMBERS_MAX + 1]);
+struct message_list vector_pack(struct farm *farm,
+                                const struct vector_entry *vector, size_t count,
+                                uint8_t *to);
+
+/* broadcast.c */
+void broadcast_attach(struct farm *farm, struct member *member,
+                      uint64_t number);
+void broadcast_ack(struct farm *farm, struct member *member, uint64_t number);
+void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number);
+void broadcast_run(struct farm *farm);
+bool member_is_in_sync(const struct member *member);
+
+/* apply.c */
+void apply_overrun(struct farm *farm, struct member *member, uint64_t number);
+void apply_record(struct farm *farm, struct member *member, uint64_t number,
+                  struct span bytes);
+bool apply_state(struct farm *farm, struct member *from, struct span bytes);
+void apply_fetch(struct farm *farm, struct member *member,
+                 const struct message_fetch *fetch);
+
+/* synchronise.c */
+void synchronise_tick(struct farm *farm);
+void synchronise_message(struct farm *farm, struct member *member,
+                         const struct message *message);
+void synchronise_forget(struct farm *farm, uint64_t partner);
+
+#endif

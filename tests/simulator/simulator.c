@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Simulator: farms that live through what a seed has in store for them.
+ *
+ *   simulator [--seeds N] [--first SEED] [--trace]
+ *
+ * Each seed draws 2 to 9 servers, at least 30 seconds of virtual time, 500
+ * operations of clients and 5 faults: crashes and restarts with nothing,
+ * freezes, cuts, half-cuts.  Then everything is mended, and the judges look:
+ *
+ *   - every server is READY, and all hold the same, by digest and in fact;
+ *   - nothing that was answered is older anywhere than when it was answered;
+ *   - what is there was written once, whole, by somebody.
+ *
+ * A seed that fails prints the command that replays it.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/simulator/world.h"
+
+#define KEYS 60
+#define OPERATIONS_MAX 4000
+#define FAULTS_MIN 5
+#define QUIET_US (30 * TIME_US_PER_S)
+
+enum operation_kind { OPERATION_SET, OPERATION_TOUCH, OPERATION_DELETE };
+
+/* What one client did, by waiter. */
+struct operation {
+    enum operation_kind kind;
+    unsigned key;
+    uint64_t version; /* or stamp of a touch */
+    time_s exptime;
+    bool is_answered;
+    char value[24];
+};
+
+struct judge {
+    uint64_t seed;
+    unsigned operations_count;
+    struct operation operations[OPERATIONS_MAX];
+    uint64_t answered_version[KEYS];
+    uint64_t answered_stamp[KEYS];
+    unsigned complaints;
+};
+
+static struct judge judge;
+static struct world world;
+
+static void complain(const char *what, unsigned server, unsigned key)
+{
+    judge.complaints++;
+    printf("seed %llu: %s (server %u, key %u)\n",
+           (unsigned long long)judge.seed, what, server, key);
+}
+
+/* ---- clients ---- */
+
+static void answered(struct world *w, unsigned server, uint64_t waiter,
+                     bool is_degraded)
+{
+    struct operation *operation = &judge.operations[waiter];
+    uint64_t *version = &judge.answered_version[operation->key];
+    uint64_t *stamp = &judge.answered_stamp[operation->key];
+
+    (void)w;
+    (void)server;
+    operation->is_answered = true;
+    if (is_degraded)
+        return;
+    if (operation->kind != OPERATION_TOUCH && operation->version > *version)
+        *version = operation->version;
+    if (operation->version > *stamp)
+        *stamp = operation->version;
+}
+
+static struct span key_of(unsigned number, char to[16])
+{
+    int length = snprintf(to, 16, "key-%u", number);
+
+    return span_of(to, (size_t)length);
+}
+
+/* The change a client asks for, under the key's lock, and its record. */
+static bool change(struct server *server, struct operation *operation,
+                   struct store_hold *hold, struct record *record)
+{
+    *record = (struct record){.kind = RECORD_UPDATE,
+                              .exptime = operation->exptime,
+                              .version = operation->version,
+                              .stamp = operation->version,
+                              .token = operation->version,
+                              .key = hold->key,
+                              .value = span_of_string(operation->value)};
+    struct store_write write = {.parts = {record->value},
+                                .exptime = operation->exptime,
+                                .version = operation->version};
+    (void)server;
+    switch (operation->kind) {
+    case OPERATION_SET:
+        return store_put(hold, &write) == STORE_OK;
+    case OPERATION_DELETE:
+        record->kind = RECORD_DELETE;
+        return store_remove(hold, operation->version) == STORE_OK;
+    case OPERATION_TOUCH:
+        if (hold->item == NULL)
+            return false;
+        record->kind = RECORD_TOUCH;
+        record->version = hold->item->version;
+        return store_touch(hold, operation->exptime, operation->version) ==
+               STORE_OK;
+    }
+    return false;
+}
+
+static void operate(unsigned number)
+{
+    struct server *server = &world.servers[number];
+    struct prng *prng = &world.prng;
+    struct operation *operation = &judge.operations[judge.operations_count];
+    struct store_hold hold;
+    struct record record;
+    char key[16];
+
+    *operation = (struct operation){
+        .kind = prng_below(prng, 10) < 6   ? OPERATION_SET
+                : prng_below(prng, 2) == 0 ? OPERATION_TOUCH
+                                           : OPERATION_DELETE,
+        .key = (unsigned)prng_below(prng, KEYS),
+        .exptime = prng_below(prng, 3) == 0 ? 0
+                                            : time_seconds(world.now) + 1 +
+                                                  (time_s)prng_below(prng, 60)};
+    snprintf(operation->value, sizeof(operation->value), "value-%u",
+             judge.operations_count);
+    struct span span = key_of(operation->key, key);
+    store_hold(server->store, span, store_hash(server->store, span), world.now,
+               &hold);
+    operation->version = store_next_version(server->store, world.now);
+    bool has_changed = change(server, operation, &hold, &record);
+    uint64_t journaled =
+        has_changed ? journal_append(server->journal, &record) : 0;
+    store_release(&hold);
+    if (!has_changed)
+        return;
+    world.totals.operations++;
+    world_written(&world, number, journaled, judge.operations_count++);
+}
+
+static void operate_somewhere(void)
+{
+    unsigned number = (unsigned)prng_below(&world.prng, world.servers_count);
+
+    if (judge.operations_count < OPERATIONS_MAX &&
+        world_is_awake(&world, number) && world_is_ready(&world, number))
+        operate(number);
+}
+
+/* ---- faults ---- */
+
+static void run_with_clients(time_us duration)
+{
+    time_us end = world.now + duration;
+
+    while (world.now < end) {
+        time_us pause = prng_below(&world.prng, 30000) + 1;
+        world_run(&world, world.now + pause < end ? world.now + pause : end);
+        operate_somewhere();
+    }
+}
+
+static time_us some_time(time_us most)
+{
+    return prng_below(&world.prng, most) + TIME_US_PER_S / 10;
+}
+
+static void mend_all(void)
+{
+    memset(world.is_cut, 0, sizeof(world.is_cut));
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        if (world.servers[i].is_running)
+            world_freeze(&world, i, 0);
+    }
+}
+
+static void cut_some(unsigned victim)
+{
+    bool is_half = prng_below(&world.prng, 3) == 0;
+    bool from_all = prng_below(&world.prng, 2) == 0;
+    unsigned other = (unsigned)prng_below(&world.prng, world.servers_count);
+
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        if (i == victim || (!from_all && i != other))
+            continue;
+        world_cut(&world, victim, i, true);
+        world_cut(&world, i, victim, !is_half);
+    }
+}
+
+static bool all_ready(void)
+{
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        if (!world_is_ready(&world, i))
+            return false;
+    }
+    return true;
+}
+
+/* A crash comes when the farm is whole: of two crashes at a time no farm can
+ * keep what only those two held. */
+static void crash_and_restart(unsigned victim)
+{
+    for (unsigned i = 0; i < 100 && !all_ready(); i++)
+        run_with_clients(TIME_US_PER_S / 2);
+    run_with_clients(8 * TIME_US_PER_S);
+    if (!all_ready())
+        return;
+    world_crash(&world, victim);
+    run_with_clients(some_time(6 * TIME_US_PER_S));
+    world_start(&world, victim);
+    run_with_clients(some_time(4 * TIME_US_PER_S));
+}
+
+static void fault(void)
+{
+    unsigned victim = (unsigned)prng_below(&world.prng, world.servers_count);
+
+    world.totals.faults++;
+    switch (prng_below(&world.prng, 3)) {
+    case 0:
+        crash_and_restart(victim);
+        break;
+    case 1:
+        world_freeze(&world, victim, world.now + some_time(8000000));
+        run_with_clients(some_time(8000000));
+        break;
+    default:
+        cut_some(victim);
+        if (prng_below(&world.prng, 2) == 0)
+            cut_some((unsigned)prng_below(&world.prng, world.servers_count));
+        run_with_clients(some_time(8000000));
+        break;
+    }
+    mend_all();
+    run_with_clients(some_time(3000000));
+}
+
+/* ---- judges ---- */
+
+static void judge_key(unsigned server, unsigned number)
+{
+    struct store *store = world.servers[server].store;
+    struct store_hold hold;
+    char key[16];
+    struct span span = key_of(number, key);
+
+    store_hold(store, span, store_hash(store, span), world.now, &hold);
+    uint64_t version = hold.item ? hold.item->version : hold.stub.version;
+    uint64_t stamp = hold.item ? item_stamp(hold.item) : hold.stub.stamp;
+    if (version < judge.answered_version[number])
+        complain("an answered write is lost", server, number);
+    if (stamp < judge.answered_stamp[number])
+        complain("an answered touch is lost", server, number);
+    if (hold.item == NULL && hold.stub.kind == STUB_WANTED)
+        complain("a want is still unfulfilled", server, number);
+    if (hold.item != NULL) {
+        bool is_genuine = false;
+        for (unsigned i = 0; i < judge.operations_count; i++)
+            is_genuine |= judge.operations[i].version == version &&
+                          judge.operations[i].kind == OPERATION_SET &&
+                          judge.operations[i].key == number &&
+                          span_equal(item_value(hold.item),
+                                     span_of_string(judge.operations[i].value));
+        if (!is_genuine)
+            complain("a state that nobody wrote", server, number);
+    }
+    store_release(&hold);
+}
+
+static void judge_all(void)
+{
+    struct store_figures first;
+
+    store_maintain(world.servers[0].store, world.now);
+    store_read_figures(world.servers[0].store, &first);
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        struct store_figures figures;
+        if (!world_is_ready(&world, i)) {
+            complain("a server is not READY in the end", i, 0);
+            continue;
+        }
+        store_maintain(world.servers[i].store, world.now);
+        store_check(world.servers[i].store);
+        store_read_figures(world.servers[i].store, &figures);
+        if (figures.digest != first.digest || figures.items != first.items)
+            complain("it does not hold what the first holds", i, 0);
+        for (unsigned key = 0; key < KEYS; key++)
+            judge_key(i, key);
+    }
+}
+
+static bool run_seed(uint64_t seed, bool traces)
+{
+    struct prng shape = {.state = seed};
+    struct world_totals totals = world.totals;
+
+    memset(&judge, 0, sizeof(judge));
+    judge.seed = seed;
+    world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 8));
+    world.totals = totals;
+    world.answered = answered;
+    world.traces = traces;
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        world_start(&world, i);
+        if (prng_below(&shape, 3) == 0)
+            world_run(&world, world.now + prng_below(&shape, 2000000));
+    }
+    run_with_clients(3 * TIME_US_PER_S);
+    for (unsigned i = 0; i < FAULTS_MIN; i++)
+        fault();
+    while (world.now < WORLD_START_US + QUIET_US ||
+           judge.operations_count < 500)
+        run_with_clients(TIME_US_PER_S);
+    world_run(&world, world.now + QUIET_US);
+    judge_all();
+    world_destroy(&world);
+    if (judge.complaints > 0)
+        printf("replay: simulator --first %llu --seeds 1 --trace\n",
+               (unsigned long long)seed);
+    return judge.complaints == 0;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t first = 1;
+    uint64_t seeds = 100;
+    bool traces = false;
+    uint64_t failed = 0;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--trace") == 0)
+            traces = true;
+        else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
+            seeds = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc)
+            first = strtoull(argv[++i], NULL, 10);
+    }
+    for (uint64_t seed = first; seed < first + seeds; seed++)
+        failed += !run_seed(seed, traces);
+    printf("%llu seeds, %llu failed: %llu operations, %llu answers (%llu "
+           "degraded), %llu faults, %llu steps, %llu packets\n",
+           (unsigned long long)seeds, (unsigned long long)failed,
+           (unsigned long long)world.totals.operations,
+           (unsigned long long)world.totals.answers,
+           (unsigned long long)world.totals.degraded,
+           (unsigned long long)world.totals.faults,
+           (unsigned long long)world.totals.steps,
+           (unsigned long long)world.totals.packets);
+    return failed > 0;
+}

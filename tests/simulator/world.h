@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * World: servers of a farm on virtual time and a virtual network.
+ *
+ * One seed decides everything: delays, faults, what clients do.  The pure
+ * rooms are linked unchanged; what is simulated is the driver: links, dials,
+ * ticks.  A link keeps the order of what is sent on it; different links do
+ * not keep step.
+ */
+#ifndef TESTS_SIMULATOR_WORLD_H
+#define TESTS_SIMULATOR_WORLD_H
+
+#include "proto/base/prng.h"
+#include "server/farm/farm.h"
+
+#define WORLD_SERVERS_MAX 128
+#define WORLD_START_US (UINT64_C(1800000000) * TIME_US_PER_S)
+
+struct packet {
+    struct packet *next;
+    time_us due;
+    size_t length;
+    uint8_t bytes[];
+};
+
+/* One end of a connection. */
+struct end {
+    struct wire *wire;
+    unsigned server;
+    farm_link link; /* by which its server knows it; 0: closed there */
+    bool is_dialler;
+    struct packet *first; /* on their way to this end */
+    struct packet *last;
+    time_us last_due;
+    uint8_t *input; /* delivered, not yet a whole frame */
+    size_t input_bytes;
+};
+
+struct wire {
+    struct wire *next;
+    bool is_broken; /* the other end will hear of it, when it can */
+    time_us broken_at;
+    struct end ends[2];
+};
+
+struct server {
+    bool is_running;
+    time_us frozen_until;
+    time_us dial_pause;
+    unsigned number;
+    uint64_t id;
+    char address[16];
+    struct store *store;
+    struct journal *journal;
+    struct farm *farm;
+    farm_link next_link;
+    unsigned starts;
+};
+
+struct world_totals {
+    uint64_t steps;
+    uint64_t packets;
+    uint64_t answers;
+    uint64_t degraded;
+    uint64_t operations;
+    uint64_t faults;
+};
+
+struct world {
+    struct prng prng;
+    time_us now;
+    unsigned servers_count;
+    struct server servers[WORLD_SERVERS_MAX];
+    const char *addresses[WORLD_SERVERS_MAX];
+    struct wire *wires;
+    /* True: what the first sends does not reach the second. */
+    bool is_cut[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
+    time_us delay_least;
+    time_us delay_most;
+    uint64_t next_id;
+    bool traces;
+    struct world_totals totals;
+    /* Called for each answer that a waiting client gets. */
+    void (*answered)(struct world *world, unsigned server, uint64_t waiter,
+                     bool is_degraded);
+    void *judge;
+};
+
+void world_create(struct world *world, uint64_t seed, unsigned servers_count);
+void world_destroy(struct world *world);
+
+void world_start(struct world *world, unsigned server);
+/* At once, without a word; what it had not sent is lost. */
+void world_crash(struct world *world, unsigned server);
+void world_freeze(struct world *world, unsigned server, time_us until);
+void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut);
+
+/* Lets time pass until `moment`. */
+void world_run(struct world *world, time_us moment);
+
+/* Tells a server's farm that its journal has grown, and who waits for it. */
+void world_written(struct world *world, unsigned server, uint64_t number,
+                   uint64_t waiter);
+
+bool world_is_awake(const struct world *world, unsigned server);
+bool world_is_ready(struct world *world, unsigned server);
+
+#endif
