@@ -65,25 +65,9 @@ static void sweep_item(struct store *store, struct stripe *stripe,
     replica_unlink(store, stripe, hash, slot);
 }
 
-/* A flush whose moment has come is one that was done at that moment. */
-static void fire_flush(struct store *store, time_us now)
-{
-    pthread_mutex_lock(&store->flush_lock);
-    uint64_t moment = atomic_load(&store->flush_moment);
-    bool is_due = moment != 0 && moment <= now;
-    if (is_due) {
-        if (version_at(moment) > atomic_load(&store->flush_version))
-            atomic_store(&store->flush_version, version_at(moment));
-        atomic_store(&store->flush_moment, 0);
-    }
-    pthread_mutex_unlock(&store->flush_lock);
-    if (is_due)
-        segment_expire_all(&store->pool);
-}
-
 bool expiry_sweep(struct store *store, time_us now, unsigned segments_max)
 {
-    fire_flush(store, now);
+    flush_fire(store, now);
     for (unsigned i = 0; i < segments_max; i++) {
         size_t end_bytes = 0;
         struct sweep sweep = {.now = now};

@@ -57,6 +57,27 @@ void replica_relink(struct store *store, struct stripe *stripe, uint64_t hash,
 /* Moves the item at `slot` elsewhere; false when there is no room. */
 bool replica_move(struct store *store, uint64_t *slot);
 
+/* Writes what of an item may change later, all but its fixed fields; returns
+ * where the key is. */
+uint8_t *replica_write_state(struct item *item, size_t value_bytes,
+                             const struct store_write *write);
+
+/* Writes a new item up to its value; returns where the value goes. */
+uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
+                            size_t value_bytes,
+                            const struct store_write *write);
+
+/* The uses of what is written in the place of `old`, or of nothing. */
+uint8_t replica_uses_after(const struct item *old);
+
+/* Makes the held key lead to `item`, instead of to what it had before. */
+enum store_result replica_link(struct store_hold *hold, struct item *item);
+
+/* The same for an appended item, whose pin ends; if it cannot be linked it
+ * is dead at once. */
+enum store_result replica_link_appended(struct store_hold *hold,
+                                        struct item *item);
+
 /* Calls `step` for every item of a claimed segment that is still in the
  * index, its key locked. */
 typedef void replica_step(struct store *store, struct stripe *stripe,
@@ -66,6 +87,9 @@ void replica_walk(struct store *store, struct segment *segment,
 
 /* expiry.c: sweeps at most `segments_max` segments; true if none is left. */
 bool expiry_sweep(struct store *store, time_us now, unsigned segments_max);
+
+/* flush.c: a flush whose moment has come takes effect. */
+void flush_fire(struct store *store, time_us now);
 
 /* eviction.c */
 bool eviction_make_room(struct store *store, size_t bytes, time_us now);

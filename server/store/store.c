@@ -161,20 +161,6 @@ void replica_walk(struct store *store, struct segment *segment,
     }
 }
 
-/* ---- stubs ---- */
-
-/* A grave outlives what it defends against; a want is pulled long before. */
-static time_s stub_end(const struct store *store, const struct store_stub *stub)
-{
-    time_s died = time_seconds(version_time(stub->stamp));
-
-    if (stub->kind != STUB_DELETED && stub->exptime > died)
-        died = stub->exptime;
-    return died < UINT32_MAX - store->settings.grave_s
-               ? died + store->settings.grave_s
-               : UINT32_MAX;
-}
-
 /* ---- holding a key ---- */
 
 /* Looks at what the slot leads to, if to anything. */
@@ -266,8 +252,8 @@ static uint8_t shape_of(const struct store *store,
 
 /* What of an item may change later: its head but for the fixed fields, and
  * what its shape adds.  Returns where the key goes. */
-static uint8_t *write_state(struct item *item, size_t value_bytes,
-                            const struct store_write *write)
+uint8_t *replica_write_state(struct item *item, size_t value_bytes,
+                             const struct store_write *write)
 {
     uint8_t *at = (uint8_t *)item + sizeof(*item);
 
@@ -286,15 +272,15 @@ static uint8_t *write_state(struct item *item, size_t value_bytes,
 
 /* A new item up to its value, in room that was appended for it.  Returns
  * where the value goes. */
-static uint8_t *write_item(struct item *item, uint8_t shape, struct span key,
-                           size_t value_bytes, const struct store_write *write)
+uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
+                            size_t value_bytes, const struct store_write *write)
 {
     item->room_bytes =
         (uint32_t)item_room_bytes(shape, key.length, value_bytes);
     item->shape = shape;
     item->key_bytes = (uint8_t)key.length;
     item->uses = 0;
-    return span_copy(write_state(item, value_bytes, write), key);
+    return span_copy(replica_write_state(item, value_bytes, write), key);
 }
 
 /* True where the new state may be written over the item that is there. */
@@ -323,7 +309,7 @@ static bool fits_in_place(const struct store_hold *hold,
 }
 
 /* What is written again is in use, like what is read again. */
-static uint8_t uses_after(const struct item *old)
+uint8_t replica_uses_after(const struct item *old)
 {
     if (old == NULL)
         return 0;
@@ -339,19 +325,20 @@ static void put_in_place(struct store_hold *hold,
     struct span second = write->parts[1];
 
     account(store, hold->stripe, hold->hash, item, -1);
-    uint8_t *key = write_state(item, first.length + second.length, write);
+    uint8_t *key =
+        replica_write_state(item, first.length + second.length, write);
     uint8_t *value = key + item->key_bytes;
     if (first.length > 0 && first.data != value)
         memcpy(value, first.data, first.length);
     span_copy(value + first.length, second);
-    item->uses = uses_after(item);
+    item->uses = replica_uses_after(item);
     segment_expires(&store->pool, item, item->exptime);
     account(store, hold->stripe, hold->hash, item, +1);
 }
 
 /* Makes the index lead to `item`, whole and settled or not, instead of to
  * what the key had before. */
-static enum store_result link_item(struct store_hold *hold, struct item *item)
+enum store_result replica_link(struct store_hold *hold, struct item *item)
 {
     struct store *store = hold->store;
 
@@ -374,11 +361,11 @@ static enum store_result link_item(struct store_hold *hold, struct item *item)
 }
 
 /* Links an appended item and ends its pin; unlinked, it is dead at once. */
-static enum store_result link_appended(struct store_hold *hold,
-                                       struct item *item)
+enum store_result replica_link_appended(struct store_hold *hold,
+                                        struct item *item)
 {
     struct segment_pool *pool = &hold->store->pool;
-    enum store_result result = link_item(hold, item);
+    enum store_result result = replica_link(hold, item);
 
     if (result != STORE_OK)
         segment_forget(pool, item, item->room_bytes);
@@ -404,11 +391,12 @@ enum store_result store_put(struct store_hold *hold,
         room_bytes, write->exptime);
     if (item == NULL)
         return STORE_NO_ROOM;
-    uint8_t *at = write_item(item, shape, hold->key, value_bytes, write);
-    item->uses = uses_after(hold->item);
+    uint8_t *at =
+        replica_write_item(item, shape, hold->key, value_bytes, write);
+    item->uses = replica_uses_after(hold->item);
     at = span_copy(at, write->parts[0]);
     span_copy(at, write->parts[1]);
-    return link_appended(hold, item);
+    return replica_link_appended(hold, item);
 }
 
 enum store_result store_touch(struct store_hold *hold, time_s exptime,
@@ -439,56 +427,6 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
     return store_put(hold, &write);
 }
 
-struct store_stub stub_of(const struct item *item)
-{
-    struct stub_rest rest;
-
-    memcpy(&rest, item_value(item).data, sizeof(rest));
-    return (struct store_stub){.kind = (enum stub_kind)rest.kind,
-                               .version = item->version,
-                               .stamp = item_stamp(item),
-                               .exptime = rest.exptime};
-}
-
-struct item *stub_append(struct store *store, enum life_class life,
-                         uint64_t hash, struct digest128 key,
-                         const struct store_stub *stub)
-{
-    struct store_write write = {.version = stub->version,
-                                .stamp = stub->stamp,
-                                .exptime = stub_end(store, stub)};
-    struct stub_rest rest = {
-        .hash = hash, .exptime = stub->exptime, .kind = stub->kind};
-    uint8_t shape = ITEM_IS_STUB | ITEM_HAS_STAMP;
-    struct item *item = segment_append(
-        &store->pool, life, item_room_bytes(shape, sizeof(key), sizeof(rest)),
-        write.exptime);
-
-    if (item == NULL)
-        return NULL;
-    uint8_t *at = write_item(item, shape, span_of(&key, sizeof(key)),
-                             sizeof(rest), &write);
-    span_copy(at, span_of(&rest, sizeof(rest)));
-    return item;
-}
-
-enum store_result stub_put(struct store_hold *hold,
-                           const struct store_stub *stub)
-{
-    struct store *store = hold->store;
-    time_s now = time_seconds(hold->now);
-    struct digest128 key;
-
-    if (hold->digest.length == sizeof(key))
-        memcpy(&key, hold->digest.data, sizeof(key));
-    else
-        key = digest128(hold->key, store->settings.seed);
-    struct item *item =
-        stub_append(store, life_class(stub_end(store, stub), now), hold->hash,
-                    key, stub);
-    return item == NULL ? STORE_NO_ROOM : link_appended(hold, item);
-}
-
 enum store_result store_remove(struct store_hold *hold, uint64_t version)
 {
     if (hold->store->settings.replicates) {
@@ -502,74 +440,6 @@ enum store_result store_remove(struct store_hold *hold, uint64_t version)
         hold->item = NULL;
     }
     return STORE_OK;
-}
-
-/* ---- values that arrive in pieces ---- */
-
-/* Clients that announce much and send nothing never hold more than half. */
-#define RESERVED_SHARE 2
-/* The value's place does not depend on the shape: the largest is reserved,
- * and the value stands at its end. */
-#define RESERVED_SHAPE (ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS)
-
-bool store_reserve(struct store *store, struct span key, size_t value_bytes,
-                   struct store_reservation *reservation)
-{
-    size_t room_bytes =
-        item_room_bytes(RESERVED_SHAPE, key.length, value_bytes);
-    size_t reserved_bytes =
-        atomic_fetch_add(&store->reserved_bytes, room_bytes) + room_bytes;
-    struct item *item = NULL;
-
-    *reservation = (struct store_reservation){.item = NULL};
-    if (reserved_bytes <= store->settings.memory_bytes_max / RESERVED_SHARE)
-        item = segment_append_private(&store->pool, room_bytes, 0);
-    if (item == NULL) {
-        atomic_fetch_sub(&store->reserved_bytes, room_bytes);
-        return false;
-    }
-    reservation->item = item;
-    struct store_write nothing = {0};
-    reservation->value =
-        write_item(item, RESERVED_SHAPE, key, value_bytes, &nothing);
-    reservation->key_bytes = key.length;
-    reservation->value_bytes = value_bytes;
-    return true;
-}
-
-enum store_result store_put_reserved(struct store_hold *hold,
-                                     const struct store_write *write,
-                                     struct store_reservation *reservation)
-{
-    struct item *item = reservation->item;
-    struct store_write whole = *write;
-
-    assert(item != NULL && hold->key.length == reservation->key_bytes);
-    if (whole.stamp == 0)
-        whole.stamp = whole.version;
-    if (whole.token == 0)
-        whole.token = whole.version;
-    write_state(item, reservation->value_bytes, &whole);
-    item->uses = uses_after(hold->item);
-    segment_expires(&hold->store->pool, item, whole.exptime);
-    if (link_item(hold, item) != STORE_OK)
-        return STORE_NO_ROOM;
-    reservation->item = NULL;
-    atomic_fetch_sub(&hold->store->reserved_bytes, item->room_bytes);
-    segment_settle(&hold->store->pool, item);
-    return STORE_OK;
-}
-
-void store_cancel(struct store *store, struct store_reservation *reservation)
-{
-    struct item *item = reservation->item;
-
-    if (item == NULL)
-        return;
-    atomic_fetch_sub(&store->reserved_bytes, item->room_bytes);
-    segment_forget(&store->pool, item, item->room_bytes);
-    segment_settle(&store->pool, item);
-    reservation->item = NULL;
 }
 
 struct segment *store_pin(struct store_hold *hold)
@@ -595,208 +465,9 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
     return eviction_make_room(store, bytes, now);
 }
 
-size_t store_item_bytes(const struct store *store, size_t key_bytes,
-                        size_t value_bytes)
-{
-    (void)store;
-    return item_room_bytes(RESERVED_SHAPE, key_bytes, value_bytes);
-}
-
-/* The last flush replaces one that is still to come; what is dead by any
- * stays dead. */
-static void take_flush(struct store *store, uint64_t version, time_us moment,
-                       time_us now)
-{
-    if (version > store->flush_last) {
-        store->flush_last = version;
-        atomic_store(&store->flush_moment, moment);
-    }
-    if (moment == 0 && version > atomic_load(&store->flush_version))
-        atomic_store(&store->flush_version, version);
-    if (moment == 0 || moment <= now)
-        segment_expire_all(&store->pool);
-}
-
-void store_flush(struct store *store, time_us moment, time_us now)
-{
-    pthread_mutex_lock(&store->flush_lock);
-    take_flush(store, version_next(&store->clock, now),
-               moment > now ? moment : 0, now);
-    pthread_mutex_unlock(&store->flush_lock);
-}
-
-void store_merge_flush(struct store *store, uint64_t version, time_us moment,
-                       time_us now)
-{
-    version_saw(&store->clock, version);
-    pthread_mutex_lock(&store->flush_lock);
-    take_flush(store, version, moment, now);
-    pthread_mutex_unlock(&store->flush_lock);
-}
-
-struct store_flushes store_read_flushes(struct store *store)
-{
-    pthread_mutex_lock(&store->flush_lock);
-    struct store_flushes flushes = {.floor = atomic_load(&store->flush_version),
-                                    .pending_version = store->flush_last,
-                                    .pending_moment =
-                                        atomic_load(&store->flush_moment)};
-    pthread_mutex_unlock(&store->flush_lock);
-    return flushes;
-}
-
 void store_maintain(struct store *store, time_us now)
 {
     expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
     if (!segment_has_room(&store->pool, 1))
         eviction_make_room(store, 1, now);
-}
-
-/* ---- looking at all of it ---- */
-
-struct visit {
-    const struct store *store;
-    time_us now;
-    store_visitor *visit;
-    void *context;
-};
-
-static void visit_item(struct item *item, void *context)
-{
-    struct visit *visit = context;
-
-    if ((item->shape & ITEM_IS_STUB) == 0 &&
-        replica_death(visit->store, item, visit->now) == STORE_NEVER)
-        visit->visit(item, visit->context);
-}
-
-size_t store_parts(const struct store *store)
-{
-    return atomic_load(&store->index.buckets_count);
-}
-
-void store_visit(struct store *store, size_t part, time_us now,
-                 store_visitor *visit, void *context)
-{
-    struct visit inner = {store, now, visit, context};
-
-    index_visit(&store->index, part, visit_item, &inner);
-}
-
-struct range {
-    const struct store *store;
-    uint64_t mask;
-    uint64_t value;
-    time_us now;
-    store_known_visitor *visit;
-    void *context;
-};
-
-static void visit_known(struct item *item, void *context)
-{
-    struct range *range = context;
-    const struct store *store = range->store;
-    struct digest128 digest;
-    struct store_known known = {.hash = index_item_hash(&store->index, item)};
-
-    if ((known.hash & range->mask) != range->value)
-        return;
-    if (item->shape & ITEM_IS_STUB) {
-        known.stub = stub_of(item);
-        known.digest = item_key(item);
-    } else if (replica_death(store, item, range->now) == STORE_NEVER) {
-        known.item = item;
-    } else {
-        /* Dead and not buried yet: others are told of it as of a grave. */
-        digest = digest128(item_key(item), store->settings.seed);
-        known.digest = span_of(&digest, sizeof(digest));
-        known.stub = (struct store_stub){.kind = STUB_EXPIRED,
-                                         .version = item->version,
-                                         .stamp = item_stamp(item),
-                                         .exptime = item->exptime};
-    }
-    range->visit(&known, range->context);
-}
-
-void store_visit_range(struct store *store, uint64_t mask, uint64_t value,
-                       time_us now, store_known_visitor *visit, void *context)
-{
-    struct range range = {store, mask, value, now, visit, context};
-
-    assert(mask >= STORE_RANGE_MASK_MIN && (value & ~mask) == 0);
-    /* All buckets of one stripe: a bucket's number ends in its stripe's. */
-    for (size_t bucket = value % INDEX_STRIPES; bucket < store_parts(store);
-         bucket += INDEX_STRIPES)
-        index_visit(&store->index, bucket, visit_known, &range);
-}
-
-static uint64_t sum(const struct store *store, enum stripe_figure figure)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < INDEX_STRIPES; i++)
-        total += atomic_load_explicit(&store->index.stripes[i].figures[figure],
-                                      memory_order_relaxed);
-    return total;
-}
-
-void store_read_figures(struct store *store, struct store_figures *figures)
-{
-    *figures = (struct store_figures){
-        .items = sum(store, STRIPE_ITEMS),
-        .item_bytes = sum(store, STRIPE_ITEM_BYTES),
-        .stubs = sum(store, STRIPE_STUBS),
-        .wants = sum(store, STRIPE_WANTS),
-        .expired = sum(store, STRIPE_EXPIRED),
-        .expired_unfetched = sum(store, STRIPE_EXPIRED_UNFETCHED),
-        .evicted = sum(store, STRIPE_EVICTED),
-        .evicted_expiring = sum(store, STRIPE_EVICTED_EXPIRING),
-        .evicted_unfetched = sum(store, STRIPE_EVICTED_UNFETCHED),
-        .index_bytes = atomic_load(&store->index.bytes),
-        .index_buckets = atomic_load(&store->index.buckets_count),
-        .segment_bytes = segment_held_bytes(&store->pool),
-        .memory_bytes_max = store->settings.memory_bytes_max,
-        .digest = summary_root(&store->summary)};
-}
-
-struct census {
-    const struct store *store;
-    struct summary *summary;
-    uint64_t items;
-    uint64_t item_bytes;
-    uint64_t stubs;
-};
-
-static void count_item(struct item *item, void *context)
-{
-    struct census *census = context;
-
-    if (item->shape & ITEM_IS_STUB) {
-        census->stubs++;
-        return;
-    }
-    census->items++;
-    census->item_bytes += item->room_bytes;
-    summary_toggle(census->summary, store_hash(census->store, item_key(item)),
-                   item->version, item_stamp(item));
-}
-
-void store_check(struct store *store)
-{
-    struct store_figures figures;
-    struct census census = {.store = store,
-                            .summary = calloc(1, sizeof(struct summary))};
-
-    assert(census.summary != NULL);
-    store_read_figures(store, &figures);
-    for (size_t i = 0; i < store_parts(store); i++)
-        index_visit(&store->index, i, count_item, &census);
-    assert(census.items == figures.items);
-    assert(census.item_bytes == figures.item_bytes);
-    assert(census.stubs == figures.stubs);
-    assert(summary_root(census.summary) == figures.digest);
-    assert(figures.segment_bytes + figures.index_bytes <=
-               figures.memory_bytes_max ||
-           figures.segment_bytes <= figures.memory_bytes_max);
-    free(census.summary);
 }

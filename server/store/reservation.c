@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reservation: memory for values that arrive in pieces.
+ */
+#include <assert.h>
+
+#include "server/store/replica.h"
+
+/* Clients that announce much and send nothing never hold more than half. */
+#define RESERVED_SHARE 2
+/* The value's place does not depend on the shape: the largest is reserved,
+ * and the value stands at its end. */
+#define RESERVED_SHAPE (ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS)
+
+bool store_reserve(struct store *store, struct span key, size_t value_bytes,
+                   struct store_reservation *reservation)
+{
+    size_t room_bytes =
+        item_room_bytes(RESERVED_SHAPE, key.length, value_bytes);
+    size_t reserved_bytes =
+        atomic_fetch_add(&store->reserved_bytes, room_bytes) + room_bytes;
+    struct item *item = NULL;
+
+    *reservation = (struct store_reservation){.item = NULL};
+    if (reserved_bytes <= store->settings.memory_bytes_max / RESERVED_SHARE)
+        item = segment_append_private(&store->pool, room_bytes, 0);
+    if (item == NULL) {
+        atomic_fetch_sub(&store->reserved_bytes, room_bytes);
+        return false;
+    }
+    reservation->item = item;
+    struct store_write nothing = {0};
+    reservation->value =
+        replica_write_item(item, RESERVED_SHAPE, key, value_bytes, &nothing);
+    reservation->key_bytes = key.length;
+    reservation->value_bytes = value_bytes;
+    return true;
+}
+
+enum store_result store_put_reserved(struct store_hold *hold,
+                                     const struct store_write *write,
+                                     struct store_reservation *reservation)
+{
+    struct item *item = reservation->item;
+    struct store_write whole = *write;
+
+    assert(item != NULL && hold->key.length == reservation->key_bytes);
+    if (whole.stamp == 0)
+        whole.stamp = whole.version;
+    if (whole.token == 0)
+        whole.token = whole.version;
+    replica_write_state(item, reservation->value_bytes, &whole);
+    item->uses = replica_uses_after(hold->item);
+    segment_expires(&hold->store->pool, item, whole.exptime);
+    if (replica_link(hold, item) != STORE_OK)
+        return STORE_NO_ROOM;
+    reservation->item = NULL;
+    atomic_fetch_sub(&hold->store->reserved_bytes, item->room_bytes);
+    segment_settle(&hold->store->pool, item);
+    return STORE_OK;
+}
+
+void store_cancel(struct store *store, struct store_reservation *reservation)
+{
+    struct item *item = reservation->item;
+
+    if (item == NULL)
+        return;
+    atomic_fetch_sub(&store->reserved_bytes, item->room_bytes);
+    segment_forget(&store->pool, item, item->room_bytes);
+    segment_settle(&store->pool, item);
+    reservation->item = NULL;
+}
+
+size_t store_item_bytes(const struct store *store, size_t key_bytes,
+                        size_t value_bytes)
+{
+    (void)store;
+    return item_room_bytes(RESERVED_SHAPE, key_bytes, value_bytes);
+}
