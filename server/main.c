@@ -8,10 +8,15 @@
 
 #include "proto/memcached/reply.h"
 #include "server/config/config.h"
+#include "server/log/log.h"
+#include "server/loop/clock.h"
+#include "server/loop/worker.h"
 #include "server/maintenance/maintenance.h"
 #include "server/process/process.h"
 #include "server/session/clients.h"
 #include "server/session/doors.h"
+#include "server/stats/stats.h"
+#include "server/store/store.h"
 #include "server/version.h"
 
 #define TITLE                                                                  \
@@ -31,7 +36,8 @@ struct server {
     struct clients *clients;
     struct listener *doors;
     struct maintenance *maintenance;
-    struct timer *signals[2];
+    struct timer *signals[3];
+    bool is_daemon;
 };
 
 static bool fail(const char *reason)
@@ -46,9 +52,11 @@ static bool start_process(struct server *server)
     char error[PROCESS_ERROR_BYTES];
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    server->is_daemon = config->daemon && !process_has_supervisor();
     if (!process_raise_files(config->connections_max, config->threads, error) ||
-        (config->daemon && !process_daemonise(&server->process, error)) ||
-        !process_write_pid(&server->process, config->pid_file, error) ||
+        (server->is_daemon && !process_daemonise(&server->process, error)) ||
+        !process_open_pid(&server->process, config->pid_file, error) ||
         !process_become(config->user, error))
         return fail(error);
     return true;
@@ -116,6 +124,7 @@ static bool build(struct server *server)
         return fail("memory or descriptors are out");
     server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);
     server->signals[1] = signal_create(server->worker, SIGINT, stop, server);
+    server->signals[2] = signal_create(server->worker, SIGUSR1, stop, server);
     server->clients = clients_create(&clients);
     server->maintenance =
         maintenance_create(server->store, server->log, &server->clock);
@@ -130,7 +139,7 @@ static void run(struct server *server)
               "%s serves clients with %llu MB and %llu threads", TITLE,
               (unsigned long long)server->config.memory_megabytes,
               (unsigned long long)server->config.threads);
-    if (server->config.daemon)
+    if (server->is_daemon)
         log_use_syslog(server->log);
     process_tell_ready(&server->process);
     worker_run(server->worker);
@@ -144,6 +153,7 @@ static void take_down(struct server *server)
     maintenance_destroy(server->maintenance);
     timer_destroy(server->signals[0]);
     timer_destroy(server->signals[1]);
+    timer_destroy(server->signals[2]);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
     store_destroy(server->store);

@@ -45,7 +45,9 @@ static enum store_result put_new(const struct command *command,
             return rule_put(execution, &write);
         write.version = store_next_version(execution->store, execution->now);
         execution->outcome.token = write.version;
-        execution->needed_bytes = 0;
+        execution->needed_bytes =
+            store_item_bytes(execution->store, command->key.length,
+                             execution->reservation->value_bytes);
         return store_put_reserved(&execution->hold, &write,
                                   execution->reservation);
     }

@@ -124,25 +124,39 @@ static char *absolute(const char *path)
     return joined;
 }
 
-bool process_write_pid(struct process *process, const char *path,
-                       char error[PROCESS_ERROR_BYTES])
+bool process_open_pid(struct process *process, const char *path,
+                      char error[PROCESS_ERROR_BYTES])
 {
-    FILE *file;
-
+    process->pid_file = -1;
     if (path == NULL)
         return true;
-    process->pid_file = absolute(path);
-    file = process->pid_file == NULL ? NULL : fopen(process->pid_file, "we");
-    bool is_written =
-        file != NULL && fprintf(file, "%ld\n", (long)getpid()) > 0;
-    if (file != NULL && fclose(file) != 0)
-        is_written = false;
-    if (!is_written)
+    process->pid_path = absolute(path);
+    if (process->pid_path != NULL)
+        process->pid_file =
+            open(process->pid_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (process->pid_file < 0)
         snprintf(error, PROCESS_ERROR_BYTES,
                  "option -P (--pidfile): cannot write '%.200s': %s; give a "
                  "file that this user may write",
                  path, strerror(errno));
-    return is_written;
+    return process->pid_file >= 0;
+}
+
+static void write_pid(struct process *process)
+{
+    if (process->pid_file < 0)
+        return;
+    bool is_written = ftruncate(process->pid_file, 0) == 0 &&
+                      dprintf(process->pid_file, "%ld\n", (long)getpid()) > 0;
+    (void)is_written; /* the server serves all the same */
+    close(process->pid_file);
+    process->pid_file = -1;
+    process->has_pid = true;
+}
+
+bool process_has_supervisor(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
 }
 
 static void tell_systemd(const char *state)
@@ -168,6 +182,7 @@ static void leave_terminal(void)
 
 void process_tell_ready(struct process *process)
 {
+    write_pid(process);
     tell_systemd("READY=1");
     if (!process->is_daemon)
         return;
@@ -181,8 +196,9 @@ void process_tell_ready(struct process *process)
 void process_end(struct process *process)
 {
     tell_systemd("STOPPING=1");
-    if (process->pid_file != NULL && process->is_daemon)
-        unlink(process->pid_file);
-    free(process->pid_file);
-    process->pid_file = NULL;
+    /* Of a start that failed the file is another server's. */
+    if (process->has_pid && process->is_daemon)
+        unlink(process->pid_path);
+    free(process->pid_path);
+    process->pid_path = NULL;
 }

@@ -16,7 +16,9 @@
 #define PROCESS_ERROR_BYTES 512
 
 struct process {
-    char *pid_file; /* absolute, or NULL */
+    char *pid_path; /* absolute, or NULL */
+    int pid_file;   /* open, to be written when clients are served; or -1 */
+    bool has_pid;   /* the file has this process's id */
     bool is_daemon;
     int parent; /* pipe to whoever started a daemon, or -1 */
 };
@@ -33,11 +35,17 @@ bool process_become(const char *user, char error[PROCESS_ERROR_BYTES]);
 bool process_daemonise(struct process *process,
                        char error[PROCESS_ERROR_BYTES]);
 
-/* Writes the id to `path`, in place of what a dead server left there. */
-bool process_write_pid(struct process *process, const char *path,
-                       char error[PROCESS_ERROR_BYTES]);
+/* Opens the file for the process id while this user still may.  What another
+ * server wrote there stays until this one serves clients. */
+bool process_open_pid(struct process *process, const char *path,
+                      char error[PROCESS_ERROR_BYTES]);
 
-/* Clients are served: tells the parent of a daemon, and systemd. */
+/* True where systemd started this process and waits for word of it: it must
+ * not go into the background. */
+bool process_has_supervisor(void);
+
+/* Clients are served: writes the process id, tells the parent of a daemon,
+ * and systemd. */
 void process_tell_ready(struct process *process);
 
 /* Tells systemd of the end and removes a daemon's pid file. */

@@ -37,6 +37,21 @@ bool store_reserve(struct store *store, struct span key, size_t value_bytes,
     return true;
 }
 
+/* A value that is not large enough for a segment of its own for life moves
+ * in with others: mappings are not for free. */
+static enum store_result put_copy(struct store_hold *hold,
+                                  const struct store_write *write,
+                                  struct store_reservation *reservation)
+{
+    struct store_write whole = *write;
+
+    whole.parts[0] = span_of(reservation->value, reservation->value_bytes);
+    enum store_result result = store_put(hold, &whole);
+    if (result == STORE_OK)
+        store_cancel(hold->store, reservation);
+    return result;
+}
+
 enum store_result store_put_reserved(struct store_hold *hold,
                                      const struct store_write *write,
                                      struct store_reservation *reservation)
@@ -45,6 +60,8 @@ enum store_result store_put_reserved(struct store_hold *hold,
     struct store_write whole = *write;
 
     assert(item != NULL && hold->key.length == reservation->key_bytes);
+    if (!segment_is_large(&hold->store->pool, item->room_bytes))
+        return put_copy(hold, write, reservation);
     if (whole.stamp == 0)
         whole.stamp = whole.version;
     if (whole.token == 0)

@@ -237,7 +237,7 @@ static void lower_expiry(struct segment_pool *pool, struct segment *segment,
     lower(&pool->expiry_min, exptime);
 }
 
-static bool is_large(const struct segment_pool *pool, size_t bytes)
+bool segment_is_large(const struct segment_pool *pool, size_t bytes)
 {
     return bytes > pool->segment_bytes / PRIVATE_SHARE;
 }
@@ -323,7 +323,7 @@ static struct segment *open_for(struct segment_pool *pool, enum life_class life,
 void *segment_append(struct segment_pool *pool, enum life_class life,
                      size_t bytes, time_s exptime)
 {
-    if (is_large(pool, bytes))
+    if (segment_is_large(pool, bytes))
         return segment_append_private(pool, bytes, exptime);
 
     uint8_t *room = NULL;
@@ -412,7 +412,7 @@ void segment_unpin(struct segment_pool *pool, struct segment *segment)
 bool segment_has_room(struct segment_pool *pool, size_t bytes)
 {
     pthread_mutex_lock(&pool->lock);
-    bool has_room = is_large(pool, bytes)
+    bool has_room = segment_is_large(pool, bytes)
                         ? fits_private(pool, private_bytes(bytes))
                         : available_count(pool) > RESERVE_SEGMENTS;
     pthread_mutex_unlock(&pool->lock);

@@ -92,6 +92,9 @@ enum life_class life_class(time_s exptime, time_s now);
 void *segment_append(struct segment_pool *pool, enum life_class life,
                      size_t bytes, time_s exptime);
 
+/* True where an item of `bytes` has a private segment. */
+bool segment_is_large(const struct segment_pool *pool, size_t bytes);
+
 /* The same in a segment of its own, however small the item. */
 void *segment_append_private(struct segment_pool *pool, size_t bytes,
                              time_s exptime);
