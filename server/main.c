@@ -128,6 +128,9 @@ static bool build(struct server *server)
     server->clients = clients_create(&clients);
     server->maintenance =
         maintenance_create(server->store, server->log, &server->clock);
+    if (server->signals[0] == NULL || server->signals[1] == NULL ||
+        server->signals[2] == NULL)
+        return fail("memory or descriptors are out");
     if (server->clients == NULL || server->maintenance == NULL)
         return fail("threads are out; lower -t (--threads)");
     return open_doors(server);

@@ -61,9 +61,11 @@ static void count_arithmetic(const struct command *command,
     struct counters *counters = execution->counters;
     bool goes_up = command->mode == MODE_INCREMENT;
 
-    if (execution->is_created)
+    bool has_number = execution->outcome.kind == OUTCOME_NUMBER;
+
+    if (execution->is_created && has_number)
         count(counters, COUNTER_ITEMS_STORED, 1);
-    else if (execution->outcome.kind == OUTCOME_NUMBER)
+    else if (has_number)
         count(counters, goes_up ? COUNTER_INCR_HITS : COUNTER_DECR_HITS, 1);
     else if (execution->outcome.kind == OUTCOME_NOT_FOUND)
         count(counters, goes_up ? COUNTER_INCR_MISSES : COUNTER_DECR_MISSES, 1);

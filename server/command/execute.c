@@ -162,10 +162,12 @@ bool command_reserve(const struct command *command, struct execution *execution,
                                     command->value_bytes);
 
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        if (store_reserve(execution->store, command->key, command->value_bytes,
-                          reservation))
+        enum store_result result = store_reserve(
+            execution->store, command->key, command->value_bytes, reservation);
+        if (result == STORE_OK)
             return true;
-        if (!store_make_room(execution->store, bytes, execution->now))
+        if (result == STORE_REFUSED ||
+            !store_make_room(execution->store, bytes, execution->now))
             break;
     }
     /* The same as for a value that was here and found no room. */

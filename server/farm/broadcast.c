@@ -4,6 +4,7 @@
  * that wait for them.
  */
 #include "server/farm/state.h"
+#include "server/store/planted.h"
 
 bool member_is_in_sync(const struct member *member)
 {
@@ -117,7 +118,8 @@ static void answer_waits(struct farm *farm)
         const struct wait *wait = &farm->waits[farm->waits_first];
         if (wait->number > held_everywhere(farm) && farm->now < wait->deadline)
             return;
-        bool is_degraded = leave_behind(farm, wait->number);
+        bool is_degraded = leave_behind(farm, wait->number) &&
+                           PLANTED != PLANTED_ANSWER_TOO_EARLY;
         farm->figures.acks_degraded += is_degraded;
         effect_answer(farm, wait->waiter, is_degraded);
         farm->waits_first = (farm->waits_first + 1) % WAITS_MAX;

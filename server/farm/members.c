@@ -153,7 +153,6 @@ static void send_heartbeat(struct farm *farm, struct member *member)
     struct vector_entry vector[FARM_MEMBERS_MAX + 1];
     uint8_t bytes[sizeof(vector)];
     size_t count = members_vector(farm, vector);
-    struct store_figures figures;
     struct message message = {
         .kind = MESSAGE_HEARTBEAT,
         .heartbeat = {.state = farm->state,
@@ -162,8 +161,7 @@ static void send_heartbeat(struct farm *farm, struct member *member)
                       .echo_age_us = (uint32_t)(farm->now - member->heard),
                       .head = vector[0].number}};
 
-    store_read_figures(farm->store, &figures);
-    message.heartbeat.root = figures.digest;
+    message.heartbeat.root = store_digest(farm->store);
     message.heartbeat.vector = vector_pack(farm, vector, count, bytes);
     effect_send(farm, member->link, &message);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "server/farm/state.h"
+#include "server/store/planted.h"
 
 /* A donor waits so long to have what its asker attached behind. */
 #define DONOR_WAIT (TIME_US_PER_S * 2)
@@ -369,7 +370,7 @@ static void adopt(struct farm *farm, uint64_t id, uint64_t number)
 {
     struct member *member = member_find(farm, id);
 
-    if (member == NULL)
+    if (member == NULL || PLANTED == PLANTED_VECTOR_NOT_ADOPTED)
         return;
     if (number > member->applied)
         member->applied = number;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/log/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -128,9 +129,12 @@ static void write_line(const struct log *log, enum log_severity severity,
         length = snprintf(line, sizeof(line), "%s %s %s\n", clock,
                           severities[severity].word, text);
     }
-    /* One write, so that lines of threads do not mix; a full or closed
-     * stderr must not stop the server. */
-    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
+    /* One write, so that lines of threads do not mix; where nobody reads,
+     * the line is lost rather than the server stopped. */
+    struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (length > 0 && poll(&reader, 1, 0) == 1 &&
+        (reader.revents & POLLOUT) != 0 &&
+        write(STDERR_FILENO, line, (size_t)length) < 0)
         return;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -210,6 +211,17 @@ static bool is_socket(const char *path)
     return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
+/* A daemon moves to / later, and still has to find its socket. */
+static char *absolute(const char *path)
+{
+    char directory[PATH_MAX];
+    char *joined = NULL;
+
+    if (path[0] == '/' || getcwd(directory, sizeof(directory)) == NULL)
+        return strdup(path);
+    return asprintf(&joined, "%s/%s", directory, path) < 0 ? NULL : joined;
+}
+
 struct listener *listener_open_unix(const struct listener_settings *settings,
                                     const char *path, unsigned mode,
                                     char error[LISTENER_ERROR_BYTES])
@@ -250,7 +262,7 @@ struct listener *listener_open_unix(const struct listener_settings *settings,
     }
     struct listener *listener = listen_on(settings, fd, path, error);
     if (listener != NULL)
-        listener->path = strdup(path);
+        listener->path = absolute(path);
     return listener;
 }
 

@@ -17,6 +17,7 @@ struct worker {
 struct watch {
     struct event *readable;
     struct event *writable;
+    struct event *again; /* made when first wanted */
     watch_ready *ready;
     void *context;
     bool wants_read;
@@ -164,6 +165,8 @@ void watch_destroy(struct watch *watch)
         event_free(watch->readable);
     if (watch->writable != NULL)
         event_free(watch->writable);
+    if (watch->again != NULL)
+        event_free(watch->again);
     free(watch);
 }
 
@@ -184,9 +187,17 @@ void watch_want(struct watch *watch, bool read, bool write)
     want(watch->writable, &watch->wants_write, write);
 }
 
+/* An event that is made active in a callback runs before the loop looks at
+ * anybody else; a timer that is due at once runs after. */
 void watch_again(struct watch *watch)
 {
-    event_active(watch->readable, EV_READ, 0);
+    struct timeval at_once = {0};
+
+    if (watch->again == NULL)
+        watch->again =
+            evtimer_new(event_get_base(watch->readable), on_ready, watch);
+    if (watch->again == NULL || event_add(watch->again, &at_once) != 0)
+        event_active(watch->readable, EV_READ, 0);
 }
 
 /* ---- timers and signals ---- */

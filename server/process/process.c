@@ -79,7 +79,7 @@ bool process_become(const char *user, char error[PROCESS_ERROR_BYTES])
 /* The parent's part: its exit status tells whether the child serves. */
 static void wait_for_child(int from_child)
 {
-    char ready;
+    char ready = 0;
 
     while (read(from_child, &ready, 1) < 0 && errno == EINTR)
         ;

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "proto/memcached/text.h"
 #include "server/command/execute.h"
 #include "server/loop/worker.h"
 #include "server/session/clients.h"
@@ -20,7 +21,16 @@
 /* Of one connection, in one turn; then others are served. */
 #define CREW_TURN_COMMANDS_MAX 2048
 
+/* What one `stats` counts for in a turn. */
+#define CREW_STATS_COMMANDS 256
+
 struct session;
+
+/* Where parsing stood behind a command of the batch. */
+struct mark {
+    struct span rest;
+    struct text_parser text;
+};
 
 /* One thread.  Buffers are lent to whichever session has its turn. */
 struct crew {
@@ -30,6 +40,7 @@ struct crew {
     struct session *sessions; /* all of this thread */
     struct output output;
     struct command batch[CREW_BATCH_MAX];
+    struct mark marks[CREW_BATCH_MAX];
     uint8_t input[CREW_INPUT_BYTES];
 };
 

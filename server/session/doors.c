@@ -2,6 +2,7 @@
 #include "server/session/doors.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HOST_BYTES 256
@@ -19,6 +20,15 @@ static bool copy(char *to, size_t bytes, const char *from, size_t length)
     memcpy(to, from, length);
     to[length] = '\0';
     return true;
+}
+
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    unsigned long number = strtoul(text, NULL, 10);
+
+    return digits > 0 && digits < PORT_BYTES && text[digits] == '\0' &&
+           number >= 1 && number <= 65535;
 }
 
 /* HOST, HOST:PORT, [IPV6], [IPV6]:PORT, a bare IPV6 (two colons), or *. */
@@ -42,10 +52,10 @@ static bool split(const char *address, struct place *place)
     }
     if (length == 1 && host[0] == '*')
         length = 0;
-    if (colon != NULL &&
-        (strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-         !copy(place->port, PORT_BYTES, colon + 1, strlen(colon + 1))))
+    if (colon != NULL && !is_port(colon + 1))
         return false;
+    if (colon != NULL)
+        copy(place->port, PORT_BYTES, colon + 1, strlen(colon + 1));
     return copy(place->host, HOST_BYTES, host, length);
 }
 
@@ -58,7 +68,7 @@ static struct listener *open_one(const char *address, unsigned port,
     if (!split(address, &place)) {
         snprintf(error, LISTENER_ERROR_BYTES,
                  "option -l (--listen): '%.200s' is no address; give HOST, "
-                 "HOST:PORT, [IPV6]:PORT or *",
+                 "HOST:PORT, [IPV6]:PORT or *, with a port from 1 to 65535",
                  address);
         return NULL;
     }
@@ -70,7 +80,7 @@ static struct listener *open_one(const char *address, unsigned port,
         return NULL;
     }
     if (place.port[0] == '\0')
-        snprintf(place.port, PORT_BYTES, "%u", port % 65536);
+        snprintf(place.port, PORT_BYTES, "%hu", (unsigned short)port);
     return listener_open_tcp(listeners,
                              place.host[0] == '\0' ? NULL : place.host,
                              place.port, error);

@@ -297,7 +297,8 @@ static void execute(struct session *session, const struct command *command)
 static bool ends_batch(const struct command *command)
 {
     return command->value_follows || command->swallow_bytes > 0 ||
-           command->closes || command->kind == COMMAND_QUIT;
+           command->closes || command->kind == COMMAND_QUIT ||
+           command->kind == COMMAND_STATS;
 }
 
 static struct parsed parse(struct session *session, struct span input,
@@ -335,7 +336,8 @@ static size_t parse_batch(struct session *session, struct span *input)
         assert(parsed.used <= input->length);
         *input =
             span_of(input->data + parsed.used, input->length - parsed.used);
-        batch_count++;
+        crew->marks[batch_count++] =
+            (struct mark){.rest = *input, .text = session->text};
         if (command->key.length > 0) {
             command->hash = store_hash(store_of(session), command->key);
             store_prefetch(store_of(session), command->hash);
@@ -354,6 +356,35 @@ static void swallow(struct session *session, struct span *input)
 
     *input = span_of(input->data + bytes, input->length - bytes);
     session->swallow_bytes -= bytes;
+}
+
+/*
+ * Executes the batch, as far as the client takes the answers: where it does
+ * not, parsing goes back to the first command that was not executed.  Tells
+ * how many commands that was, or what they are worth.
+ */
+static size_t execute_batch(struct session *session, size_t batch_count,
+                            struct span *input)
+{
+    struct crew *crew = session->crew;
+    size_t worth = 0;
+
+    for (size_t i = 0; i < batch_count; i++) {
+        execute(session, &crew->batch[i]);
+        worth += crew->batch[i].kind == COMMAND_STATS ? CREW_STATS_COMMANDS : 1;
+        if (!output_is_high(&session->output))
+            continue;
+        /* So much is a turn's work, whether it was sent or not. */
+        worth = CREW_TURN_COMMANDS_MAX;
+        if (flush(session) || i + 1 == batch_count)
+            continue;
+        *input = crew->marks[i].rest;
+        session->text = crew->marks[i].text;
+        if (session->state == SESSION_ENDING)
+            session->state = SESSION_OPEN;
+        break;
+    }
+    return worth;
 }
 
 /* Answers what `input` holds; what is left of it waits for more input, or,
@@ -377,16 +408,9 @@ static struct span process(struct session *session, struct span input)
             break;
         } else {
             size_t batch_count = parse_batch(session, &input);
-            bool is_ending = session->state == SESSION_ENDING;
-            for (size_t i = 0; i < batch_count; i++)
-                execute(session, &session->crew->batch[i]);
-            commands += batch_count;
-            if (batch_count == 0 || is_ending)
+            if (batch_count == 0)
                 break;
-            if (output_is_high(&session->output) && !flush(session)) {
-                session->has_backlog = true;
-                break;
-            }
+            commands += execute_batch(session, batch_count, &input);
         }
     }
     return input;

@@ -124,8 +124,9 @@ static bool write_dump(struct crew *crew, const struct span words[WORDS_MAX],
         dump.lines_left = UINT64_MAX;
     if (class == DUMP_CLASS) {
         time_us now = clock_now(crew->clients->settings.clock);
-        for (size_t part = 0; part < store_parts(store) && !dump.is_broken &&
-                              output->used_bytes < dump.bytes_max;
+        for (size_t part = 0;
+             part < store_parts(store) && !dump.is_broken &&
+             dump.lines_left > 0 && output->used_bytes < dump.bytes_max;
              part++)
             store_visit(store, part, now, dump_item, &dump);
     }

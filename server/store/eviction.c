@@ -13,8 +13,11 @@
 #define DEAD_PERCENT 15
 /* Without eviction anything that gains a little has to be tried. */
 #define DEAD_PERCENT_LAST_RESORT 2
-/* A store of hot items frees half a segment a round; private items make a
- * round free one item.  Far beyond both there is nothing to be freed. */
+/* Large items that were used get so many second chances in one call; then
+ * the oldest goes, used or not: a client waits. */
+#define CHANCES_MAX 32
+/* A round frees half a segment or one large item: beyond this somebody else
+ * takes all that is freed, and the client is told so. */
 #define ROUNDS_MAX 100000
 
 struct round {
@@ -22,6 +25,7 @@ struct round {
     bool evicts;
     size_t spared_bytes;
     size_t spared_bytes_max;
+    unsigned chances_left;
     bool is_stuck; /* an item could not be moved */
 };
 
@@ -57,7 +61,7 @@ static void clear_item(struct store *store, struct stripe *stripe,
     /* Of the dead, expiry leaves the graves where there are to be any. */
     if (!store->settings.replicates &&
         replica_death(store, item, round->now) != STORE_NEVER) {
-        replica_unlink(store, stripe, hash, slot);
+        replica_expire(store, stripe, hash, slot);
         return;
     }
     if (is_spared(round, item)) {
@@ -85,8 +89,8 @@ static void spare_or_evict(struct store *store, struct stripe *stripe,
 
     if (!store->settings.replicates &&
         replica_death(store, item, round->now) != STORE_NEVER) {
-        replica_unlink(store, stripe, hash, slot);
-    } else if (item->uses > 0) {
+        replica_expire(store, stripe, hash, slot);
+    } else if (item->uses > 0 && round->chances_left > 0) {
         item->uses--;
         round->spared_bytes = item->room_bytes;
     } else {
@@ -96,11 +100,13 @@ static void spare_or_evict(struct store *store, struct stripe *stripe,
 
 /* A private segment holds one item: spared, it is just younger again. */
 static void clear_private(struct store *store, struct segment *segment,
-                          size_t end_bytes, time_us now)
+                          size_t end_bytes, time_us now, unsigned *chances)
 {
-    struct round round = {.now = now};
+    struct round round = {.now = now, .chances_left = *chances};
 
     replica_walk(store, segment, end_bytes, spare_or_evict, &round);
+    if (round.spared_bytes > 0)
+        (*chances)--;
     if (round.spared_bytes > 0)
         segment_spare(&store->pool, segment);
     else
@@ -121,15 +127,17 @@ static bool compact(struct store *store, time_us now, unsigned dead_percent)
     return !round.is_stuck;
 }
 
-static bool evict(struct store *store, time_us now)
+static bool evict(struct store *store, size_t bytes, time_us now,
+                  unsigned *chances)
 {
     size_t end_bytes = 0;
-    struct segment *segment = segment_claim_oldest(&store->pool, &end_bytes);
+    struct segment *segment = segment_claim_oldest(
+        &store->pool, segment_is_large(&store->pool, bytes), &end_bytes);
 
     if (segment == NULL)
         return false;
     if (segment->is_private) {
-        clear_private(store, segment, end_bytes, now);
+        clear_private(store, segment, end_bytes, now, chances);
         return true;
     }
     struct round round = {
@@ -142,16 +150,20 @@ static bool evict(struct store *store, time_us now)
 bool eviction_make_room(struct store *store, size_t bytes, time_us now)
 {
     bool has_room = false;
+    bool may_compact = true;
+    unsigned chances = CHANCES_MAX;
 
     pthread_mutex_lock(&store->eviction_lock);
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
         has_room = segment_has_room(&store->pool, bytes);
         if (has_room)
             break;
-        if (compact(store, now, DEAD_PERCENT))
+        /* What is not mostly dead now will hardly be so in a moment. */
+        may_compact = may_compact && compact(store, now, DEAD_PERCENT);
+        if (may_compact)
             continue;
         if (store->settings.evicts
-                ? !evict(store, now)
+                ? !evict(store, bytes, now, &chances)
                 : !compact(store, now, DEAD_PERCENT_LAST_RESORT))
             break;
     }

@@ -10,6 +10,7 @@
 struct sweep {
     struct segment *segment;
     time_us now;
+    size_t freed_bytes;
 };
 
 /* What died here may be news to others: its versions are kept as a grave.
@@ -30,6 +31,8 @@ static void bury(struct store *store, struct stripe *stripe, uint64_t hash,
         segment_expires(&store->pool, item, 1);
         return;
     }
+    stripe_add(stripe, STRIPE_EXPIRED, 1);
+    stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
     replica_relink(store, stripe, hash, slot, grave);
 }
 
@@ -54,15 +57,11 @@ static void sweep_item(struct store *store, struct stripe *stripe,
         segment_expires(&store->pool, item, exptime);
         return;
     }
-    if ((item->shape & ITEM_IS_STUB) == 0) {
-        stripe_add(stripe, STRIPE_EXPIRED, 1);
-        stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
-        if (store->settings.replicates) {
-            bury(store, stripe, hash, slot);
-            return;
-        }
-    }
-    replica_unlink(store, stripe, hash, slot);
+    sweep->freed_bytes += item->room_bytes;
+    if ((item->shape & ITEM_IS_STUB) == 0 && store->settings.replicates)
+        bury(store, stripe, hash, slot);
+    else
+        replica_expire(store, stripe, hash, slot);
 }
 
 bool expiry_sweep(struct store *store, time_us now, unsigned segments_max)
@@ -76,7 +75,12 @@ bool expiry_sweep(struct store *store, time_us now, unsigned segments_max)
         if (sweep.segment == NULL)
             return true;
         replica_walk(store, sweep.segment, end_bytes, sweep_item, &sweep);
-        segment_yield(&store->pool, sweep.segment);
+        /* The digests of a farm are compared: what is dead leaves it soon. */
+        if (store->settings.replicates)
+            segment_yield(&store->pool, sweep.segment);
+        else
+            segment_yield_swept(&store->pool, sweep.segment, sweep.freed_bytes,
+                                time_seconds(now));
     }
     return false;
 }

@@ -22,6 +22,7 @@ static void take_flush(struct store *store, uint64_t version, time_us moment,
 
 void store_flush(struct store *store, time_us moment, time_us now)
 {
+    flush_fire(store, now);
     pthread_mutex_lock(&store->flush_lock);
     take_flush(store, version_next(&store->clock, now),
                moment > now ? moment : 0, now);
@@ -31,6 +32,7 @@ void store_flush(struct store *store, time_us moment, time_us now)
 void store_merge_flush(struct store *store, uint64_t version, time_us moment,
                        time_us now)
 {
+    flush_fire(store, now);
     version_saw(&store->clock, version);
     pthread_mutex_lock(&store->flush_lock);
     take_flush(store, version, moment, now);

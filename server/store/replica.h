@@ -35,18 +35,16 @@ static inline void stripe_add(struct stripe *stripe, enum stripe_figure figure,
         memory_order_relaxed);
 }
 
-static inline void stripe_subtract(struct stripe *stripe,
-                                   enum stripe_figure figure, uint64_t amount)
-{
-    stripe_add(stripe, figure, 0 - amount);
-}
-
 /* How an item stands at `now`: STORE_NEVER means that it is alive. */
 enum store_absence replica_death(const struct store *store,
                                  const struct item *item, time_us now);
 
 /* Takes the item out of index, summary and figures; its memory is dead. */
 void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
+                    uint64_t *slot);
+
+/* The same for what has died by itself: counted as such. */
+void replica_expire(struct store *store, struct stripe *stripe, uint64_t hash,
                     uint64_t *slot);
 
 /* Makes the slot lead to `item`, appended and not settled, of the same key;

@@ -12,8 +12,9 @@
  * and the value stands at its end. */
 #define RESERVED_SHAPE (ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS)
 
-bool store_reserve(struct store *store, struct span key, size_t value_bytes,
-                   struct store_reservation *reservation)
+enum store_result store_reserve(struct store *store, struct span key,
+                                size_t value_bytes,
+                                struct store_reservation *reservation)
 {
     size_t room_bytes =
         item_room_bytes(RESERVED_SHAPE, key.length, value_bytes);
@@ -22,11 +23,15 @@ bool store_reserve(struct store *store, struct span key, size_t value_bytes,
     struct item *item = NULL;
 
     *reservation = (struct store_reservation){.item = NULL};
-    if (reserved_bytes <= store->settings.memory_bytes_max / RESERVED_SHARE)
+    /* One alone may be as large as -I allows, its overhead on top. */
+    bool is_modest =
+        reserved_bytes == room_bytes ||
+        reserved_bytes <= store->settings.memory_bytes_max / RESERVED_SHARE;
+    if (is_modest)
         item = segment_append_private(&store->pool, room_bytes, 0);
     if (item == NULL) {
         atomic_fetch_sub(&store->reserved_bytes, room_bytes);
-        return false;
+        return is_modest ? STORE_NO_ROOM : STORE_REFUSED;
     }
     reservation->item = item;
     struct store_write nothing = {0};
@@ -34,7 +39,7 @@ bool store_reserve(struct store *store, struct span key, size_t value_bytes,
         replica_write_item(item, RESERVED_SHAPE, key, value_bytes, &nothing);
     reservation->key_bytes = key.length;
     reservation->value_bytes = value_bytes;
-    return true;
+    return STORE_OK;
 }
 
 /* A value that is not large enough for a segment of its own for life moves

@@ -14,6 +14,11 @@
 /* Kept for moving items: moving fills at most one segment and begins one. */
 #define RESERVE_SEGMENTS 2
 #define PAGE_BYTES ((size_t)4096)
+/* The system maps some 65,000 ranges at most (vm.max_map_count). */
+#define LARGE_MAX 30000
+/* A sweep that freed less than a quarter, or a sixteenth, was too early. */
+#define REST_SHORT_S 2
+#define REST_LONG_S 15
 
 /* ---- lists ---- */
 
@@ -41,6 +46,23 @@ static void list_remove(struct segment_list *list, struct segment *segment)
 }
 
 /* ---- memory ---- */
+
+/* Unmapping takes as long as the segment is large: nobody waits for it. */
+static void unlock(struct segment_pool *pool)
+{
+    struct segment *doomed = pool->doomed.first;
+
+    pool->doomed = (struct segment_list){0};
+    pthread_mutex_unlock(&pool->lock);
+    while (doomed != NULL) {
+        struct segment *next = doomed->next;
+        size_t bytes = doomed->capacity_bytes;
+        /* Should it not be unmapped, at least its memory is given back. */
+        madvise(doomed, bytes, MADV_DONTNEED);
+        munmap(doomed, bytes);
+        doomed = next;
+    }
+}
 
 /* Zeroed memory at a multiple of `align`, not touched yet; NULL if none. */
 static void *map_aligned(size_t bytes, size_t align)
@@ -91,14 +113,9 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
 
 void segment_pool_release(struct segment_pool *pool)
 {
-    struct segment *segment = pool->sealed.first;
-
-    while (segment != NULL) {
-        struct segment *next = segment->next;
-        if (segment->is_private)
-            munmap(segment, segment->capacity_bytes);
-        segment = next;
-    }
+    pthread_mutex_lock(&pool->lock);
+    pool->doomed = pool->large;
+    unlock(pool);
     munmap(pool->arena, pool->arena_bytes);
     pthread_mutex_destroy(&pool->lock);
 }
@@ -122,6 +139,21 @@ static void segment_open(struct segment *segment, size_t capacity_bytes)
     segment->state = SEGMENT_OPEN;
     segment->is_private = false;
     segment->is_claimed = false;
+    segment->rests_until = 0;
+}
+
+static struct segment_list *list_of(struct segment_pool *pool,
+                                    const struct segment *segment)
+{
+    return segment->is_private ? &pool->large : &pool->sealed;
+}
+
+/* The youngest of its list. */
+static void seal(struct segment_pool *pool, struct segment *segment)
+{
+    segment->state = SEGMENT_SEALED;
+    segment->age = ++pool->last_age;
+    list_append(list_of(pool, segment), segment);
 }
 
 /* How many more segments could be opened now without freeing any. */
@@ -186,7 +218,8 @@ static void give_free(struct segment_pool *pool, struct segment *segment)
 {
     if (segment->is_private) {
         pool->held_bytes -= segment->capacity_bytes;
-        munmap(segment, segment->capacity_bytes);
+        pool->large_count--;
+        list_append(&pool->doomed, segment);
         return;
     }
     segment->state = SEGMENT_FREE;
@@ -200,7 +233,7 @@ static void free_if_empty(struct segment_pool *pool, struct segment *segment)
     if (segment->state == SEGMENT_SEALED && !segment->is_claimed &&
         atomic_load(&segment->live_bytes) == 0 &&
         atomic_load(&segment->pins) == 0) {
-        list_remove(&pool->sealed, segment);
+        list_remove(list_of(pool, segment), segment);
         give_free(pool, segment);
     }
 }
@@ -256,9 +289,10 @@ static bool fits_private(const struct segment_pool *pool, size_t capacity_bytes)
     size_t in_use_bytes =
         pool->held_bytes - pool->free_count * pool->segment_bytes;
 
-    return in_use_bytes + index_bytes(pool) + capacity_bytes +
-               RESERVE_SEGMENTS * pool->segment_bytes <=
-           pool->bytes_max;
+    return pool->large_count < LARGE_MAX &&
+           in_use_bytes + index_bytes(pool) + capacity_bytes +
+                   RESERVE_SEGMENTS * pool->segment_bytes <=
+               pool->bytes_max;
 }
 
 void *segment_append_private(struct segment_pool *pool, size_t bytes,
@@ -272,8 +306,9 @@ void *segment_append_private(struct segment_pool *pool, size_t bytes,
     if (fits) {
         trim_free(pool, capacity_bytes);
         pool->held_bytes += capacity_bytes;
+        pool->large_count++;
     }
-    pthread_mutex_unlock(&pool->lock);
+    unlock(pool);
     if (!fits)
         return NULL;
 
@@ -281,18 +316,18 @@ void *segment_append_private(struct segment_pool *pool, size_t bytes,
     pthread_mutex_lock(&pool->lock);
     if (segment == NULL) {
         pool->held_bytes -= capacity_bytes;
-        pthread_mutex_unlock(&pool->lock);
+        pool->large_count--;
+        unlock(pool);
         return NULL;
     }
     segment_open(segment, capacity_bytes);
     segment->is_private = true;
-    segment->state = SEGMENT_SEALED;
     segment->used_bytes += bytes;
     atomic_store_explicit(&segment->live_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&segment->pins, 1, memory_order_relaxed);
     lower_expiry(pool, segment, exptime);
-    list_append(&pool->sealed, segment);
-    pthread_mutex_unlock(&pool->lock);
+    seal(pool, segment);
+    unlock(pool);
     return (uint8_t *)segment + SEGMENT_HEADER_BYTES;
 }
 
@@ -313,8 +348,7 @@ static struct segment *open_for(struct segment_pool *pool, enum life_class life,
         return NULL;
     pool->open[life] = fresh;
     if (segment != NULL) {
-        segment->state = SEGMENT_SEALED;
-        list_append(&pool->sealed, segment);
+        seal(pool, segment);
         free_if_empty(pool, segment);
     }
     return fresh;
@@ -364,7 +398,7 @@ static void let_go(struct segment_pool *pool, struct segment *segment,
     if (!is_private)
         pthread_mutex_lock(&pool->lock);
     free_if_empty(pool, segment);
-    pthread_mutex_unlock(&pool->lock);
+    unlock(pool);
 }
 
 void segment_settle(struct segment_pool *pool, void *item)
@@ -450,7 +484,7 @@ struct segment *segment_claim_dead(struct segment_pool *pool,
 
     pthread_mutex_lock(&pool->lock);
     for (struct segment *s = pool->sealed.first; s != NULL; s = s->next) {
-        if (dead_bytes(s) >= most_bytes && !s->is_private && is_claimable(s)) {
+        if (dead_bytes(s) >= most_bytes && is_claimable(s)) {
             deadest = s;
             most_bytes = dead_bytes(s) + 1;
         }
@@ -460,13 +494,26 @@ struct segment *segment_claim_dead(struct segment_pool *pool,
     return deadest;
 }
 
-struct segment *segment_claim_oldest(struct segment_pool *pool,
+static struct segment *oldest_of(const struct segment_list *list)
+{
+    struct segment *oldest = list->first;
+
+    while (oldest != NULL && !is_claimable(oldest))
+        oldest = oldest->next;
+    return oldest;
+}
+
+struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
                                      size_t *end_bytes)
 {
     pthread_mutex_lock(&pool->lock);
-    struct segment *oldest = pool->sealed.first;
-    while (oldest != NULL && !is_claimable(oldest))
-        oldest = oldest->next;
+    struct segment *oldest = oldest_of(&pool->large);
+    /* Where there are too many mappings no ordinary segment is of help. */
+    if (!is_large || pool->large_count < LARGE_MAX) {
+        struct segment *ordinary = oldest_of(&pool->sealed);
+        if (oldest == NULL || (ordinary != NULL && ordinary->age < oldest->age))
+            oldest = ordinary;
+    }
     claim(oldest, end_bytes);
     pthread_mutex_unlock(&pool->lock);
     return oldest;
@@ -479,10 +526,23 @@ static bool has_expired(struct segment_pool *pool, struct segment *segment,
     if (segment == NULL)
         return false;
     uint32_t expiry = atomic_load(&segment->expiry_min);
+    if (expiry < segment->rests_until)
+        expiry = segment->rests_until;
     if (expiry <= now && is_claimable(segment))
         return true;
     lower(&pool->expiry_min, expiry);
     return false;
+}
+
+static struct segment *first_expired(struct segment_pool *pool,
+                                     const struct segment_list *list,
+                                     time_s now)
+{
+    for (struct segment *s = list->first; s != NULL; s = s->next) {
+        if (has_expired(pool, s, now))
+            return s;
+    }
+    return NULL;
 }
 
 struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
@@ -499,11 +559,10 @@ struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
         if (has_expired(pool, pool->open[life], now))
             expired = pool->open[life];
     }
-    for (struct segment *s = pool->sealed.first; s != NULL && expired == NULL;
-         s = s->next) {
-        if (has_expired(pool, s, now))
-            expired = s;
-    }
+    if (expired == NULL)
+        expired = first_expired(pool, &pool->sealed, now);
+    if (expired == NULL)
+        expired = first_expired(pool, &pool->large, now);
     /* The walk lowers it again for what it leaves behind; others wait. */
     if (claim(expired, end_bytes) != NULL) {
         atomic_store(&expired->expiry_min, UINT32_MAX);
@@ -519,7 +578,19 @@ void segment_yield(struct segment_pool *pool, struct segment *segment)
     assert(segment->is_claimed);
     segment->is_claimed = false;
     free_if_empty(pool, segment);
+    unlock(pool);
+}
+
+void segment_yield_swept(struct segment_pool *pool, struct segment *segment,
+                         size_t freed_bytes, time_s now)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (freed_bytes < segment->used_bytes / 16)
+        segment->rests_until = now + REST_LONG_S;
+    else if (freed_bytes < segment->used_bytes / 4)
+        segment->rests_until = now + REST_SHORT_S;
     pthread_mutex_unlock(&pool->lock);
+    segment_yield(pool, segment);
 }
 
 void segment_spare(struct segment_pool *pool, struct segment *segment)
@@ -527,10 +598,18 @@ void segment_spare(struct segment_pool *pool, struct segment *segment)
     pthread_mutex_lock(&pool->lock);
     assert(segment->is_claimed && segment->state == SEGMENT_SEALED);
     segment->is_claimed = false;
-    list_remove(&pool->sealed, segment);
-    list_append(&pool->sealed, segment);
+    list_remove(list_of(pool, segment), segment);
+    seal(pool, segment);
     free_if_empty(pool, segment);
-    pthread_mutex_unlock(&pool->lock);
+    unlock(pool);
+}
+
+static void expire_list(struct segment_list *list)
+{
+    for (struct segment *s = list->first; s != NULL; s = s->next) {
+        atomic_store(&s->expiry_min, 0);
+        s->rests_until = 0;
+    }
 }
 
 void segment_expire_all(struct segment_pool *pool)
@@ -540,8 +619,8 @@ void segment_expire_all(struct segment_pool *pool)
         if (pool->open[life] != NULL)
             atomic_store(&pool->open[life]->expiry_min, 0);
     }
-    for (struct segment *s = pool->sealed.first; s != NULL; s = s->next)
-        atomic_store(&s->expiry_min, 0);
+    expire_list(&pool->sealed);
+    expire_list(&pool->large);
     atomic_store(&pool->expiry_min, 0);
     pthread_mutex_unlock(&pool->lock);
 }

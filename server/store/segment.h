@@ -49,10 +49,12 @@ struct segment {
     _Atomic uint32_t expiry_min; /* no item in it dies before; UINT32_MAX */
     enum segment_state state;
     bool is_private;
-    bool is_claimed; /* eviction or expiry walks through it */
+    bool is_claimed;    /* eviction or expiry walks through it */
+    uint64_t age;       /* grows with each segment sealed or spared */
+    time_s rests_until; /* expiry found little in it */
 };
 
-#define SEGMENT_HEADER_BYTES 64
+#define SEGMENT_HEADER_BYTES 128
 _Static_assert(sizeof(struct segment) <= SEGMENT_HEADER_BYTES,
                "a segment's header fits before its first item");
 
@@ -72,8 +74,12 @@ struct segment_pool {
     size_t held_bytes;   /* of segments that take memory, private included */
     struct segment_list free;     /* memory kept for the next use */
     struct segment_list returned; /* memory given back to the system */
-    struct segment_list sealed;
+    struct segment_list sealed;   /* ordinary ones, the oldest first */
+    struct segment_list large;    /* private ones, likewise */
+    struct segment_list doomed;   /* to be unmapped outside of the lock */
+    size_t large_count;
     size_t free_count;
+    uint64_t last_age;
     struct segment *open[LIFE_CLASSES];
     _Atomic uint32_t expiry_min; /* of all segments, or earlier */
 };
@@ -121,18 +127,24 @@ bool segment_has_room(struct segment_pool *pool, size_t bytes);
 
 /*
  * Claims a segment to walk through, or NULL: one at least `dead_percent` of
- * which is dead, the deadest; the oldest; one in which something dies by
- * `now`.  `end_bytes` is where its items end.
+ * which is dead, the deadest; the oldest, and the oldest private one where
+ * only that would help an item that `is_large`; one in which something dies
+ * by `now`.  `end_bytes` is where its items end.
  */
 struct segment *segment_claim_dead(struct segment_pool *pool,
                                    unsigned dead_percent, size_t *end_bytes);
-struct segment *segment_claim_oldest(struct segment_pool *pool,
+struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
                                      size_t *end_bytes);
 struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
                                       size_t *end_bytes);
 
 /* Ends a claim; a segment without live items becomes free. */
 void segment_yield(struct segment_pool *pool, struct segment *segment);
+
+/* The same after expiry found `freed_bytes` dead: of a segment in which
+ * there was little to be found nobody looks again for some seconds. */
+void segment_yield_swept(struct segment_pool *pool, struct segment *segment,
+                         size_t freed_bytes, time_s now);
 
 /* Ends a claim and makes the segment the youngest. */
 void segment_spare(struct segment_pool *pool, struct segment *segment);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/store/planted.h"
 #include "server/store/replica.h"
 #include "server/store/stub.h"
 
@@ -13,6 +14,7 @@
 #define SLACK_BYTES 64
 /* A sweep is called often: what it leaves waits for the next one. */
 #define SWEEP_SEGMENTS_MAX 256
+#define HASTY_SWEEPS_MAX 4
 
 struct store *store_create(const struct store_settings *settings)
 {
@@ -114,6 +116,18 @@ void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
     segment_forget(&store->pool, item, item->room_bytes);
 }
 
+void replica_expire(struct store *store, struct stripe *stripe, uint64_t hash,
+                    uint64_t *slot)
+{
+    const struct item *item = index_item(*slot);
+
+    if ((item->shape & ITEM_IS_STUB) == 0) {
+        stripe_add(stripe, STRIPE_EXPIRED, 1);
+        stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
+    }
+    replica_unlink(store, stripe, hash, slot);
+}
+
 void replica_relink(struct store *store, struct stripe *stripe, uint64_t hash,
                     uint64_t *slot, struct item *item)
 {
@@ -184,12 +198,16 @@ static void look(struct store_hold *hold)
         hold->item = item;
         return;
     }
-    /* Other servers may yet tell that it lives: its grave is expiry's. */
-    if (store->settings.replicates)
+    /* Other servers may yet tell that it lives: its grave is expiry's, and
+     * until then it stands for it. */
+    if (store->settings.replicates) {
+        hold->stub = (struct store_stub){.kind = STUB_EXPIRED,
+                                         .version = item->version,
+                                         .stamp = item_stamp(item),
+                                         .exptime = item->exptime};
         return;
-    stripe_add(hold->stripe, STRIPE_EXPIRED, 1);
-    stripe_add(hold->stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
-    replica_unlink(store, hold->stripe, hold->hash, hold->slot);
+    }
+    replica_expire(store, hold->stripe, hold->hash, hold->slot);
     hold->slot = NULL;
 }
 
@@ -429,7 +447,8 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
 
 enum store_result store_remove(struct store_hold *hold, uint64_t version)
 {
-    if (hold->store->settings.replicates) {
+    if (hold->store->settings.replicates &&
+        PLANTED != PLANTED_GRAVE_FORGOTTEN) {
         struct store_stub grave = {
             .kind = STUB_DELETED, .version = version, .stamp = version};
         return stub_put(hold, &grave);
@@ -459,9 +478,13 @@ void store_unpin(struct store *store, struct segment *pinned)
 
 bool store_make_room(struct store *store, size_t bytes, time_us now)
 {
-    /* What is dead anyway goes before anything that lives. */
-    if (!segment_has_room(&store->pool, bytes))
-        expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
+    /* What is dead anyway goes before anything that lives; but a client
+     * waits, and the rest of it is maintenance's. */
+    for (unsigned i = 0; i < HASTY_SWEEPS_MAX; i++) {
+        if (segment_has_room(&store->pool, bytes) ||
+            expiry_sweep(store, now, 1))
+            break;
+    }
     return eviction_make_room(store, bytes, now);
 }
 

@@ -32,7 +32,7 @@ struct store_settings {
     uint16_t origin_tag;     /* of the versions drawn here */
 };
 
-enum store_result { STORE_OK, STORE_NO_ROOM };
+enum store_result { STORE_OK, STORE_NO_ROOM, STORE_REFUSED };
 
 /*
  * What is known of a key whose value is not here, kept for other servers.  A
@@ -98,7 +98,6 @@ struct store_figures {
     uint64_t index_buckets;
     uint64_t segment_bytes; /* memory that segments take */
     uint64_t memory_bytes_max;
-    uint64_t digest;
 };
 
 /* NULL where the memory cannot be had. */
@@ -159,13 +158,14 @@ MUST_USE enum merge_result store_merge(struct store_hold *hold,
 
 /*
  * Room for a value of `value_bytes` that arrives in pieces, outside of any
- * hold; false when there is none, or half of the memory is reserved.  Ended
+ * hold; STORE_REFUSED when half of the memory is reserved already, which no
+ * making room would cure.  Ended
  * by a store_put_reserved() that succeeds, which uses the bytes as the value,
  * or by store_cancel().
  */
-MUST_USE bool store_reserve(struct store *store, struct span key,
-                            size_t value_bytes,
-                            struct store_reservation *reservation);
+MUST_USE enum store_result store_reserve(struct store *store, struct span key,
+                                         size_t value_bytes,
+                                         struct store_reservation *reservation);
 MUST_USE enum store_result
 store_put_reserved(struct store_hold *hold, const struct store_write *write,
                    struct store_reservation *reservation);
@@ -236,6 +236,9 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
                        time_us now, struct store_hold *hold);
 
 void store_read_figures(struct store *store, struct store_figures *figures);
+
+/* One number for all that is held; 0 for nothing.  Not for every request. */
+uint64_t store_digest(const struct store *store);
 
 /* Asserts what must hold when nobody uses the store; for tests. */
 void store_check(struct store *store);

@@ -2,7 +2,7 @@
 /*
  * Simulator: farms that live through what a seed has in store for them.
  *
- *   simulator [--seeds N] [--first SEED] [--trace]
+ *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace]
  *
  * Each seed draws 2 to 9 servers, at least 30 seconds of virtual time, 500
  * operations of clients and 5 faults: crashes and restarts with nothing,
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/farm/state.h"
 #include "tests/simulator/world.h"
 
 #define KEYS 60
@@ -59,6 +60,52 @@ static void complain(const char *what, unsigned server, unsigned key)
 
 /* ---- clients ---- */
 
+static struct span key_of(unsigned number, char to[16])
+{
+    int length = snprintf(to, 16, "key-%u", number);
+
+    return span_of(to, (size_t)length);
+}
+
+/* What the server knows of the key: value or grave, each with its age. */
+static void look(unsigned server, unsigned number, uint64_t *version,
+                 uint64_t *stamp)
+{
+    struct store *store = world.servers[server].store;
+    struct store_hold hold;
+    char key[16];
+    struct span span = key_of(number, key);
+
+    /* What has died unseen is told of as a grave. */
+    store_maintain(store, world.now);
+    store_hold(store, span, store_hash(store, span), world.now, &hold);
+    *version = hold.item ? hold.item->version : hold.stub.version;
+    *stamp = hold.item ? item_stamp(hold.item) : hold.stub.stamp;
+    store_release(&hold);
+}
+
+/* An answer that is not degraded: every member of the view holds it. */
+static void judge_answer(unsigned server, const struct operation *operation)
+{
+    struct farm *farm = world.servers[server].farm;
+
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        uint64_t version;
+        uint64_t stamp;
+        if (i == server || !world.servers[i].is_running)
+            continue;
+        const struct member *member = member_find(farm, world.servers[i].id);
+        if (member == NULL || !member_is_up(member) || !member->is_ready)
+            continue;
+        look(i, operation->key, &version, &stamp);
+        bool holds = operation->kind == OPERATION_TOUCH
+                         ? stamp >= operation->version
+                         : version >= operation->version;
+        if (!holds)
+            complain("answered before it was held", i, operation->key);
+    }
+}
+
 static void answered(struct world *w, unsigned server, uint64_t waiter,
                      bool is_degraded)
 {
@@ -67,21 +114,14 @@ static void answered(struct world *w, unsigned server, uint64_t waiter,
     uint64_t *stamp = &judge.answered_stamp[operation->key];
 
     (void)w;
-    (void)server;
     operation->is_answered = true;
     if (is_degraded)
         return;
+    judge_answer(server, operation);
     if (operation->kind != OPERATION_TOUCH && operation->version > *version)
         *version = operation->version;
     if (operation->version > *stamp)
         *stamp = operation->version;
-}
-
-static struct span key_of(unsigned number, char to[16])
-{
-    int length = snprintf(to, 16, "key-%u", number);
-
-    return span_of(to, (size_t)length);
 }
 
 /* The change a client asks for, under the key's lock, and its record. */
@@ -255,10 +295,11 @@ static void judge_key(unsigned server, unsigned number)
     struct store_hold hold;
     char key[16];
     struct span span = key_of(number, key);
+    uint64_t version;
+    uint64_t stamp;
 
+    look(server, number, &version, &stamp);
     store_hold(store, span, store_hash(store, span), world.now, &hold);
-    uint64_t version = hold.item ? hold.item->version : hold.stub.version;
-    uint64_t stamp = hold.item ? item_stamp(hold.item) : hold.stub.stamp;
     if (version < judge.answered_version[number])
         complain("an answered write is lost", server, number);
     if (stamp < judge.answered_stamp[number])
@@ -281,20 +322,17 @@ static void judge_key(unsigned server, unsigned number)
 
 static void judge_all(void)
 {
-    struct store_figures first;
 
     store_maintain(world.servers[0].store, world.now);
-    store_read_figures(world.servers[0].store, &first);
+    uint64_t first = store_digest(world.servers[0].store);
     for (unsigned i = 0; i < world.servers_count; i++) {
-        struct store_figures figures;
         if (!world_is_ready(&world, i)) {
             complain("a server is not READY in the end", i, 0);
             continue;
         }
         store_maintain(world.servers[i].store, world.now);
         store_check(world.servers[i].store);
-        store_read_figures(world.servers[i].store, &figures);
-        if (figures.digest != first.digest || figures.items != first.items)
+        if (store_digest(world.servers[i].store) != first)
             complain("it does not hold what the first holds", i, 0);
         for (unsigned key = 0; key < KEYS; key++)
             judge_key(i, key);
@@ -337,17 +375,21 @@ int main(int argc, char **argv)
     uint64_t first = 1;
     uint64_t seeds = 100;
     bool traces = false;
+    bool until_failure = false;
     uint64_t failed = 0;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0)
             traces = true;
+        else if (strcmp(argv[i], "--until-failure") == 0)
+            until_failure = true;
         else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
             seeds = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc)
             first = strtoull(argv[++i], NULL, 10);
     }
-    for (uint64_t seed = first; seed < first + seeds; seed++)
+    for (uint64_t seed = first;
+         seed < first + seeds && !(until_failure && failed > 0); seed++)
         failed += !run_seed(seed, traces);
     printf("%llu seeds, %llu failed: %llu operations, %llu answers (%llu "
            "degraded), %llu faults, %llu steps, %llu packets\n",
