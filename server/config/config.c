@@ -325,7 +325,7 @@ static enum config_result read_file(struct reading *reading, const char *path)
                    path, strerror(errno));
     while (result == CONFIG_OK && fgets(line, sizeof(line), file) != NULL) {
         inner.line++;
-        if (strlen(line) == sizeof(line) - 1)
+        if (strlen(line) == sizeof(line) - 1 && line[sizeof(line) - 2] != '\n')
             result = bad(&inner, "the line is too long; at most %d bytes",
                          LINE_BYTES_MAX - 2);
         else

@@ -7,12 +7,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES 1024
+/* Behind them, for what is told of lines that were not shown. */
+#define COUNT_BYTES 64
 
 enum target { TARGET_STDERR, TARGET_JOURNAL, TARGET_SYSLOG };
 
@@ -110,7 +113,7 @@ static bool take_share(struct rate *rate, unsigned *suppressed)
 static void write_line(const struct log *log, enum log_severity severity,
                        const char *text)
 {
-    char line[LINE_BYTES + 64];
+    char line[LINE_BYTES + COUNT_BYTES + 64];
     char clock[32];
     struct tm utc;
     time_t now = time(NULL);
@@ -150,21 +153,22 @@ static void make_printable(char *text)
 void log_event(struct log *log, enum log_kind kind, enum log_severity severity,
                const char *format, ...)
 {
-    char text[LINE_BYTES];
+    char text[LINE_BYTES + COUNT_BYTES];
     unsigned suppressed = 0;
     va_list arguments;
 
     if (severity > SEVERITY_NOTICE + log_verbosity(log))
         return;
     va_start(arguments, format);
-    int length = vsnprintf(text, sizeof(text), format, arguments);
+    vsnprintf(text, LINE_BYTES, format, arguments);
     va_end(arguments);
     make_printable(text);
 
     pthread_mutex_lock(&log->lock);
     if (take_share(&log->rates[kind], &suppressed)) {
-        if (suppressed > 0 && length >= 0 && (size_t)length < sizeof(text))
-            snprintf(text + length, sizeof(text) - (size_t)length,
+        size_t length = strlen(text);
+        if (suppressed > 0)
+            snprintf(text + length, sizeof(text) - length,
                      " (and %u like it not shown)", suppressed);
         write_line(log, severity, text);
     }

@@ -332,13 +332,14 @@ void index_grow(struct index *index)
         struct bucket *source = &index->buckets[count - half];
         /* The source and its other half belong to the same stripe. */
         struct stripe *stripe = index_lock(index, count - half);
-        if (split(index, source, &index->buckets[count], count))
+        bool is_split = split(index, source, &index->buckets[count], count);
+        if (is_split)
             atomic_store_explicit(&index->buckets_count, count + 1,
                                   memory_order_release);
         else
             unsplit(index, source, &index->buckets[count]);
         index_unlock(stripe);
-        if (count % (PAGE_BYTES / sizeof(struct bucket)) == 0)
+        if (is_split && count % (PAGE_BYTES / sizeof(struct bucket)) == 0)
             atomic_fetch_add_explicit(&index->bytes, PAGE_BYTES,
                                       memory_order_relaxed);
     }

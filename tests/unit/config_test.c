@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What can be asked of grapevined: every option at its limits and one beyond
+ * them, in each way to write it, on the command line and in a file.  Whatever
+ * is refused names the option and the remedy.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/config/config.h"
+
+#define MEGABYTE (UINT64_C(1024) * 1024)
+#define WORDS_MAX 64
+
+static char error[CONFIG_ERROR_BYTES];
+static char path[64];
+
+/* Strings are kept for the life of the process, as promised: no leaks. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return 1;
+}
+
+/* Reads the words of `line`, parted by single blanks. */
+static enum config_result read_words(struct config *config, const char *line)
+{
+    static char words[4096];
+    char *argv[WORDS_MAX + 1] = {"grapevined"};
+    int argc = 1;
+    char *rest;
+
+    snprintf(words, sizeof(words), "%s", line);
+    for (char *word = strtok_r(words, " ", &rest); word != NULL;
+         word = strtok_r(NULL, " ", &rest)) {
+        assert_true(argc < WORDS_MAX);
+        argv[argc++] = word;
+    }
+    error[0] = '\0';
+    return config_read(config, argc, argv, error);
+}
+
+static struct config read_good(const char *line)
+{
+    struct config config;
+
+    if (read_words(&config, line) != CONFIG_OK)
+        print_message("%s: %s\n", line, error);
+    assert_string_equal(error, "");
+    return config;
+}
+
+/* The error has all that is in `parts`, parted by bars. */
+static void assert_refused(const char *line, const char *parts)
+{
+    struct config config;
+    char wanted[512];
+    char *rest;
+
+    assert_int_equal(read_words(&config, line), CONFIG_BAD);
+    snprintf(wanted, sizeof(wanted), "%s", parts);
+    for (char *part = strtok_r(wanted, "|", &rest); part != NULL;
+         part = strtok_r(NULL, "|", &rest)) {
+        if (strstr(error, part) == NULL)
+            print_message("%s: '%s' lacks '%s'\n", line, error, part);
+        assert_non_null(strstr(error, part));
+    }
+    assert_null(strchr(error, '\n'));
+}
+
+/* ---- values ---- */
+
+static void without_options_it_is_what_help_says(void **state)
+{
+    struct config config = read_good("");
+
+    (void)state;
+    assert_int_equal(config.port, 11211);
+    assert_int_equal(config.listen_count, 2);
+    assert_string_equal(config.listen[0], "127.0.0.1");
+    assert_string_equal(config.listen[1], "::1");
+    assert_null(config.unix_socket);
+    assert_int_equal(config.unix_mask, 0700);
+    assert_int_equal(config.memory_megabytes, 64);
+    assert_int_equal(config.item_bytes_max, MEGABYTE);
+    assert_int_equal(config.connections_max, 1024);
+    assert_int_equal(config.threads, 4);
+    assert_int_equal(config.verbosity, 0);
+    assert_null(config.user);
+    assert_null(config.pid_file);
+    assert_false(config.daemon);
+    assert_false(config.disable_evictions);
+    assert_false(config.help);
+    assert_false(config.version);
+}
+
+struct number {
+    const char *letter;
+    const char *name;
+    size_t offset;
+    const char *least;
+    const char *below; /* NULL: no number is */
+    const char *most;
+    const char *above;
+    const char *with; /* what the limits need beside them */
+    bool is_octal;
+};
+
+#define AT(field) offsetof(struct config, field)
+
+static const struct number numbers[] = {
+    {"-p", "--port", AT(port), "0", NULL, "65535", "65536", "-s /x", false},
+    {"-a", "--unix-mask", AT(unix_mask), "0", NULL, "777", "1000", "", true},
+    {"-m", "--memory-limit", AT(memory_megabytes), "2", "1", "16777216",
+     "16777217", "-I 1024", false},
+    {"-I", "--max-item-size", AT(item_bytes_max), "1024", "1023", "1073741824",
+     "1073741825", "-m 4096", false},
+    {"-c", "--conn-limit", AT(connections_max), "1", "0", "1000000", "1000001",
+     "", false},
+    {"-t", "--threads", AT(threads), "1", "0", "256", "257", "", false},
+};
+
+#define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+
+static void assert_number(const struct number *number, const char *text)
+{
+    /* The ways to write it. */
+    static const char *const forms[] = {"%s %s", "%s%s", "%s=%s", "%s %s"};
+    uint64_t wanted = strtoull(text, NULL, number->is_octal ? 8 : 10);
+
+    for (size_t i = 0; i < 4; i++) {
+        char line[128];
+        uint64_t got;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        int used = snprintf(line, sizeof(line), forms[i],
+                            i < 2 ? number->letter : number->name, text);
+#pragma GCC diagnostic pop
+        snprintf(line + used, sizeof(line) - (size_t)used, " %s", number->with);
+        struct config config = read_good(line);
+        memcpy(&got, (char *)&config + number->offset, sizeof(got));
+        assert_true(got == wanted);
+    }
+}
+
+static void assert_no_number(const struct number *number, const char *text)
+{
+    char line[128];
+    char parts[128];
+
+    if (text == NULL)
+        return;
+    snprintf(line, sizeof(line), "%s %s %s", number->letter, text,
+             number->with);
+    snprintf(parts, sizeof(parts), "option %s (%s)|'%s'|give a|from|to %s",
+             number->letter, number->name, text, number->most);
+    if (number->is_octal)
+        snprintf(parts, sizeof(parts),
+                 "option %s (%s)|'%s'|give an octal|from 0 to %s",
+                 number->letter, number->name, text, number->most);
+    assert_refused(line, parts);
+}
+
+static void numbers_have_their_limits_and_not_one_beyond(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        assert_number(&numbers[i], numbers[i].least);
+        assert_number(&numbers[i], numbers[i].most);
+        assert_no_number(&numbers[i], numbers[i].below);
+        assert_no_number(&numbers[i], numbers[i].above);
+    }
+}
+
+static void what_is_no_number_is_refused(void **state)
+{
+    static const char *const others[] = {"x",
+                                         "-1",
+                                         "+4",
+                                         "4x",
+                                         "4.0",
+                                         "0x4",
+                                         "18446744073709551615",
+                                         "18446744073709551616",
+                                         "99999999999999999999999"};
+
+    (void)state;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
+            assert_no_number(&numbers[i], others[j]);
+    }
+    assert_no_number(&numbers[1], "8");
+}
+
+static void sizes_understand_k_m_and_g(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } sizes[] = {{"1k", 1024},
+                 {"1K", 1024},
+                 {"2m", 2 * MEGABYTE},
+                 {"2M", 2 * MEGABYTE},
+                 {"1g", 1024 * MEGABYTE},
+                 {"1G", 1024 * MEGABYTE},
+                 {"1024k", MEGABYTE}};
+    char line[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        snprintf(line, sizeof(line), "-m 4096 -I %s", sizes[i].text);
+        assert_true(read_good(line).item_bytes_max == sizes[i].bytes);
+    }
+    assert_refused("-m 4096 -I 1kb", "-I (--max-item-size)|'1kb'|k, m and g");
+    assert_refused("-m 4096 -I k", "-I (--max-item-size)|'k'");
+    assert_refused("-m 4096 -I 1t", "-I (--max-item-size)|'1t'");
+    assert_refused("-m 4096 -I 0k", "-I (--max-item-size)|'0k'");
+    assert_refused("-m 4096 -I 2g", "-I (--max-item-size)|'2g'");
+    /* 2^64 bytes and a bit, which would wrap to something small. */
+    assert_refused("-m 4096 -I 17179869185g", "-I (--max-item-size)");
+    assert_refused("-m 4096 -I 18014398509481985k", "-I (--max-item-size)");
+    /* Megabytes are a plain number. */
+    assert_refused("-m 64m", "-m (--memory-limit)|'64m'");
+}
+
+static void an_item_is_at_most_half_of_the_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-m 64 -I 32m").item_bytes_max, 32 * MEGABYTE);
+    assert_int_equal(read_good("-I 32m -m 64").item_bytes_max, 32 * MEGABYTE);
+    assert_refused("-m 64 -I 33554433",
+                   "option -I (--max-item-size)|33554433|-m (64 MB)|lower -I "
+                   "or raise -m");
+    assert_int_equal(read_good("-m 2").memory_megabytes, 2);
+    assert_refused("-m 2 -I 2m", "-I (--max-item-size)|raise -m");
+}
+
+static void flags_are_set_by_letter_and_by_name(void **state)
+{
+    (void)state;
+    assert_true(read_good("-M").disable_evictions);
+    assert_true(read_good("--disable-evictions").disable_evictions);
+    assert_true(read_good("-d").daemon);
+    assert_true(read_good("--daemon").daemon);
+    assert_true(read_good("-h").help);
+    assert_true(read_good("--help").help);
+    assert_true(read_good("-V").version);
+    assert_true(read_good("--version").version);
+}
+
+static void verbosity_is_how_often_it_was_asked_for(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-v").verbosity, 1);
+    assert_int_equal(read_good("-vv").verbosity, 2);
+    assert_int_equal(read_good("-vvv").verbosity, 3);
+    assert_int_equal(read_good("-v -v").verbosity, 2);
+    assert_int_equal(read_good("--verbose -vv").verbosity, 3);
+}
+
+static void letters_may_be_written_together(void **state)
+{
+    struct config config = read_good("-dMvp 1234 -vt8");
+
+    (void)state;
+    assert_true(config.daemon);
+    assert_true(config.disable_evictions);
+    assert_int_equal(config.port, 1234);
+    assert_int_equal(config.verbosity, 2);
+    assert_int_equal(config.threads, 8);
+    config = read_good("-dunobody");
+    assert_true(config.daemon);
+    assert_string_equal(config.user, "nobody");
+}
+
+static void texts_are_taken_as_they_are(void **state)
+{
+    struct config config = read_good("-u nobody -P /run/x.pid -s /run/x.sock");
+
+    (void)state;
+    assert_string_equal(config.user, "nobody");
+    assert_string_equal(config.pid_file, "/run/x.pid");
+    assert_string_equal(config.unix_socket, "/run/x.sock");
+    config = read_good("--user=a=b --pidfile=-x --unix-socket -y");
+    assert_string_equal(config.user, "a=b");
+    assert_string_equal(config.pid_file, "-x");
+    assert_string_equal(config.unix_socket, "-y");
+}
+
+static void of_two_the_last_one_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-p 1 --port 2 -p3").port, 3);
+}
+
+/* ---- addresses ---- */
+
+static void addresses_add_up_and_replace_the_default(void **state)
+{
+    struct config config = read_good("-l 10.0.0.1 -l [::1]:5,localhost:6");
+
+    (void)state;
+    assert_int_equal(config.listen_count, 3);
+    assert_string_equal(config.listen[0], "10.0.0.1");
+    assert_string_equal(config.listen[1], "[::1]:5");
+    assert_string_equal(config.listen[2], "localhost:6");
+    config = read_good("--listen=*");
+    assert_int_equal(config.listen_count, 1);
+    assert_string_equal(config.listen[0], "*");
+    config = read_good("-l ,a,,b,");
+    assert_int_equal(config.listen_count, 2);
+}
+
+static void addresses_are_at_most_so_many(void **state)
+{
+    char line[400] = "-l a";
+
+    (void)state;
+    for (unsigned i = 1; i < CONFIG_LISTEN_MAX; i++)
+        strcat(line, i % 2 == 0 ? " -l b" : ",c");
+    assert_int_equal(read_good(line).listen_count, CONFIG_LISTEN_MAX);
+    strcat(line, ",d");
+    assert_refused(line, "option -l (--listen)|at most 32");
+}
+
+static void an_empty_list_of_addresses_is_refused(void **state)
+{
+    (void)state;
+    assert_refused("-l ,", "option -l (--listen)|give an address|*");
+}
+
+static void with_nothing_to_listen_on_it_says_so(void **state)
+{
+    (void)state;
+    assert_refused("-p 0", "option -p (--port)|give a port|-s");
+    assert_string_equal(read_good("-p 0 -s /x").unix_socket, "/x");
+    assert_int_equal(read_good("-p 0 -l 127.0.0.1:5").port, 0);
+}
+
+/* ---- words ---- */
+
+static void an_option_that_lacks_its_argument_says_which(void **state)
+{
+    static const char *const lines[] = {
+        "-p", "-l", "-s",     "-a",      "-m",  "-I",     "-c",      "-t",
+        "-u", "-P", "--port", "--port=", "-dp", "--user", "--config"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        assert_refused(lines[i], "option |needs an argument: ");
+    assert_refused("-p", "-p (--port)|PORT");
+    assert_refused("--config", "option --config|FILE");
+}
+
+static void an_option_without_argument_takes_none(void **state)
+{
+    (void)state;
+    assert_refused("--daemon=yes", "option -d (--daemon)|no argument|'yes'");
+    assert_refused("--verbose=2", "option -v (--verbose)|no argument|'2'");
+    assert_refused("-h 1", "'1' is no option");
+}
+
+static void what_is_not_known_is_named(void **state)
+{
+    (void)state;
+    assert_refused("-x", "'-x' is not known|grapevined -h");
+    assert_refused("-dx", "'-dx' is not known");
+    assert_refused("--por", "'--por' is not known");
+    assert_refused("--ports 1", "'--ports' is not known");
+    assert_refused("--=1", "'--=1' is not known");
+    assert_refused("---port", "'---port' is not known");
+    assert_refused("-", "'-' is no option");
+    assert_refused("--", "'--' is no option");
+    assert_refused("port", "'port' is no option|grapevined -h");
+    assert_refused("-p 1 2", "'2' is no option");
+}
+
+static void a_word_of_any_length_makes_one_short_line(void **state)
+{
+    char line[3000];
+
+    (void)state;
+    memset(line, 'x', sizeof(line) - 1);
+    line[sizeof(line) - 1] = '\0';
+    assert_refused(line, "is no option");
+    memcpy(line, "--", 2);
+    assert_refused(line, "is not known");
+    memcpy(line, "-p ", 3);
+    assert_refused(line, "-p (--port)|give a number");
+    memcpy(line, "--config ", 9);
+    assert_refused(line, "--config|cannot read");
+}
+
+static void help_shows_every_option_with_limits_and_default(void **state)
+{
+    static const char *const lines[] = {"-p, --port=PORT ",
+                                        "(0 to 65535) [default: 11211]",
+                                        "-l, --listen=ADDR ",
+                                        "[default: 127.0.0.1,::1]",
+                                        "-s, --unix-socket=FILE ",
+                                        "-a, --unix-mask=MASK ",
+                                        "(0 to 777) [default: 700]",
+                                        "-m, --memory-limit=MB ",
+                                        "(2 to 16777216) [default: 64]",
+                                        "-M, --disable-evictions ",
+                                        "-I, --max-item-size=BYTES ",
+                                        "(1024 to 1073741824) [default: 1m]",
+                                        "-c, --conn-limit=COUNT ",
+                                        "(1 to 1000000) [default: 1024]",
+                                        "-t, --threads=COUNT ",
+                                        "(1 to 256) [default: 4]",
+                                        "-d, --daemon ",
+                                        "-u, --user=USER ",
+                                        "-P, --pidfile=FILE ",
+                                        "-v, --verbose ",
+                                        "    --config=FILE ",
+                                        "-h, --help ",
+                                        "-V, --version "};
+    char *help;
+    size_t length;
+    FILE *to = open_memstream(&help, &length);
+
+    (void)state;
+    config_print_help(to);
+    fclose(to);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        if (strstr(help, lines[i]) == NULL)
+            print_message("help lacks '%s'\n", lines[i]);
+        assert_non_null(strstr(help, lines[i]));
+    }
+    free(help);
+}
+
+/* ---- the file ---- */
+
+static int make_path(void **state)
+{
+    (void)state;
+    snprintf(path, sizeof(path), "/tmp/config_test.XXXXXX");
+    int fd = mkstemp(path);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0;
+}
+
+static int remove_path(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+static const char *write_file(const char *text, size_t length)
+{
+    static char line[128];
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, length, file), length);
+    fclose(file);
+    snprintf(line, sizeof(line), "--config %s", path);
+    return line;
+}
+
+static struct config read_good_file(const char *text)
+{
+    return read_good(write_file(text, strlen(text)));
+}
+
+static void assert_file_refused(const char *text, unsigned line,
+                                const char *parts)
+{
+    char all[512];
+
+    snprintf(all, sizeof(all), "%s line %u: |%s", path, line, parts);
+    assert_refused(write_file(text, strlen(text)), all);
+}
+
+static void a_file_in_the_form_of_debians_is_read(void **state)
+{
+    struct config config = read_good_file(
+        "# memcached default config file\n"
+        "# Run memcached as a daemon.  This command is implied.\n"
+        "-d\n"
+        "\n"
+        "# Log memcached's output to /var/log/memcached\n"
+        "logfile /var/log/memcached.log\n"
+        "\n"
+        "# Be verbose\n"
+        "# -v\n"
+        "# -vv\n"
+        "-m 128\n"
+        "-p 11212\n"
+        "-u memcache\n"
+        "-l 127.0.0.1\n"
+        "-l ::1\n"
+        "# -c 1024\n"
+        "# -k\n"
+        "# -M\n"
+        "-P /var/run/memcached/memcached.pid\n");
+
+    (void)state;
+    assert_true(config.daemon);
+    assert_int_equal(config.verbosity, 0);
+    assert_int_equal(config.memory_megabytes, 128);
+    assert_int_equal(config.port, 11212);
+    assert_string_equal(config.user, "memcache");
+    assert_int_equal(config.listen_count, 2);
+    assert_string_equal(config.listen[0], "127.0.0.1");
+    assert_string_equal(config.listen[1], "::1");
+    assert_string_equal(config.pid_file, "/var/run/memcached/memcached.pid");
+    assert_false(config.disable_evictions);
+}
+
+static void a_line_is_an_option_in_any_of_its_forms(void **state)
+{
+    struct config config = read_good_file("  -vv  \n"
+                                          "\t-p\t1234\t\n"
+                                          "--memory-limit=100\r\n"
+                                          "--threads   7\n"
+                                          "-c99\n"
+                                          "-Md\n"
+                                          "-s /run/with blank/x\n"
+                                          "   # indented\n"
+                                          "\r\n"
+                                          "-u last");
+
+    (void)state;
+    assert_int_equal(config.verbosity, 2);
+    assert_int_equal(config.port, 1234);
+    assert_int_equal(config.memory_megabytes, 100);
+    assert_int_equal(config.threads, 7);
+    assert_int_equal(config.connections_max, 99);
+    assert_true(config.disable_evictions && config.daemon);
+    assert_string_equal(config.unix_socket, "/run/with blank/x");
+    assert_string_equal(config.user, "last");
+}
+
+static void an_empty_file_changes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good_file("").port, 11211);
+    assert_int_equal(read_good_file("\n\n#\n").port, 11211);
+}
+
+static void a_file_stands_where_its_option_stands(void **state)
+{
+    char line[200];
+
+    (void)state;
+    write_file("-p 2\n-t 2\n", 10);
+    snprintf(line, sizeof(line), "-p 1 -t 1 --config=%s -t 3", path);
+    struct config config = read_good(line);
+    assert_int_equal(config.port, 2);
+    assert_int_equal(config.threads, 3);
+}
+
+static void what_is_wrong_in_a_file_names_file_and_line(void **state)
+{
+    (void)state;
+    assert_file_refused("-p 1\n\n# comment\n-t 0\n", 4,
+                        "option -t (--threads)|'0'|from 1 to 256");
+    assert_file_refused("-x\n", 1, "'-x' is not known");
+    assert_file_refused("-d\nport 1\n", 2, "'port' is no option");
+    assert_file_refused("-d 1\n", 1, "'-d' takes no argument|'1'");
+    assert_file_refused("-vv 1\n", 1, "'-vv' takes no argument");
+    assert_file_refused("-p\n", 1, "-p (--port) needs an argument: PORT");
+    assert_file_refused("-p 1 2\n", 1, "-p (--port)|'1 2'");
+    assert_file_refused("-p1 2\n", 1, "'-p1' takes no argument|'2'");
+}
+
+static void a_file_that_cannot_be_read_is_named(void **state)
+{
+    (void)state;
+    assert_refused("--config /nowhere/x",
+                   "option --config|'/nowhere/x'|No such file|give a file");
+    assert_refused("--config /", "option --config|'/'|cannot read");
+}
+
+static void files_that_read_each_other_come_to_an_end(void **state)
+{
+    char text[200];
+
+    (void)state;
+    snprintf(text, sizeof(text), "--config %s\n", path);
+    assert_refused(write_file(text, strlen(text)),
+                   "option --config|8 deep|remove");
+}
+
+/* A file of one comment with so many bytes, and an option behind it. */
+static const char *write_long_line(size_t line_bytes)
+{
+    static char text[6000];
+
+    memset(text, 'c', line_bytes);
+    text[0] = '#';
+    memcpy(text + line_bytes, "\n-p 77\n", 8);
+    return write_file(text, line_bytes + 7);
+}
+
+static void a_line_may_have_4094_bytes(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good(write_long_line(4093)).port, 77);
+    assert_int_equal(read_good(write_long_line(4094)).port, 77);
+}
+
+static void a_longer_line_is_refused_and_not_cut(void **state)
+{
+    char parts[128];
+
+    (void)state;
+    snprintf(parts, sizeof(parts), "%s line 1: |too long|4094", path);
+    assert_refused(write_long_line(4095), parts);
+    assert_refused(write_long_line(5000), parts);
+}
+
+#define ON_FILE(test)                                                          \
+    cmocka_unit_test_setup_teardown(test, make_path, remove_path)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_options_it_is_what_help_says),
+        cmocka_unit_test(numbers_have_their_limits_and_not_one_beyond),
+        cmocka_unit_test(what_is_no_number_is_refused),
+        cmocka_unit_test(sizes_understand_k_m_and_g),
+        cmocka_unit_test(an_item_is_at_most_half_of_the_memory),
+        cmocka_unit_test(flags_are_set_by_letter_and_by_name),
+        cmocka_unit_test(verbosity_is_how_often_it_was_asked_for),
+        cmocka_unit_test(letters_may_be_written_together),
+        cmocka_unit_test(texts_are_taken_as_they_are),
+        cmocka_unit_test(of_two_the_last_one_counts),
+        cmocka_unit_test(addresses_add_up_and_replace_the_default),
+        cmocka_unit_test(addresses_are_at_most_so_many),
+        cmocka_unit_test(an_empty_list_of_addresses_is_refused),
+        cmocka_unit_test(with_nothing_to_listen_on_it_says_so),
+        cmocka_unit_test(an_option_that_lacks_its_argument_says_which),
+        cmocka_unit_test(an_option_without_argument_takes_none),
+        cmocka_unit_test(what_is_not_known_is_named),
+        cmocka_unit_test(a_word_of_any_length_makes_one_short_line),
+        cmocka_unit_test(help_shows_every_option_with_limits_and_default),
+        ON_FILE(a_file_in_the_form_of_debians_is_read),
+        ON_FILE(a_line_is_an_option_in_any_of_its_forms),
+        ON_FILE(an_empty_file_changes_nothing),
+        ON_FILE(a_file_stands_where_its_option_stands),
+        ON_FILE(what_is_wrong_in_a_file_names_file_and_line),
+        ON_FILE(a_file_that_cannot_be_read_is_named),
+        ON_FILE(files_that_read_each_other_come_to_an_end),
+        ON_FILE(a_line_may_have_4094_bytes),
+        ON_FILE(a_longer_line_is_refused_and_not_cut),
+    };
+
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
