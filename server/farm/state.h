@@ -136,6 +136,8 @@ struct farm {
     time_us started;
     time_us next_heartbeat;
     time_us next_dial;
+    uint64_t digest; /* as of `digest_at` */
+    time_us digest_at;
     struct wait *waits; /* a ring */
     size_t waits_first;
     size_t waits_count;
