@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "server/farm/state.h"
+#include "server/store/planted.h"
 
 struct farm *farm_create(const struct farm_settings *settings,
                          struct store *store, struct journal *journal,
@@ -203,6 +204,30 @@ time_us farm_deadline(const struct farm *farm)
         farm->waits[farm->waits_first].deadline < deadline)
         deadline = farm->waits[farm->waits_first].deadline;
     return deadline;
+}
+
+time_us farm_fresh_until(const struct farm *farm)
+{
+    time_us until = UINT64_MAX;
+
+    if (farm->state != MEMBER_READY)
+        return 0;
+    if (PLANTED == PLANTED_ALWAYS_FRESH)
+        return UINT64_MAX;
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        bool is_gone =
+            member->state == MEMBER_DEAD || member->state == MEMBER_LEFT;
+        if (member->id == 0 || is_gone || !member->is_ready)
+            continue;
+        if (member->link == 0 || member->awaits_heartbeat ||
+            member->awaits_start || member->has_gap || member->must_sync ||
+            member->applied < member->fresh_from)
+            return 0;
+        if (member->echoed + FRESH_FOR < until)
+            until = member->echoed + FRESH_FOR;
+    }
+    return until;
 }
 
 void farm_read_figures(struct farm *farm, struct farm_figures *figures)

@@ -107,6 +107,14 @@ bool farm_next_effect(struct farm *farm, struct farm_effect *effect);
 /* When the driver owes the next FARM_TICK. */
 time_us farm_deadline(const struct farm *farm);
 
+/*
+ * Until when reads may be answered from this replica alone: a heartbeat
+ * exchange with every READY member lies less than 1.5 s back, and all that
+ * they had applied when they were last linked is here.  0: not at all; a
+ * server without others: for ever.
+ */
+time_us farm_fresh_until(const struct farm *farm);
+
 void farm_read_figures(struct farm *farm, struct farm_figures *figures);
 
 /* Asserts what must always hold; for tests. */

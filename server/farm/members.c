@@ -39,7 +39,7 @@ static bool is_gone(const struct member *member)
 }
 
 /* A free place, or that of whoever is dead for longest. */
-static struct member *take_place(struct farm *farm)
+struct member *member_take(struct farm *farm)
 {
     struct member *oldest = NULL;
 
@@ -332,6 +332,8 @@ static void start_link(struct farm *farm, struct member *member,
     member->heard = farm->now;
     member->is_attached = false;
     member->awaits_start = attach.number == 0;
+    member->awaits_heartbeat = true;
+    member->echoed = 0;
     effect_send(farm, member->link, &attach);
     send_members(farm, member->link);
     send_heartbeat(farm, member);
@@ -363,7 +365,7 @@ void members_hello(struct farm *farm, struct connection *connection,
     struct member *member = member_find(farm, hello->id);
     bool is_new = member == NULL;
     if (is_new)
-        member = take_place(farm);
+        member = member_take(farm);
     if (member == NULL) {
         members_drop_link(farm, connection, "the farm is full");
         return;
@@ -425,7 +427,7 @@ void members_learn(struct farm *farm, const struct message_list *list)
 /* What others have applied of somebody that we cannot hear any more is to
  * be had from them. */
 static void compare_vectors(struct farm *farm, struct member *member,
-                            const struct message_list *vector)
+                            const struct message_list *vector, bool at_once)
 {
     struct reader reader = reader_of(vector->bytes);
     bool is_behind = false;
@@ -436,15 +438,19 @@ static void compare_vectors(struct farm *farm, struct member *member,
         const struct member *origin = member_find(farm, id);
         if (id == farm->settings.id || id == member->id)
             continue;
+        /* Of one that came and went unseen, all is missing. */
         if (origin == NULL)
-            continue; /* it is none of ours: dead before we came */
-        is_behind |= !member_is_up(origin) && number > origin->applied;
+            is_behind = true;
+        else
+            is_behind |= !member_is_up(origin) && number > origin->applied;
     }
     if (!is_behind)
         member->behind_since = 0;
     else if (member->behind_since == 0)
         member->behind_since = farm->now;
     else if (farm->now - member->behind_since >= STUCK_INTERVAL / 2)
+        member->must_sync = true;
+    if (is_behind && at_once)
         member->must_sync = true;
 }
 
@@ -458,10 +464,16 @@ void members_heartbeat(struct farm *farm, struct member *member,
     member->heard = farm->now;
     member->clock_heard = heartbeat->clock;
     member->head = heartbeat->head;
+    if (heartbeat->echo_clock > member->echoed)
+        member->echoed = heartbeat->echo_clock;
     if (!was_ready && member->is_ready)
         member->is_entering = false;
     if (farm->state == MEMBER_READY)
-        compare_vectors(farm, member, &heartbeat->vector);
+        compare_vectors(farm, member, &heartbeat->vector,
+                        member->awaits_heartbeat);
+    if (member->awaits_heartbeat)
+        member->fresh_from = heartbeat->head;
+    member->awaits_heartbeat = false;
 }
 
 /* A request about itself says: I am about to be READY, wait for me. */
@@ -509,6 +521,7 @@ static void ask_about(struct farm *farm, struct member *suspect)
 {
     struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST};
 
+    suspect->asked_about = farm->now;
     effect_send(farm, suspect->link, &request);
     request.subject = suspect->id;
     for (size_t i = 0, asked = 0; i < FARM_MEMBERS_MAX && asked < 3; i++) {
@@ -535,6 +548,9 @@ static void watch_member(struct farm *farm, struct member *member)
         ask_about(farm, member);
     } else if (farm->now - member->suspected >= DEATH_AFTER_SUSPICION) {
         die(farm, member);
+    } else if (farm->now - member->asked_about >= farm->settings.heartbeat) {
+        /* Reachable through a neighbour is alive, for as long as it is. */
+        ask_about(farm, member);
     }
 }
 

@@ -19,6 +19,8 @@
  * much more silence, to everyone asked, it is dead. */
 #define SUSPECT_HEARTBEATS 3
 #define DEATH_AFTER_SUSPICION (TIME_US_PER_S * 3 / 2)
+/* Less than it takes anybody to declare this server dead. */
+#define FRESH_FOR (TIME_US_PER_S * 3 / 2)
 #define DIAL_INTERVAL TIME_US_PER_S
 /* A dead member is remembered so long for the sake of its numbers. */
 #define STUCK_INTERVAL TIME_US_PER_S
@@ -32,15 +34,19 @@ struct member {
     char address[FARM_TEXT_BYTES_MAX + 1];
     farm_link link; /* 0: none */
     time_us heard;
-    time_us suspected;
+    time_us suspected; /* since when, or since somebody heard of it */
+    time_us asked_about;
     uint64_t clock_heard; /* its clock in its last heartbeat */
+    time_us echoed;       /* when we sent what it has answered last */
 
     /* Its journal, here. */
-    uint64_t received; /* the last number that its stream brought */
-    uint64_t applied;  /* all up to here is applied, whoever brought it */
-    uint64_t needed;   /* to be had by synchronising, before the stream */
-    bool has_gap;      /* `needed` is not reached */
-    bool awaits_start; /* it has not said yet where its stream begins */
+    uint64_t received;     /* the last number that its stream brought */
+    uint64_t applied;      /* all up to here is applied, whoever brought it */
+    uint64_t needed;       /* to be had by synchronising, before the stream */
+    bool has_gap;          /* `needed` is not reached */
+    bool awaits_start;     /* it has not said yet where its stream begins */
+    bool awaits_heartbeat; /* none yet on this link */
+    uint64_t fresh_from;   /* its head then: to be applied to be fresh */
     bool owes_ack;
     uint64_t head;       /* as its heartbeat told */
     uint64_t enter_head; /* its head when it began to wait for us */
@@ -167,6 +173,8 @@ void effects_reset(struct farm *farm);
 
 /* members.c */
 struct member *member_find(struct farm *farm, uint64_t id);
+/* Room for one more, NULL if all are alive. */
+struct member *member_take(struct farm *farm);
 struct connection *connection_find(struct farm *farm, farm_link link);
 bool member_is_up(const struct member *member); /* linked, neither dead */
 void members_linked(struct farm *farm, farm_link link, struct span address);

@@ -370,8 +370,18 @@ static void adopt(struct farm *farm, uint64_t id, uint64_t number)
 {
     struct member *member = member_find(farm, id);
 
-    if (member == NULL || PLANTED == PLANTED_VECTOR_NOT_ADOPTED)
+    if (id == farm->settings.id || PLANTED == PLANTED_VECTOR_NOT_ADOPTED)
         return;
+    /* Dead before we heard of it: remembered for the sake of its number. */
+    if (member == NULL) {
+        member = member_take(farm);
+        if (member == NULL)
+            return;
+        *member = (struct member){.id = id,
+                                  .state = MEMBER_DEAD,
+                                  .heard = farm->now,
+                                  .out_until = UINT64_MAX};
+    }
     if (number > member->applied)
         member->applied = number;
     if (member->has_gap && member->applied >= member->needed)

@@ -12,6 +12,9 @@
  *   - nothing that was answered is older anywhere than when it was answered;
  *   - what is there was written once, whole, by somebody.
  *
+ * All the while, what is answered is held by the whole view, and what a
+ * fresh server reads is not older than what was answered.
+ *
  * A seed that fails prints the command that replays it.
  */
 #include <assert.h>
@@ -25,6 +28,8 @@
 #define KEYS 60
 #define OPERATIONS_MAX 4000
 #define FAULTS_MIN 5
+/* After each operation. */
+#define READS 4
 #define QUIET_US (30 * TIME_US_PER_S)
 
 enum operation_kind { OPERATION_SET, OPERATION_TOUCH, OPERATION_DELETE };
@@ -46,6 +51,8 @@ struct judge {
     uint64_t answered_version[KEYS];
     uint64_t answered_stamp[KEYS];
     unsigned complaints;
+    uint64_t reads;
+    bool has_cuts; /* every other seed */
 };
 
 static struct judge judge;
@@ -189,6 +196,28 @@ static void operate(unsigned number)
     world_written(&world, number, journaled, judge.operations_count++);
 }
 
+/*
+ * A read that a READY, fresh server answers by itself is never older than
+ * what was answered, not degraded, before.  After a cut each side may have
+ * been a farm of its own: seeds with cuts are not judged by this.
+ */
+static void read_somewhere(void)
+{
+    unsigned number = (unsigned)prng_below(&world.prng, world.servers_count);
+    unsigned key = (unsigned)prng_below(&world.prng, KEYS);
+    uint64_t version;
+    uint64_t stamp;
+
+    if (judge.has_cuts || !world_is_awake(&world, number) ||
+        farm_fresh_until(world.servers[number].farm) < world.now)
+        return;
+    look(number, key, &version, &stamp);
+    judge.reads++;
+    if (version < judge.answered_version[key] ||
+        stamp < judge.answered_stamp[key])
+        complain("a fresh server read an older state", number, key);
+}
+
 static void operate_somewhere(void)
 {
     unsigned number = (unsigned)prng_below(&world.prng, world.servers_count);
@@ -208,6 +237,8 @@ static void run_with_clients(time_us duration)
         time_us pause = prng_below(&world.prng, 30000) + 1;
         world_run(&world, world.now + pause < end ? world.now + pause : end);
         operate_somewhere();
+        for (unsigned i = 0; i < READS; i++)
+            read_somewhere();
     }
 }
 
@@ -268,7 +299,7 @@ static void fault(void)
     unsigned victim = (unsigned)prng_below(&world.prng, world.servers_count);
 
     world.totals.faults++;
-    switch (prng_below(&world.prng, 3)) {
+    switch (prng_below(&world.prng, judge.has_cuts ? 3 : 2)) {
     case 0:
         crash_and_restart(victim);
         break;
@@ -346,6 +377,7 @@ static bool run_seed(uint64_t seed, bool traces)
 
     memset(&judge, 0, sizeof(judge));
     judge.seed = seed;
+    judge.has_cuts = seed % 2 != 0;
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 8));
     world.totals = totals;
     world.answered = answered;
