@@ -17,9 +17,11 @@ void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
     uint64_t head = journal_head(farm->journal);
 
     member->is_attached = true;
+    /* What it asks for tells where its stream ended, not what it holds: it
+     * may have gaps.  Its acknowledgement comes at once. */
+    member->acked = 0;
     if (number > 0 && number <= head + 1 &&
         journal_seek(farm->journal, number, &member->cursor)) {
-        member->acked = number - 1;
         /* Answers were given without it: not waited for until it has them. */
         member->out_until = head;
         return;
@@ -28,7 +30,6 @@ void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
     if (!journal_seek(farm->journal, head + 1, &member->cursor))
         return;
     overrun.number = member->cursor.number;
-    member->acked = 0;
     member->out_until = overrun.number - 1;
     effect_send(farm, member->link, &overrun);
 }

@@ -211,12 +211,12 @@ void members_linked(struct farm *farm, farm_link link, struct span address)
     effect_unlink(farm, link, "too many links");
 }
 
-/* Whoever waits for records of ours is not waited for without a link. */
+/* Who has no link is not waited for; but he stays in the view, also if he
+ * was only about to be READY: by now he may be. */
 static void lose_link(struct farm *farm, struct member *member)
 {
     member->link = 0;
     member->is_attached = false;
-    member->is_entering = false;
     member->has_entered = false;
     member->out_until = UINT64_MAX;
     synchronise_forget(farm, member->id);
@@ -249,14 +249,18 @@ void members_unlinked(struct farm *farm, farm_link link)
         effect_dial(farm, member->address);
 }
 
-static void die(struct farm *farm, struct member *member)
+/* `is_proven`: nobody listens where it was, or somebody else does. */
+static void die(struct farm *farm, struct member *member, bool is_proven)
 {
     if (member->link != 0)
         members_drop_link(farm, connection_find(farm, member->link),
                           "it is dead");
     if (member->state != MEMBER_LEFT)
         member->state = MEMBER_DEAD;
+    member->had_data = member->is_ready && !is_proven;
     member->is_ready = false;
+    member->is_entering = false;
+    member->died = farm->now;
     synchronise_forget(farm, member->id);
 }
 
@@ -267,7 +271,7 @@ void members_refused(struct farm *farm, struct span address)
         struct member *member = &farm->members[i];
         if (member->id != 0 && member->link == 0 && !is_gone(member) &&
             is_text(member->address, address))
-            die(farm, member);
+            die(farm, member, true);
     }
 }
 
@@ -291,7 +295,7 @@ static void bury_predecessors(struct farm *farm, const struct member *heir)
         struct member *member = &farm->members[i];
         if (member->id != 0 && member != heir && !is_gone(member) &&
             strcmp(member->address, heir->address) == 0)
-            die(farm, member);
+            die(farm, member, true);
     }
 }
 
@@ -333,6 +337,7 @@ static void start_link(struct farm *farm, struct member *member,
     member->is_attached = false;
     member->awaits_start = attach.number == 0;
     member->awaits_heartbeat = true;
+    member->owes_ack = true;
     member->echoed = 0;
     effect_send(farm, member->link, &attach);
     send_members(farm, member->link);
@@ -547,7 +552,7 @@ static void watch_member(struct farm *farm, struct member *member)
         member->suspected = farm->now;
         ask_about(farm, member);
     } else if (farm->now - member->suspected >= DEATH_AFTER_SUSPICION) {
-        die(farm, member);
+        die(farm, member, false);
     } else if (farm->now - member->asked_about >= farm->settings.heartbeat) {
         /* Reachable through a neighbour is alive, for as long as it is. */
         ask_about(farm, member);
@@ -583,6 +588,10 @@ static bool is_first(const struct farm *farm)
         const struct member *member = &farm->members[i];
         if (member_is_up(member) &&
             (member->is_ready || member->id < farm->settings.id))
+            return false;
+        /* Silent, not proven dead: the farm's data may come back with it. */
+        if (member->state == MEMBER_DEAD && member->had_data &&
+            farm->now - member->died < BEGIN_EMPTY_AFTER)
             return false;
     }
     return true;

@@ -22,6 +22,9 @@
 /* Less than it takes anybody to declare this server dead. */
 #define FRESH_FOR (TIME_US_PER_S * 3 / 2)
 #define DIAL_INTERVAL TIME_US_PER_S
+/* A server that knew of a READY member waits so long for it to come back
+ * before it begins a farm of its own, with nothing. */
+#define BEGIN_EMPTY_AFTER (30 * TIME_US_PER_S)
 /* A dead member is remembered so long for the sake of its numbers. */
 #define STUCK_INTERVAL TIME_US_PER_S
 
@@ -30,6 +33,8 @@ struct member {
     uint16_t tag;
     uint8_t state; /* as it says itself, or SUSPECT, DEAD, LEFT */
     bool is_ready; /* it said READY last */
+    bool had_data; /* and was, when it fell silent and was declared dead */
+    time_us died;
     char name[FARM_TEXT_BYTES_MAX + 1];
     char address[FARM_TEXT_BYTES_MAX + 1];
     farm_link link; /* 0: none */
