@@ -54,10 +54,11 @@ static void tokenise(struct line *line)
     }
 }
 
-/* `noreply` counts only as the last word, behind the words required. */
-static bool is_noreply(const struct line *line, size_t required)
+/* `noreply` counts as the last word only; there also where it stands for an
+ * argument that is missing, so that nobody gets a reply whom none is due. */
+static bool is_noreply(const struct line *line)
 {
-    return line->count > required && span_equal(line->last, SPAN("noreply"));
+    return line->count > 1 && span_equal(line->last, SPAN("noreply"));
 }
 
 static struct parsed refuse(const struct line *line, struct command *command,
@@ -190,7 +191,7 @@ static struct parsed parse_store(const struct line *line, struct span input,
 
     if (line->count < 5)
         return refuse(line, command, REFUSAL_FORMAT);
-    command->quiet = is_noreply(line, required);
+    command->quiet = is_noreply(line);
     if (!decimal_parse_whole(line->tokens[4], &value_bytes) ||
         value_bytes > INT32_MAX - 2)
         return refuse(line, command, REFUSAL_FORMAT);
@@ -224,7 +225,7 @@ static struct parsed parse_delete(const struct line *line,
 {
     if (line->count < 2)
         return refuse(line, command, REFUSAL_FORMAT);
-    command->quiet = is_noreply(line, 2);
+    command->quiet = line->count > 2 && is_noreply(line);
     if (!is_key(line->tokens[1]))
         return refuse(line, command, REFUSAL_FORMAT);
     /* Old PHP clients send a time of 0 behind the key.  Anything else is an
@@ -243,7 +244,7 @@ static struct parsed parse_arithmetic(const struct line *line,
 {
     if (line->count < 3)
         return refuse(line, command, REFUSAL_FORMAT);
-    command->quiet = is_noreply(line, 3);
+    command->quiet = is_noreply(line);
     if (!is_key(line->tokens[1]))
         return refuse(line, command, REFUSAL_FORMAT);
     if (!decimal_parse_whole(line->tokens[2], &command->delta))
@@ -259,7 +260,7 @@ static struct parsed parse_touch(const struct line *line,
 {
     if (line->count < 3)
         return refuse(line, command, REFUSAL_FORMAT);
-    command->quiet = is_noreply(line, 3);
+    command->quiet = is_noreply(line);
     if (!is_key(line->tokens[1]))
         return refuse(line, command, REFUSAL_FORMAT);
     if (!parse_exptime(line->tokens[2], &command->exptime))
@@ -272,7 +273,7 @@ static struct parsed parse_touch(const struct line *line,
 static struct parsed parse_flush(const struct line *line,
                                  struct command *command)
 {
-    command->quiet = is_noreply(line, 1);
+    command->quiet = is_noreply(line);
     bool has_delay = line->count > 1 && !(command->quiet && line->count == 2);
     command->kind = COMMAND_FLUSH;
     /* Refused, it counts as a flush all the same. */
@@ -284,7 +285,7 @@ static struct parsed parse_flush(const struct line *line,
 static struct parsed parse_verbosity(const struct line *line,
                                      struct command *command)
 {
-    command->quiet = is_noreply(line, 1);
+    command->quiet = is_noreply(line);
     if (line->count < 2 ||
         !decimal_parse_whole(line->tokens[1], &command->delta))
         return refuse(line, command, REFUSAL_FORMAT);
@@ -312,7 +313,7 @@ static struct parsed parse_unknown(const struct line *line,
     if (line->last.length >= http.length &&
         memcmp(line->last.data, http.data, http.length) == 0)
         return (struct parsed){.result = PARSE_CLOSE};
-    command->quiet = is_noreply(line, 1);
+    command->quiet = is_noreply(line);
     return refuse(line, command, REFUSAL_UNKNOWN_COMMAND);
 }
 

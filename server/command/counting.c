@@ -51,7 +51,9 @@ static void count_store(const struct command *command,
     count(counters, COUNTER_CMD_SET, 1);
     if (execution->outcome.kind == OUTCOME_STORED)
         count(counters, COUNTER_ITEMS_STORED, 1);
-    if (command->has_compare)
+    bool extends =
+        command->mode == MODE_APPEND || command->mode == MODE_PREPEND;
+    if (command->has_compare && !extends)
         count_compare(execution);
 }
 
@@ -89,16 +91,12 @@ void rule_count(const struct command *command,
         break;
     case COMMAND_TOUCH:
         count(counters, COUNTER_CMD_TOUCH, 1);
-        count(counters,
-              kind == OUTCOME_TOUCHED ? COUNTER_TOUCH_HITS
-                                      : COUNTER_TOUCH_MISSES,
-              1);
+        count(counters, COUNTER_TOUCH_HITS, kind == OUTCOME_TOUCHED);
+        count(counters, COUNTER_TOUCH_MISSES, kind == OUTCOME_NOT_FOUND);
         break;
     case COMMAND_REMOVE:
-        count(counters,
-              kind == OUTCOME_DELETED ? COUNTER_DELETE_HITS
-                                      : COUNTER_DELETE_MISSES,
-              1);
+        count(counters, COUNTER_DELETE_HITS, kind == OUTCOME_DELETED);
+        count(counters, COUNTER_DELETE_MISSES, kind == OUTCOME_NOT_FOUND);
         break;
     case COMMAND_FLUSH:
         count(counters, COUNTER_CMD_FLUSH, 1);

@@ -333,17 +333,9 @@ static void a_block_without_its_end_takes_its_length_and_two(void **state)
 
 static void a_length_that_is_none_skips_nothing(void **state)
 {
-    static const char *const lengths[] = {"-1",
-                                          "+1",
-                                          "1abc",
-                                          "1.0",
-                                          "0x1",
-                                          "a",
-                                          "noreply",
-                                          "2147483646",
-                                          "4294967296",
-                                          "4294967297",
-                                          "18446744073709551616"};
+    static const char *const lengths[] = {
+        "-1", "+1",         "1abc",       "1.0",        "0x1",
+        "a",  "2147483646", "4294967296", "4294967297", "18446744073709551616"};
     char line[128];
 
     (void)state;
@@ -382,8 +374,11 @@ static void a_line_refused_after_its_length_skips_the_block(void **state)
          "refused format key='a' value_bytes=1 swallow=3 compares\nversion\n"},
         {SAID("cas a 0 0 1 -1\r\nv\r\nversion\r\n"),
          "refused format key='a' value_bytes=1 swallow=3 compares\nversion\n"},
+        {SAID("set a 0 0 noreply\r\nversion\r\n"),
+         "refused format quiet\nversion\n"},
         {SAID("cas a 0 0 1 noreply\r\nv\r\nversion\r\n"),
-         "refused format key='a' value_bytes=1 swallow=3 compares\nversion\n"},
+         "refused format key='a' value_bytes=1 swallow=3 quiet "
+         "compares\nversion\n"},
         {SAID("cas a 0 0 1 18446744073709551616\r\nv\r\nversion\r\n"),
          "refused format key='a' value_bytes=1 swallow=3 compares\nversion\n"},
         {SAID("add a x 0 1 noreply\r\nv\r\nversion\r\n"),
