@@ -101,9 +101,8 @@ static bool leave_behind(struct farm *farm, uint64_t number)
 
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
-        bool is_in_view =
-            member->id != 0 && (member->is_ready || member->is_entering) &&
-            member->state != MEMBER_DEAD && member->state != MEMBER_LEFT;
+        bool is_in_view = member->id != 0 && !member_is_gone(member) &&
+                          (member->is_ready || member->is_entering);
         if (!is_in_view || (member->link != 0 && member->acked >= number))
             continue;
         is_degraded = true;

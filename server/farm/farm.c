@@ -72,13 +72,13 @@ static void take_message(struct farm *farm, struct connection *connection,
         members_learn(farm, &message->members);
         break;
     case MESSAGE_HEARTBEAT:
-        members_heartbeat(farm, member, &message->heartbeat);
+        heartbeat_take(farm, member, &message->heartbeat);
         break;
     case MESSAGE_HEARTBEAT_REQUEST:
-        members_request(farm, member, message->subject);
+        heartbeat_request(farm, member, message->subject);
         break;
     case MESSAGE_ALIVE:
-        members_alive(farm, member, message->subject);
+        heartbeat_alive(farm, member, message->subject);
         break;
     case MESSAGE_ATTACH:
         broadcast_attach(farm, member, message->number);
@@ -185,7 +185,7 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         break;
     }
     if (!farm->is_leaving)
-        members_tick(farm);
+        join_tick(farm);
     synchronise_tick(farm);
     broadcast_run(farm);
     if (farm->is_leaving && has_left(farm))
@@ -216,9 +216,7 @@ time_us farm_fresh_until(const struct farm *farm)
         return UINT64_MAX;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        bool is_gone =
-            member->state == MEMBER_DEAD || member->state == MEMBER_LEFT;
-        if (member->id == 0 || is_gone || !member->is_ready)
+        if (member->id == 0 || member_is_gone(member) || !member->is_ready)
             continue;
         if (member->link == 0 || member->awaits_heartbeat ||
             member->awaits_start || member->has_gap || member->must_sync ||

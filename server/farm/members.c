@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Members: who is in the farm, who is linked, who lives.
+ * Members: who is in the farm, and who is linked.
  */
 #include <assert.h>
 #include <string.h>
@@ -33,7 +33,7 @@ bool member_is_up(const struct member *member)
            member->state != MEMBER_DEAD && member->state != MEMBER_LEFT;
 }
 
-static bool is_gone(const struct member *member)
+bool member_is_gone(const struct member *member)
 {
     return member->state == MEMBER_DEAD || member->state == MEMBER_LEFT;
 }
@@ -47,7 +47,7 @@ struct member *member_take(struct farm *farm)
         struct member *member = &farm->members[i];
         if (member->id == 0)
             return member;
-        if (is_gone(member) &&
+        if (member_is_gone(member) &&
             (oldest == NULL || member->heard < oldest->heard))
             oldest = member;
     }
@@ -148,37 +148,9 @@ static void send_members(struct farm *farm, farm_link link)
     effect_send(farm, link, &message);
 }
 
-/* The digest of all leaves is worth one look in a round of heartbeats. */
-static uint64_t digest_of_late(struct farm *farm)
-{
-    if (farm->now - farm->digest_at >= farm->settings.heartbeat / 2) {
-        farm->digest = store_digest(farm->store);
-        farm->digest_at = farm->now;
-    }
-    return farm->digest;
-}
-
-static void send_heartbeat(struct farm *farm, struct member *member)
-{
-    struct vector_entry vector[FARM_MEMBERS_MAX + 1];
-    uint8_t bytes[sizeof(vector)];
-    size_t count = members_vector(farm, vector);
-    struct message message = {
-        .kind = MESSAGE_HEARTBEAT,
-        .heartbeat = {.state = farm->state,
-                      .clock = farm->now,
-                      .echo_clock = member->clock_heard,
-                      .echo_age_us = (uint32_t)(farm->now - member->heard),
-                      .head = vector[0].number}};
-
-    message.heartbeat.root = digest_of_late(farm);
-    message.heartbeat.vector = vector_pack(farm, vector, count, bytes);
-    effect_send(farm, member->link, &message);
-}
-
 /* ---- links ---- */
 
-static struct seed *find_seed(struct farm *farm, struct span address)
+struct seed *members_find_seed(struct farm *farm, struct span address)
 {
     for (size_t i = 0; i < farm->settings.seeds_count; i++) {
         if (is_text(farm->seeds[i].address, address))
@@ -190,7 +162,7 @@ static struct seed *find_seed(struct farm *farm, struct span address)
 static void set_seed(struct farm *farm, struct span address,
                      enum seed_state state)
 {
-    struct seed *seed = find_seed(farm, address);
+    struct seed *seed = members_find_seed(farm, address);
 
     if (seed != NULL && seed->state != SEED_SELF)
         seed->state = state;
@@ -245,12 +217,12 @@ void members_unlinked(struct farm *farm, farm_link link)
         return;
     lose_link(farm, member);
     /* Refused, it is dead at once; else it may only have lost this link. */
-    if (!is_gone(member))
+    if (!member_is_gone(member))
         effect_dial(farm, member->address);
 }
 
 /* `is_proven`: nobody listens where it was, or somebody else does. */
-static void die(struct farm *farm, struct member *member, bool is_proven)
+void member_die(struct farm *farm, struct member *member, bool is_proven)
 {
     if (member->link != 0)
         members_drop_link(farm, connection_find(farm, member->link),
@@ -269,9 +241,9 @@ void members_refused(struct farm *farm, struct span address)
     set_seed(farm, address, SEED_REFUSED);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
-        if (member->id != 0 && member->link == 0 && !is_gone(member) &&
+        if (member->id != 0 && member->link == 0 && !member_is_gone(member) &&
             is_text(member->address, address))
-            die(farm, member, true);
+            member_die(farm, member, true);
     }
 }
 
@@ -293,9 +265,9 @@ static void bury_predecessors(struct farm *farm, const struct member *heir)
 {
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
-        if (member->id != 0 && member != heir && !is_gone(member) &&
+        if (member->id != 0 && member != heir && !member_is_gone(member) &&
             strcmp(member->address, heir->address) == 0)
-            die(farm, member, true);
+            member_die(farm, member, true);
     }
 }
 
@@ -316,7 +288,7 @@ static const char *refusal_of(const struct farm *farm,
 static bool served_apart(const struct farm *farm, const struct member *member,
                          const struct message_hello *hello)
 {
-    bool was_known = member->id == hello->id && !is_gone(member);
+    bool was_known = member->id == hello->id && !member_is_gone(member);
 
     return !was_known && farm->state == MEMBER_READY &&
            hello->state == MEMBER_READY;
@@ -341,7 +313,7 @@ static void start_link(struct farm *farm, struct member *member,
     member->echoed = 0;
     effect_send(farm, member->link, &attach);
     send_members(farm, member->link);
-    send_heartbeat(farm, member);
+    heartbeat_send(farm, member);
     /* Who came later should be heard of by those who were here before. */
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *other = &farm->members[i];
@@ -401,7 +373,7 @@ void members_hello(struct farm *farm, struct connection *connection,
     start_link(farm, member, connection);
 }
 
-static bool is_linked_to(const struct farm *farm, const char *address)
+bool members_is_linked_to(const struct farm *farm, const char *address)
 {
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
@@ -422,255 +394,7 @@ void members_learn(struct farm *farm, const struct message_list *list)
         char address[FARM_TEXT_BYTES_MAX + 1];
         copy_text(address, entry.address);
         if (entry.id != farm->settings.id && known == NULL &&
-            address[0] != '\0' && !is_linked_to(farm, address))
+            address[0] != '\0' && !members_is_linked_to(farm, address))
             effect_dial(farm, address);
-    }
-}
-
-/* ---- heartbeats ---- */
-
-/* What others have applied of somebody that we cannot hear any more is to
- * be had from them. */
-static void compare_vectors(struct farm *farm, struct member *member,
-                            const struct message_list *vector, bool at_once)
-{
-    struct reader reader = reader_of(vector->bytes);
-    bool is_behind = false;
-
-    for (size_t i = 0; i < vector->count; i++) {
-        uint64_t id = read_u64(&reader);
-        uint64_t number = read_u64(&reader);
-        const struct member *origin = member_find(farm, id);
-        if (id == farm->settings.id || id == member->id)
-            continue;
-        /* Of one that came and went unseen, all is missing. */
-        if (origin == NULL)
-            is_behind = true;
-        else
-            is_behind |= !member_is_up(origin) && number > origin->applied;
-    }
-    if (!is_behind)
-        member->behind_since = 0;
-    else if (member->behind_since == 0)
-        member->behind_since = farm->now;
-    else if (farm->now - member->behind_since >= STUCK_INTERVAL / 2)
-        member->must_sync = true;
-    if (is_behind && at_once)
-        member->must_sync = true;
-}
-
-void members_heartbeat(struct farm *farm, struct member *member,
-                       const struct message_heartbeat *heartbeat)
-{
-    bool was_ready = member->is_ready;
-
-    member->state = heartbeat->state;
-    member->is_ready = heartbeat->state == MEMBER_READY;
-    member->heard = farm->now;
-    member->clock_heard = heartbeat->clock;
-    member->head = heartbeat->head;
-    if (heartbeat->echo_clock > member->echoed)
-        member->echoed = heartbeat->echo_clock;
-    if (!was_ready && member->is_ready)
-        member->is_entering = false;
-    if (farm->state == MEMBER_READY)
-        compare_vectors(farm, member, &heartbeat->vector,
-                        member->awaits_heartbeat);
-    if (member->awaits_heartbeat)
-        member->fresh_from = heartbeat->head;
-    member->awaits_heartbeat = false;
-}
-
-/* A request about itself says: I am about to be READY, wait for me. */
-void members_request(struct farm *farm, struct member *member, uint64_t subject)
-{
-    if (subject == member->id) {
-        if (!member->is_ready) {
-            member->is_entering = true;
-            member->out_until = 0;
-        }
-        struct message alive = {.kind = MESSAGE_ALIVE,
-                                .subject = farm->settings.id};
-        send_heartbeat(farm, member);
-        effect_send(farm, member->link, &alive);
-        return;
-    }
-    if (subject == 0) {
-        send_heartbeat(farm, member);
-        return;
-    }
-    /* About somebody else: who was heard of lately lives. */
-    const struct member *other = member_find(farm, subject);
-    if (other != NULL && member_is_up(other) &&
-        farm->now - other->heard <
-            SUSPECT_HEARTBEATS * farm->settings.heartbeat) {
-        struct message alive = {.kind = MESSAGE_ALIVE, .subject = subject};
-        effect_send(farm, member->link, &alive);
-    }
-}
-
-void members_alive(struct farm *farm, struct member *member, uint64_t subject)
-{
-    struct member *other = member_find(farm, subject);
-
-    if (subject == member->id) {
-        /* It waits for us from here on; its heartbeat came just before. */
-        member->has_entered = true;
-        member->enter_head = member->head;
-    } else if (other != NULL && other->state == MEMBER_SUSPECT) {
-        other->suspected = farm->now;
-    }
-}
-
-static void ask_about(struct farm *farm, struct member *suspect)
-{
-    struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST};
-
-    suspect->asked_about = farm->now;
-    effect_send(farm, suspect->link, &request);
-    request.subject = suspect->id;
-    for (size_t i = 0, asked = 0; i < FARM_MEMBERS_MAX && asked < 3; i++) {
-        struct member *other = &farm->members[i];
-        if (other != suspect && member_is_up(other) &&
-            other->state != MEMBER_SUSPECT) {
-            effect_send(farm, other->link, &request);
-            asked++;
-        }
-    }
-}
-
-static void watch_member(struct farm *farm, struct member *member)
-{
-    time_us silence = farm->now - member->heard;
-
-    if (is_gone(member))
-        return;
-    if (silence < SUSPECT_HEARTBEATS * farm->settings.heartbeat)
-        return;
-    if (member->state != MEMBER_SUSPECT) {
-        member->state = MEMBER_SUSPECT;
-        member->suspected = farm->now;
-        ask_about(farm, member);
-    } else if (farm->now - member->suspected >= DEATH_AFTER_SUSPICION) {
-        die(farm, member, false);
-    } else if (farm->now - member->asked_about >= farm->settings.heartbeat) {
-        /* Reachable through a neighbour is alive, for as long as it is. */
-        ask_about(farm, member);
-    }
-}
-
-/* ---- becoming one farm ---- */
-
-static void dial_again(struct farm *farm)
-{
-    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
-        if (farm->seeds[i].state != SEED_SELF &&
-            !is_linked_to(farm, farm->seeds[i].address))
-            effect_dial(farm, farm->seeds[i].address);
-    }
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        const struct member *member = &farm->members[i];
-        if (member->id != 0 && member->link == 0 && !is_gone(member) &&
-            find_seed(farm, span_of_string(member->address)) == NULL)
-            effect_dial(farm, member->address);
-    }
-}
-
-/* Started together, nobody READY: the lowest id begins, empty. */
-static bool is_first(const struct farm *farm)
-{
-    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
-        if (farm->seeds[i].state == SEED_UNKNOWN &&
-            farm->now - farm->started < 2 * DIAL_INTERVAL)
-            return false;
-    }
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        const struct member *member = &farm->members[i];
-        if (member_is_up(member) &&
-            (member->is_ready || member->id < farm->settings.id))
-            return false;
-        /* Silent, not proven dead: the farm's data may come back with it. */
-        if (member->state == MEMBER_DEAD && member->had_data &&
-            farm->now - member->died < BEGIN_EMPTY_AFTER)
-            return false;
-    }
-    return true;
-}
-
-static bool has_ready_member(const struct farm *farm)
-{
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        if (member_is_up(&farm->members[i]) && farm->members[i].is_ready)
-            return true;
-    }
-    return false;
-}
-
-/* All gaps closed: asks everybody READY to wait for us from now on, and is
- * READY when it has what they had then. */
-static void try_to_enter(struct farm *farm)
-{
-    struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST,
-                              .subject = farm->settings.id};
-    bool has_all = true;
-
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        struct member *member = &farm->members[i];
-        if (!member_is_up(member))
-            continue;
-        if (member->has_gap || member->must_sync || member->awaits_start)
-            return;
-        if (!member->is_ready)
-            continue;
-        if (!member->has_entered)
-            effect_send(farm, member->link, &request);
-        if (!member->has_entered || member->applied < member->enter_head)
-            has_all = false;
-    }
-    if (!has_all)
-        return;
-    farm->state = MEMBER_READY;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        if (member_is_up(&farm->members[i]))
-            send_heartbeat(farm, &farm->members[i]);
-    }
-}
-
-static void advance_state(struct farm *farm)
-{
-    if (farm->state == MEMBER_JOINING) {
-        if (has_ready_member(farm))
-            farm->state = MEMBER_SYNCING;
-        else if (is_first(farm))
-            farm->state = MEMBER_READY;
-    }
-    if (farm->state == MEMBER_SYNCING) {
-        if (has_ready_member(farm))
-            try_to_enter(farm);
-        else
-            farm->state = MEMBER_JOINING;
-    }
-}
-
-void members_tick(struct farm *farm)
-{
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        if (farm->members[i].id != 0)
-            watch_member(farm, &farm->members[i]);
-    }
-    advance_state(farm);
-    if (farm->now >= farm->next_heartbeat) {
-        time_us interval = farm->settings.heartbeat;
-        /* A tenth more or less, so that members do not march in step. */
-        farm->next_heartbeat = farm->now + interval - interval / 10 +
-                               prng_below(&farm->prng, interval / 5 + 1);
-        for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-            if (member_is_up(&farm->members[i]))
-                send_heartbeat(farm, &farm->members[i]);
-        }
-    }
-    if (farm->now >= farm->next_dial) {
-        farm->next_dial = farm->now + DIAL_INTERVAL;
-        dial_again(farm);
     }
 }

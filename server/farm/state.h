@@ -181,19 +181,18 @@ struct member *member_find(struct farm *farm, uint64_t id);
 /* Room for one more, NULL if all are alive. */
 struct member *member_take(struct farm *farm);
 struct connection *connection_find(struct farm *farm, farm_link link);
-bool member_is_up(const struct member *member); /* linked, neither dead */
+bool member_is_up(const struct member *member);   /* linked, neither dead */
+bool member_is_gone(const struct member *member); /* DEAD or LEFT */
+/* `is_proven`: nobody listens where it was, or somebody else does. */
+void member_die(struct farm *farm, struct member *member, bool is_proven);
+struct seed *members_find_seed(struct farm *farm, struct span address);
+bool members_is_linked_to(const struct farm *farm, const char *address);
 void members_linked(struct farm *farm, farm_link link, struct span address);
 void members_unlinked(struct farm *farm, farm_link link);
 void members_refused(struct farm *farm, struct span address);
 void members_hello(struct farm *farm, struct connection *connection,
                    const struct message_hello *hello);
 void members_learn(struct farm *farm, const struct message_list *list);
-void members_heartbeat(struct farm *farm, struct member *member,
-                       const struct message_heartbeat *heartbeat);
-void members_request(struct farm *farm, struct member *member,
-                     uint64_t subject);
-void members_alive(struct farm *farm, struct member *member, uint64_t subject);
-void members_tick(struct farm *farm);
 void members_drop_link(struct farm *farm, struct connection *connection,
                        const char *reason);
 size_t members_vector(struct farm *farm,
@@ -201,6 +200,19 @@ size_t members_vector(struct farm *farm,
 struct message_list vector_pack(struct farm *farm,
                                 const struct vector_entry *vector, size_t count,
                                 uint8_t *to);
+
+/* heartbeat.c */
+void heartbeat_send(struct farm *farm, struct member *member);
+void heartbeat_watch(struct farm *farm, struct member *member);
+void heartbeat_take(struct farm *farm, struct member *member,
+                    const struct message_heartbeat *heartbeat);
+void heartbeat_request(struct farm *farm, struct member *member,
+                       uint64_t subject);
+void heartbeat_alive(struct farm *farm, struct member *member,
+                     uint64_t subject);
+
+/* join.c */
+void join_tick(struct farm *farm);
 
 /* broadcast.c */
 void broadcast_attach(struct farm *farm, struct member *member,

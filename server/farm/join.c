@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Join: how servers become one farm, and one of them READY.
+ */
+#include "server/farm/state.h"
+
+static void dial_again(struct farm *farm)
+{
+    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+        if (farm->seeds[i].state != SEED_SELF &&
+            !members_is_linked_to(farm, farm->seeds[i].address))
+            effect_dial(farm, farm->seeds[i].address);
+    }
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id != 0 && member->link == 0 && !member_is_gone(member) &&
+            members_find_seed(farm, span_of_string(member->address)) == NULL)
+            effect_dial(farm, member->address);
+    }
+}
+
+/* Started together, nobody READY: the lowest id begins, empty. */
+static bool is_first(const struct farm *farm)
+{
+    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+        if (farm->seeds[i].state == SEED_UNKNOWN &&
+            farm->now - farm->started < 2 * DIAL_INTERVAL)
+            return false;
+    }
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member_is_up(member) &&
+            (member->is_ready || member->id < farm->settings.id))
+            return false;
+        /* Silent, not proven dead: the farm's data may come back with it. */
+        if (member->state == MEMBER_DEAD && member->had_data &&
+            farm->now - member->died < BEGIN_EMPTY_AFTER)
+            return false;
+    }
+    return true;
+}
+
+static bool has_ready_member(const struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_up(&farm->members[i]) && farm->members[i].is_ready)
+            return true;
+    }
+    return false;
+}
+
+/* All gaps closed: asks everybody READY to wait for us from now on, and is
+ * READY when it has what they had then. */
+static void try_to_enter(struct farm *farm)
+{
+    struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST,
+                              .subject = farm->settings.id};
+    bool has_all = true;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        if (!member_is_up(member))
+            continue;
+        if (member->has_gap || member->must_sync || member->awaits_start)
+            return;
+        if (!member->is_ready)
+            continue;
+        if (!member->has_entered)
+            effect_send(farm, member->link, &request);
+        if (!member->has_entered || member->applied < member->enter_head)
+            has_all = false;
+    }
+    if (!has_all)
+        return;
+    farm->state = MEMBER_READY;
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_up(&farm->members[i]))
+            heartbeat_send(farm, &farm->members[i]);
+    }
+}
+
+static void advance_state(struct farm *farm)
+{
+    if (farm->state == MEMBER_JOINING) {
+        if (has_ready_member(farm))
+            farm->state = MEMBER_SYNCING;
+        else if (is_first(farm))
+            farm->state = MEMBER_READY;
+    }
+    if (farm->state == MEMBER_SYNCING) {
+        if (has_ready_member(farm))
+            try_to_enter(farm);
+        else
+            farm->state = MEMBER_JOINING;
+    }
+}
+
+void join_tick(struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (farm->members[i].id != 0)
+            heartbeat_watch(farm, &farm->members[i]);
+    }
+    advance_state(farm);
+    if (farm->now >= farm->next_heartbeat) {
+        time_us interval = farm->settings.heartbeat;
+        /* A tenth more or less, so that members do not march in step. */
+        farm->next_heartbeat = farm->now + interval - interval / 10 +
+                               prng_below(&farm->prng, interval / 5 + 1);
+        for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+            if (member_is_up(&farm->members[i]))
+                heartbeat_send(farm, &farm->members[i]);
+        }
+    }
+    if (farm->now >= farm->next_dial) {
+        farm->next_dial = farm->now + DIAL_INTERVAL;
+        dial_again(farm);
+    }
+}
