@@ -135,15 +135,25 @@ static void drop_sent(struct output *output, struct store *store, size_t bytes)
     assert(bytes == 0);
 }
 
+/* Most of the time there is one piece, and no vector for the system to
+ * copy. */
+static ssize_t send_pieces(int fd, struct iovec *pieces, size_t count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+
+    return count == 1
+               ? send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+               : sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 enum output_result output_send(struct output *output, struct store *store,
                                int fd, size_t *sent_bytes)
 {
     struct iovec pieces[PIECES_MAX];
 
     while (!output_is_empty(output)) {
-        struct msghdr message = {.msg_iov = pieces};
-        message.msg_iovlen = list_pieces(output, pieces);
-        ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+        size_t count = list_pieces(output, pieces);
+        ssize_t sent = send_pieces(fd, pieces, count);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
