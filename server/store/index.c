@@ -7,7 +7,9 @@
 
 /* Items per bucket, on average, above which the index grows. */
 #define CROWDED_ITEMS 5
-/* One overflow bucket for so many buckets is far more than chance asks. */
+/* One overflow bucket for so many of the most buckets that may be.  The
+ * budget stops growth at about half of those, and chance asks for three in
+ * ten of what is in use. */
 #define SPARE_SHARE 4
 #define TAG_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
@@ -125,7 +127,12 @@ static bool has_digest(const struct index *index, const struct item *item,
     return span_equal(digest, span_of(&hash, sizeof(hash)));
 }
 
-uint64_t *index_find(struct index *index, uint64_t hash, struct span key)
+/* A match is told by the function given, which is inlined with the walk. */
+typedef bool item_match(const struct index *index, const struct item *item,
+                        struct span wanted);
+
+static inline uint64_t *find(struct index *index, uint64_t hash,
+                             struct span wanted, item_match *matches)
 {
     uint64_t tag = hash >> TAG_SHIFT;
 
@@ -134,28 +141,22 @@ uint64_t *index_find(struct index *index, uint64_t hash, struct span key)
         for (size_t i = 0; i < INDEX_SLOTS; i++) {
             uint64_t slot = bucket->slots[i];
             if (slot != 0 && slot >> TAG_SHIFT == tag &&
-                is_of_key(index, index_item(slot), key))
+                matches(index, index_item(slot), wanted))
                 return &bucket->slots[i];
         }
     }
     return NULL;
 }
 
+uint64_t *index_find(struct index *index, uint64_t hash, struct span key)
+{
+    return find(index, hash, key, is_of_key);
+}
+
 uint64_t *index_find_digest(struct index *index, uint64_t hash,
                             struct span digest)
 {
-    uint64_t tag = hash >> TAG_SHIFT;
-
-    for (struct bucket *bucket = bucket_of(index, hash); bucket != NULL;
-         bucket = bucket->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            uint64_t slot = bucket->slots[i];
-            if (slot != 0 && slot >> TAG_SHIFT == tag &&
-                has_digest(index, index_item(slot), digest))
-                return &bucket->slots[i];
-        }
-    }
-    return NULL;
+    return find(index, hash, digest, has_digest);
 }
 
 uint64_t *index_find_item(struct index *index, uint64_t hash,
