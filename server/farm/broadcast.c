@@ -44,17 +44,18 @@ void broadcast_ack(struct farm *farm, struct member *member, uint64_t number)
 
 void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number)
 {
+    struct wait wait = {.number = number,
+                        .waiter = waiter,
+                        .deadline = farm->now + farm->settings.ack_timeout};
+
     if (farm->waits_count == WAITS_MAX) {
         /* More clients than ever wait at once: this one is not kept. */
         farm->figures.acks_degraded++;
-        effect_answer(farm, waiter, true);
+        effect_answer(farm, &wait, true);
         return;
     }
     size_t at = (farm->waits_first + farm->waits_count) % WAITS_MAX;
-    farm->waits[at] =
-        (struct wait){.number = number,
-                      .waiter = waiter,
-                      .deadline = farm->now + farm->settings.ack_timeout};
+    farm->waits[at] = wait;
     farm->waits_count++;
 }
 
@@ -62,7 +63,10 @@ static void stream_to(struct farm *farm, struct member *member)
 {
     bool overrun = false;
 
+    const struct connection *connection = connection_find(farm, member->link);
+
     while (member->is_attached && member_is_up(member) &&
+           connection->backlog_bytes < BACKLOG_BYTES_MAX &&
            member->cursor.number - member->acked < WINDOW_RECORDS) {
         uint64_t before = member->cursor.number;
         size_t bytes = journal_read(farm->journal, &member->cursor,
@@ -121,7 +125,7 @@ static void answer_waits(struct farm *farm)
         bool is_degraded = leave_behind(farm, wait->number) &&
                            PLANTED != PLANTED_ANSWER_TOO_EARLY;
         farm->figures.acks_degraded += is_degraded;
-        effect_answer(farm, wait->waiter, is_degraded);
+        effect_answer(farm, wait, is_degraded);
         farm->waits_first = (farm->waits_first + 1) % WAITS_MAX;
         farm->waits_count--;
     }

@@ -2,10 +2,14 @@
 /*
  * Effects: what a step asks of its driver, kept until the next step.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/farm/state.h"
 
+/* A line for people. */
+#define EVENT_BYTES_MAX 1024
 /* More than any message but one that carries a value. */
 #define MESSAGE_ROOM_BYTES ((size_t)128 * 1024)
 
@@ -123,12 +127,36 @@ void effect_unlink(struct farm *farm, farm_link link, const char *reason)
     add_text(farm, FARM_UNLINK, link, reason);
 }
 
-void effect_answer(struct farm *farm, uint64_t waiter, bool is_degraded)
+void effect_answer(struct farm *farm, const struct wait *wait, bool is_degraded)
 {
     struct pending_effect *effect = add(farm, FARM_ANSWER, 0);
 
-    effect->waiter = waiter;
+    effect->waiter = wait->waiter;
+    effect->number = wait->number;
     effect->is_degraded = is_degraded;
+}
+
+void effect_found(struct farm *farm, uint64_t waiter, bool is_certain)
+{
+    struct pending_effect *effect = add(farm, FARM_FOUND, 0);
+
+    effect->waiter = waiter;
+    effect->is_certain = is_certain;
+}
+
+void effect_event(struct farm *farm, enum farm_event event, const char *format,
+                  ...)
+{
+    char text[EVENT_BYTES_MAX];
+    va_list arguments;
+
+    if (event != FARM_MEMBERS && !farm->is_watched)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    add_text(farm, FARM_EVENT, 0, text);
+    farm->effects.list[farm->effects.count - 1].event = event;
 }
 
 void effect_left(struct farm *farm)
@@ -152,9 +180,12 @@ bool farm_next_effect(struct farm *farm, struct farm_effect *effect)
     const struct pending_effect *next = &effects->list[effects->taken++];
     *effect = (struct farm_effect){
         .kind = next->kind,
+        .event = next->event,
         .link = next->link,
         .waiter = next->waiter,
+        .number = next->number,
         .is_degraded = next->is_degraded,
+        .is_certain = next->is_certain,
         .bytes = span_of(effects->bytes + next->offset, next->length)};
     return true;
 }

@@ -23,13 +23,10 @@ struct farm *farm_create(const struct farm_settings *settings,
     farm->started = now;
     farm->state = MEMBER_JOINING;
     farm->waits = calloc(WAITS_MAX, sizeof(farm->waits[0]));
-    farm->seeds = calloc(settings->seeds_count + 1, sizeof(farm->seeds[0]));
-    if (farm->waits == NULL || farm->seeds == NULL) {
+    if (farm->waits == NULL) {
         farm_destroy(farm);
         return NULL;
     }
-    for (size_t i = 0; i < settings->seeds_count; i++)
-        farm->seeds[i].address = settings->seeds[i];
     return farm;
 }
 
@@ -40,7 +37,6 @@ void farm_destroy(struct farm *farm)
     free(farm->effects.list);
     free(farm->effects.bytes);
     free(farm->waits);
-    free(farm->seeds);
     free(farm);
 }
 
@@ -152,6 +148,14 @@ static bool has_left(struct farm *farm)
     return true;
 }
 
+static void note_backlog(struct farm *farm, const struct farm_input *input)
+{
+    struct connection *connection = connection_find(farm, input->link);
+
+    if (connection != NULL)
+        connection->backlog_bytes = input->number;
+}
+
 /* ---- the three verbs ---- */
 
 void farm_step(struct farm *farm, const struct farm_input *input)
@@ -162,8 +166,17 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     farm->now = input->now;
     farm->wants_tick = false;
     switch (input->kind) {
+    case FARM_SEED:
+        members_add_seed(farm, input->bytes);
+        break;
     case FARM_LINKED:
-        members_linked(farm, input->link, input->bytes);
+        members_linked(farm, input);
+        break;
+    case FARM_BACKLOG:
+        note_backlog(farm, input);
+        break;
+    case FARM_LOOKUP:
+        effect_found(farm, input->waiter, false);
         break;
     case FARM_UNLINKED:
         members_unlinked(farm, input->link);
@@ -226,6 +239,57 @@ time_us farm_fresh_until(const struct farm *farm)
             until = member->echoed + FRESH_FOR;
     }
     return until;
+}
+
+time_us farm_time(const struct farm *farm, time_us now)
+{
+    (void)farm;
+    return now;
+}
+
+bool farm_has_time(const struct farm *farm)
+{
+    (void)farm;
+    return true;
+}
+
+bool farm_has_others(const struct farm *farm)
+{
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        if (farm->connections[i].link != 0)
+            return true;
+    }
+    return false;
+}
+
+void farm_watch(struct farm *farm, bool is_watched)
+{
+    farm->is_watched = is_watched;
+}
+
+size_t farm_read_members(struct farm *farm,
+                         struct farm_member rows[FARM_MEMBERS_MAX + 1])
+{
+    size_t count = 0;
+
+    rows[count++] = (struct farm_member){.name = farm->settings.name,
+                                         .address = farm->settings.address,
+                                         .id = farm->settings.id,
+                                         .state = farm->state,
+                                         .is_self = true};
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id == 0 || member->name[0] == '\0')
+            continue;
+        rows[count++] = (struct farm_member){
+            .name = member->name,
+            .address = member->address,
+            .id = member->id,
+            .state = member->state,
+            .lag_records = journal_head(farm->journal) - member->acked,
+            .heartbeat_age = farm->now - member->heard};
+    }
+    return count;
 }
 
 void farm_read_figures(struct farm *farm, struct farm_figures *figures)

@@ -30,23 +30,30 @@ struct farm_settings {
     uint64_t id;  /* drawn at this start */
     uint16_t tag; /* of the store's versions */
     const char *farm_name;
-    const char *name;         /* of this server, for people */
-    const char *address;      /* where others can dial it */
-    const char *const *seeds; /* addresses where others may be */
-    size_t seeds_count;
+    const char *name; /* of this server, for people */
+    /* Where others can dial it: HOST:PORT, or :PORT where it listens on every
+     * address of its host. */
+    const char *address;
     time_us heartbeat;
     time_us ack_timeout;
+    time_us lookup_timeout;
     uint64_t seed; /* of its chance */
+    size_t memory_bytes;
+    size_t item_bytes_max; /* of a key and its value together */
 };
 
 enum farm_input_kind {
     FARM_TICK,
-    FARM_LINKED,   /* `link` is up; `text` where it was dialled, or empty */
+    FARM_SEED,     /* others may be at the address `bytes` */
+    FARM_LINKED,   /* `link` is up; `bytes` is the address that was dialled, or
+                      empty; `host` is where the far end is, without port */
     FARM_UNLINKED, /* `link` is gone */
-    FARM_REFUSED,  /* dialled `text`: nobody listens there */
+    FARM_REFUSED,  /* dialled `bytes`: nobody listens there */
     FARM_FRAME,    /* `link` brought `bytes`: kind and body of a message */
+    FARM_BACKLOG,  /* `link` has `number` bytes that are not sent yet */
     FARM_WRITTEN,  /* the journal has grown */
     FARM_AWAIT,    /* a client waits for record `number` to be held */
+    FARM_LOOKUP,   /* a client waits for what others have of the key `bytes` */
     FARM_LEAVE     /* this server is about to end */
 };
 
@@ -57,21 +64,32 @@ struct farm_input {
     uint64_t number;
     uint64_t waiter;
     struct span bytes;
+    struct span host;
 };
 
 enum farm_effect_kind {
     FARM_SEND,   /* `bytes`, whole frames, on `link` */
     FARM_DIAL,   /* the address in `bytes` */
     FARM_UNLINK, /* close `link`; `bytes` says why, for the log */
-    FARM_ANSWER, /* `waiter` may be answered; degraded if not all hold it */
+    FARM_ANSWER, /* `waiter` may be answered about all records up to `number`;
+                    degraded if not all hold them */
+    FARM_FOUND,  /* the store has what there is for the lookup of `waiter`;
+                    certain if everybody was heard */
+    FARM_EVENT,  /* `bytes` is a line for people, about `event` */
     FARM_LEFT    /* all that was to be sent before the end is sent */
 };
 
+/* What people may watch; of lookups and broadcasts only while they do. */
+enum farm_event { FARM_MEMBERS, FARM_LOOKUPS, FARM_BROADCASTS };
+
 struct farm_effect {
     enum farm_effect_kind kind;
+    enum farm_event event;
     farm_link link;
     uint64_t waiter;
+    uint64_t number;
     bool is_degraded;
+    bool is_certain;
     struct span bytes;
 };
 
@@ -90,6 +108,23 @@ struct farm_figures {
     uint64_t syncs_begun;
     uint64_t syncs_done;
     uint64_t waiting;
+    uint64_t conflicts; /* records older than what was here already */
+    uint64_t lookups;
+    uint64_t lookup_hits;
+    uint64_t lookups_dropped; /* beyond the cap: answered from here alone */
+    uint64_t stale_reads;     /* lookups that were needed and nobody answered */
+};
+
+/* One line of the table of members; this server's own comes first. */
+struct farm_member {
+    const char *name;
+    const char *address;
+    uint64_t id;
+    uint8_t state; /* enum member_state */
+    bool is_self;
+    uint64_t lag_records; /* of our journal, not held there yet */
+    time_us heartbeat_age;
+    int64_t clock_offset_us; /* of its clock, against ours */
 };
 
 /* NULL if memory is out.  Borrows settings, store and journal for life. */
@@ -108,6 +143,19 @@ bool farm_next_effect(struct farm *farm, struct farm_effect *effect);
 time_us farm_deadline(const struct farm *farm);
 
 /*
+ * What the farm's clock shows when the driver's shows `now`: versions,
+ * exptimes and flushes go by it on every server alike.  It never goes back.
+ */
+time_us farm_time(const struct farm *farm, time_us now);
+
+/* True once the farm's time is known, or known to be this server's: clients
+ * are not to be served before. */
+bool farm_has_time(const struct farm *farm);
+
+/* True while anybody is linked: only then is there anyone to wait for. */
+bool farm_has_others(const struct farm *farm);
+
+/*
  * Until when reads may be answered from this replica alone: a heartbeat
  * exchange with every READY member lies less than 1.5 s back, and all that
  * they had applied when they were last linked is here.  0: not at all; a
@@ -116,6 +164,13 @@ time_us farm_deadline(const struct farm *farm);
 time_us farm_fresh_until(const struct farm *farm);
 
 void farm_read_figures(struct farm *farm, struct farm_figures *figures);
+
+/* Fills `rows`; borrowed texts, until the next step.  Returns how many. */
+size_t farm_read_members(struct farm *farm,
+                         struct farm_member rows[FARM_MEMBERS_MAX + 1]);
+
+/* Whether FARM_EVENTs of lookups and broadcasts are wanted. */
+void farm_watch(struct farm *farm, bool is_watched);
 
 /* Asserts what must always hold; for tests. */
 void farm_check(const struct farm *farm);

@@ -6,7 +6,7 @@
 
 static void dial_again(struct farm *farm)
 {
-    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+    for (size_t i = 0; i < farm->seeds_count; i++) {
         if (farm->seeds[i].state != SEED_SELF &&
             !members_is_linked_to(farm, farm->seeds[i].address))
             effect_dial(farm, farm->seeds[i].address);
@@ -22,7 +22,7 @@ static void dial_again(struct farm *farm)
 /* Started together, nobody READY: the lowest id begins, empty. */
 static bool is_first(const struct farm *farm)
 {
-    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+    for (size_t i = 0; i < farm->seeds_count; i++) {
         if (farm->seeds[i].state == SEED_UNKNOWN &&
             farm->now - farm->started < 2 * DIAL_INTERVAL)
             return false;

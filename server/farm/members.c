@@ -152,11 +152,20 @@ static void send_members(struct farm *farm, farm_link link)
 
 struct seed *members_find_seed(struct farm *farm, struct span address)
 {
-    for (size_t i = 0; i < farm->settings.seeds_count; i++) {
+    for (size_t i = 0; i < farm->seeds_count; i++) {
         if (is_text(farm->seeds[i].address, address))
             return &farm->seeds[i];
     }
     return NULL;
+}
+
+void members_add_seed(struct farm *farm, struct span address)
+{
+    if (members_find_seed(farm, address) != NULL ||
+        farm->seeds_count == SEEDS_MAX)
+        return;
+    copy_text(farm->seeds[farm->seeds_count++].address, address);
+    farm->next_dial = farm->now;
 }
 
 static void set_seed(struct farm *farm, struct span address,
@@ -168,19 +177,20 @@ static void set_seed(struct farm *farm, struct span address,
         seed->state = state;
 }
 
-void members_linked(struct farm *farm, farm_link link, struct span address)
+void members_linked(struct farm *farm, const struct farm_input *input)
 {
     for (size_t i = 0; i < LINKS_MAX; i++) {
         struct connection *connection = &farm->connections[i];
         if (connection->link != 0)
             continue;
-        *connection =
-            (struct connection){.link = link, .is_dialled = address.length > 0};
-        copy_text(connection->address, address);
-        send_hello(farm, link);
+        *connection = (struct connection){
+            .link = input->link, .is_dialled = input->bytes.length > 0};
+        copy_text(connection->address, input->bytes);
+        copy_text(connection->host, input->host);
+        send_hello(farm, input->link);
         return;
     }
-    effect_unlink(farm, link, "too many links");
+    effect_unlink(farm, input->link, "too many links");
 }
 
 /* Who has no link is not waited for; but he stays in the view, also if he

@@ -9,9 +9,12 @@
 #include "server/farm/farm.h"
 
 #define LINKS_MAX 256
+#define SEEDS_MAX 64
 #define WAITS_MAX 65536
 /* What is on its way to a member and not acknowledged by it. */
 #define WINDOW_RECORDS 4096
+/* Nothing more is streamed on a link that has so much to send already. */
+#define BACKLOG_BYTES_MAX ((uint64_t)1 << 20)
 /* Frames that one step puts on one link. */
 #define STREAM_BYTES ((size_t)64 * 1024)
 
@@ -72,8 +75,10 @@ struct member {
 struct connection {
     farm_link link; /* 0: free */
     bool is_dialled;
-    char address[FARM_TEXT_BYTES_MAX + 1];
-    struct member *member; /* after its HELLO */
+    char address[FARM_TEXT_BYTES_MAX + 1]; /* that was dialled, or "" */
+    char host[FARM_TEXT_BYTES_MAX + 1];    /* where the far end is */
+    uint64_t backlog_bytes;                /* not sent yet */
+    struct member *member;                 /* after its HELLO */
 };
 
 struct wait {
@@ -85,7 +90,7 @@ struct wait {
 enum seed_state { SEED_UNKNOWN, SEED_LINKED, SEED_REFUSED, SEED_SELF };
 
 struct seed {
-    const char *address;
+    char address[FARM_TEXT_BYTES_MAX + 1];
     enum seed_state state;
     time_us dialled;
 };
@@ -117,8 +122,11 @@ struct sync {
 struct pending_effect {
     enum farm_effect_kind kind;
     farm_link link;
+    enum farm_event event;
     uint64_t waiter;
+    uint64_t number;
     bool is_degraded;
+    bool is_certain;
     size_t offset;
     size_t length;
 };
@@ -143,7 +151,8 @@ struct farm {
     bool is_leaving;
     struct member members[FARM_MEMBERS_MAX];
     struct connection connections[LINKS_MAX];
-    struct seed *seeds;
+    struct seed seeds[SEEDS_MAX];
+    size_t seeds_count;
     time_us started;
     time_us next_heartbeat;
     time_us next_dial;
@@ -159,6 +168,7 @@ struct farm {
     time_us next_wants; /* when to look for wants that nobody fulfils */
     bool had_wants;
     struct farm_figures figures;
+    bool is_watched;
     struct effects effects;
 };
 
@@ -172,7 +182,11 @@ void effect_send_raw(struct farm *farm, farm_link link, struct span frames);
 uint8_t *effect_room(struct farm *farm, size_t bytes);
 void effect_dial(struct farm *farm, const char *address);
 void effect_unlink(struct farm *farm, farm_link link, const char *reason);
-void effect_answer(struct farm *farm, uint64_t waiter, bool is_degraded);
+void effect_answer(struct farm *farm, const struct wait *wait,
+                   bool is_degraded);
+void effect_found(struct farm *farm, uint64_t waiter, bool is_certain);
+void effect_event(struct farm *farm, enum farm_event event, const char *format,
+                  ...) __attribute__((format(printf, 3, 4)));
 void effect_left(struct farm *farm);
 void effects_reset(struct farm *farm);
 
@@ -187,7 +201,8 @@ bool member_is_gone(const struct member *member); /* DEAD or LEFT */
 void member_die(struct farm *farm, struct member *member, bool is_proven);
 struct seed *members_find_seed(struct farm *farm, struct span address);
 bool members_is_linked_to(const struct farm *farm, const char *address);
-void members_linked(struct farm *farm, farm_link link, struct span address);
+void members_linked(struct farm *farm, const struct farm_input *input);
+void members_add_seed(struct farm *farm, struct span address);
 void members_unlinked(struct farm *farm, farm_link link);
 void members_refused(struct farm *farm, struct span address);
 void members_hello(struct farm *farm, struct connection *connection,

@@ -29,6 +29,9 @@ void world_create(struct world *world, uint64_t seed, unsigned servers_count)
     }
 }
 
+static void step(struct world *world, struct server *server,
+                 struct farm_input input);
+
 void world_start(struct world *world, unsigned number)
 {
     struct server *server = &world->servers[number];
@@ -43,10 +46,11 @@ void world_start(struct world *world, unsigned number)
                                      .farm_name = "farm",
                                      .name = server->address,
                                      .address = server->address,
-                                     .seeds = world->addresses,
-                                     .seeds_count = world->servers_count,
                                      .heartbeat = TIME_US_PER_S / 2,
                                      .ack_timeout = TIME_US_PER_S / 20,
+                                     .lookup_timeout = TIME_US_PER_S / 40,
+                                     .memory_bytes = STORE_BYTES,
+                                     .item_bytes_max = STORE_BYTES / 2,
                                      .seed = prng_next(&world->prng)};
 
     assert(!server->is_running);
@@ -62,6 +66,10 @@ void world_start(struct world *world, unsigned number)
     assert(server->store && server->journal && server->farm);
     server->is_running = true;
     server->frozen_until = 0;
+    for (unsigned i = 0; i < world->servers_count; i++)
+        step(world, server,
+             (struct farm_input){.kind = FARM_SEED,
+                                 .bytes = span_of_string(world->addresses[i])});
 }
 
 static void free_server(struct server *server)
@@ -174,9 +182,6 @@ static void send_bytes(struct world *world, struct end *from, struct span bytes)
 }
 
 /* ---- carrying out effects ---- */
-
-static void step(struct world *world, struct server *server,
-                 struct farm_input input);
 
 static int find_address(const struct world *world, struct span address)
 {
@@ -297,6 +302,8 @@ static void carry_out(struct world *world, struct server *server)
                 world->answered(world, server->number, effect.waiter,
                                 effect.is_degraded);
             break;
+        case FARM_FOUND:
+        case FARM_EVENT:
         case FARM_LEFT:
             break;
         }
