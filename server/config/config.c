@@ -142,11 +142,13 @@ static enum config_result set_text(const struct reading *reading,
                                    const char *text)
 {
     char name[64];
+    const char **kept = field(reading, row);
     char *copy = strdup(text);
 
     if (copy == NULL)
         return bad(reading, "option %s: no memory", written(row, name));
-    *(const char **)field(reading, row) = copy;
+    free((char *)*kept); /* of two the last one counts */
+    *kept = copy;
     return CONFIG_OK;
 }
 
@@ -216,8 +218,8 @@ static enum config_result check_address(const struct reading *reading,
                written(row, name), text);
 }
 
-/* Takes `list`, which is cut at its commas. */
-static enum config_result set_addresses(const struct reading *reading,
+/* Cuts `list` at its commas, and keeps what lies between. */
+static enum config_result add_addresses(const struct reading *reading,
                                         const struct option_row *row,
                                         char *list)
 {
@@ -226,8 +228,6 @@ static enum config_result set_addresses(const struct reading *reading,
     char name[64];
     char *rest;
 
-    if (list == NULL)
-        return bad(reading, "option %s: no memory", written(row, name));
     for (char *one = strtok_r(list, ",", &rest); one != NULL;
          one = strtok_r(NULL, ",", &rest)) {
         if (check_address(reading, row, one) != CONFIG_OK)
@@ -241,6 +241,25 @@ static enum config_result set_addresses(const struct reading *reading,
         return bad(reading, "option %s: give an address: " ADDRESS_FORMS,
                    written(row, name));
     return CONFIG_OK;
+}
+
+static enum config_result set_addresses(const struct reading *reading,
+                                        const struct option_row *row,
+                                        const char *text)
+{
+    size_t *count = count_field(reading, row);
+    size_t count_before = *count;
+    char name[64];
+    char *list = strdup(text);
+
+    if (list == NULL)
+        return bad(reading, "option %s: no memory", written(row, name));
+    enum config_result result = add_addresses(reading, row, list);
+    if (result != CONFIG_OK)
+        *count = count_before;
+    if (*count == count_before)
+        free(list);
+    return result;
 }
 
 static enum config_result set_option(struct reading *reading,
@@ -280,7 +299,7 @@ static enum config_result set_option(struct reading *reading,
             return CONFIG_BAD;
         return set_text(reading, row, text);
     case OPTION_ADDRESSES:
-        return set_addresses(reading, row, strdup(text));
+        return set_addresses(reading, row, text);
     case OPTION_FILE:
         return read_file(reading, text);
     }
@@ -523,7 +542,7 @@ static enum config_result check_together(struct reading *reading)
         return bad(reading, "option -p (--port): 0 leaves nothing to listen "
                             "on; give a port, or a unix socket with -s");
     if (config->listen_count == 0)
-        return set_addresses(reading, listen, strdup(listen->fallback));
+        return set_addresses(reading, listen, listen->fallback);
     return CONFIG_OK;
 }
 

@@ -650,8 +650,7 @@ static void help_shows_every_option_with_limits_and_default(void **state)
                                         "    --farm-join=HOST[:PORT] ",
                                         "(at most 64)",
                                         "    --farm-name=NAME ",
-                                        "(1 to 64 letters, digits, - . _) "
-                                        "[default: grapevine]",
+                                        "- . _) [default: grapevine]",
                                         "    --farm-server-name=NAME ",
                                         "    --farm-heartbeat=MS ",
                                         "(50 to 10000) [default: 500]",
