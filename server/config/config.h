@@ -45,7 +45,8 @@ struct config {
     uint64_t verbosity;
     uint64_t item_bytes_max;
     /* In a farm: where either of these two is given. */
-    const char *farm_listen; /* ADDR or ADDR:PORT; NULL: as farm_join is */
+    const char *farm_listen;    /* ADDR or ADDR:PORT; NULL: as farm_join is */
+    const char *farm_advertise; /* where others dial; NULL: farm_listen */
     const char *farm_join[CONFIG_FARM_JOIN_MAX]; /* HOST or HOST:PORT */
     size_t farm_join_count;
     const char *farm_name;

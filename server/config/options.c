@@ -41,6 +41,10 @@ const struct option_row option_rows[] = {
      NULL,
      "be a member of a farm, and listen there for the other members, on port "
      "11311 unless another is named"},
+    {0, "farm-advertise", "HOST:PORT", OPTION_ADDRESS, AT(farm_advertise), 0, 0,
+     0, NULL,
+     "where the other members reach this server, if not where it listens: a "
+     "numeric address and a port"},
     {0, "farm-join", "HOST[:PORT]", OPTION_ADDRESSES, AT(farm_join),
      AT(farm_join_count), 1, CONFIG_FARM_JOIN_MAX, NULL,
      "be a member of a farm whose others may be there, on port 11311 unless "
