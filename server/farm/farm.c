@@ -197,6 +197,8 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     case FARM_WRITTEN:
         break;
     }
+    if (input->more)
+        return;
     if (!farm->is_leaving)
         join_tick(farm);
     synchronise_tick(farm);

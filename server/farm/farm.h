@@ -65,6 +65,7 @@ struct farm_input {
     uint64_t waiter;
     struct span bytes;
     struct span host;
+    bool more; /* another input follows at once: the rest waits for that */
 };
 
 enum farm_effect_kind {

@@ -78,20 +78,26 @@ void links_close(struct peers *peers, farm_link number, struct span reason)
     watch_want(link->watch, false, false);
 }
 
-static void tell_of_losses(struct peers *peers)
+static bool tell_of_losses(struct peers *peers)
 {
+    bool has_news = false;
+
     for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
         struct link *link = peers->links[i];
         if (link == NULL || link->state != LINK_LOST)
             continue;
         link->state = LINK_CLOSED;
+        has_news = true;
         driver_step(peers, (struct farm_input){.kind = FARM_UNLINKED,
                                                .link = link->number});
     }
+    return has_news;
 }
 
-static void tell_of_refusals(struct peers *peers)
+static bool tell_of_refusals(struct peers *peers)
 {
+    bool has_news = peers->refusals_count > 0;
+
     while (peers->refusals_count > 0) {
         char address[PLACE_BYTES];
         peers->refusals_count--;
@@ -101,6 +107,7 @@ static void tell_of_refusals(struct peers *peers)
                     (struct farm_input){.kind = FARM_REFUSED,
                                         .bytes = span_of_string(address)});
     }
+    return has_news;
 }
 
 static void note_refusal(struct peers *peers, const char *address)
@@ -306,8 +313,10 @@ static void send_all(struct peers *peers)
 }
 
 /* The machine streams no more on a link that is behind. */
-static void tell_of_backlogs(struct peers *peers)
+static bool tell_of_backlogs(struct peers *peers)
 {
+    bool has_news = false;
+
     for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
         struct link *link = peers->links[i];
         if (link == NULL || link->state != LINK_UP)
@@ -316,18 +325,23 @@ static void tell_of_backlogs(struct peers *peers)
         if (backlog_bytes == link->told_backlog_bytes)
             continue;
         link->told_backlog_bytes = backlog_bytes;
+        has_news = true;
         driver_step(peers, (struct farm_input){.kind = FARM_BACKLOG,
                                                .link = link->number,
                                                .number = backlog_bytes});
     }
+    return has_news;
 }
 
 void links_settle(struct peers *peers)
 {
     send_all(peers);
-    tell_of_refusals(peers);
-    tell_of_losses(peers);
-    tell_of_backlogs(peers);
+    bool has_news = tell_of_refusals(peers);
+    has_news |= tell_of_losses(peers);
+    has_news |= tell_of_backlogs(peers);
+    if (!has_news)
+        return;
+    driver_step(peers, (struct farm_input){.kind = FARM_TICK});
     send_all(peers);
 }
 

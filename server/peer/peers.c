@@ -62,6 +62,7 @@ static void carry_out(struct peers *peers)
 void driver_step(struct peers *peers, struct farm_input input)
 {
     input.now = clock_own(peers->settings.clock);
+    input.more = input.kind != FARM_TICK;
     farm_step(peers->farm, &input);
     carry_out(peers);
 }
@@ -108,6 +109,7 @@ static void call_back(struct peers *peers, time_us now)
 
 void driver_leave(struct peers *peers)
 {
+    driver_step(peers, (struct farm_input){.kind = FARM_TICK});
     links_settle(peers);
     time_us now = clock_own(peers->settings.clock);
     publish(peers, now);
@@ -124,7 +126,6 @@ static void tick(void *context)
     struct peers *peers = context;
 
     driver_enter(peers);
-    driver_step(peers, (struct farm_input){.kind = FARM_TICK});
     links_watch(peers, clock_own(peers->settings.clock));
     driver_leave(peers);
 }
@@ -296,7 +297,6 @@ bool peers_start(struct peers *peers, const struct peers_callbacks *callbacks)
         if (places_is_numeric(name))
             places_resolve(name, take_numeric, peers);
     }
-    driver_step(peers, (struct farm_input){.kind = FARM_TICK});
     driver_leave(peers);
     log_event(peers->settings.log, EVENT_FARM, SEVERITY_NOTICE,
               "farm: '%s' of the farm '%s' listens for others at %s",
@@ -392,7 +392,6 @@ static void wake(void *context)
     /* From here on whoever writes wakes again. */
     atomic_store(&peers->is_woken, false);
     driver_enter(peers);
-    driver_step(peers, (struct farm_input){.kind = FARM_WRITTEN});
     for (size_t i = 0; i < peers->settings.crews_count; i++) {
         struct crew_wait *wait = &peers->waits[i];
         uint64_t wanted = atomic_load(&wait->wanted);
