@@ -367,14 +367,13 @@ enum peers_reading peers_reading(const struct peers *peers, time_us now)
 {
     enum peers_lookup lookup = peers->settings.lookup;
 
-    if (lookup == PEERS_LOOKUP_NEVER)
-        return PEERS_READ_HERE;
     if (now > atomic_load_explicit(&peers->fresh_until, memory_order_acquire))
         return PEERS_ASK_ALWAYS;
     if (!atomic_load_explicit(&peers->has_others, memory_order_relaxed))
         return PEERS_READ_HERE;
-    if (lookup == PEERS_LOOKUP_AUTO &&
-        !store_has_evicted(peers->settings.store))
+    if (lookup == PEERS_LOOKUP_NEVER ||
+        (lookup == PEERS_LOOKUP_AUTO &&
+         !store_has_evicted(peers->settings.store)))
         return PEERS_READ_HERE;
     return PEERS_ASK_ON_MISS;
 }

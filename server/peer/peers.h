@@ -23,7 +23,7 @@ struct peers;
 enum peers_lookup {
     PEERS_LOOKUP_ALWAYS,
     PEERS_LOOKUP_AUTO, /* not where this replica is known to be complete */
-    PEERS_LOOKUP_NEVER
+    PEERS_LOOKUP_NEVER /* but where something may have been missed */
 };
 
 /* All borrowed for the life of the peers. */
