@@ -338,6 +338,9 @@ static void carry_out(struct world *world, struct server *server)
                                 effect.is_degraded);
             break;
         case FARM_FOUND:
+            if (world->found != NULL)
+                world->found(world, server->number, effect.waiter);
+            break;
         case FARM_EVENT:
         case FARM_LEFT:
             break;
@@ -369,6 +372,8 @@ static void step(struct world *world, struct server *server,
                (unsigned long long)after.syncs_done);
     carry_out(world, server);
     schedule_tick(world, server);
+    if (world->stepped != NULL)
+        world->stepped(world, server->number);
 }
 
 void world_written(struct world *world, unsigned number, uint64_t journaled,
@@ -377,6 +382,14 @@ void world_written(struct world *world, unsigned number, uint64_t journaled,
     step(world, &world->servers[number],
          (struct farm_input){
              .kind = FARM_AWAIT, .number = journaled, .waiter = waiter});
+}
+
+void world_look_up(struct world *world, unsigned number, struct span key,
+                   uint64_t waiter)
+{
+    step(world, &world->servers[number],
+         (struct farm_input){
+             .kind = FARM_LOOKUP, .bytes = key, .waiter = waiter});
 }
 
 void world_crash(struct world *world, unsigned number)

@@ -94,6 +94,10 @@ struct world {
     /* Called for each answer that a waiting client gets. */
     void (*answered)(struct world *world, unsigned server, uint64_t waiter,
                      bool is_degraded);
+    /* Called for each lookup that has come to its end; may be NULL. */
+    void (*found)(struct world *world, unsigned server, uint64_t waiter);
+    /* Called after each step of a server; may be NULL. */
+    void (*stepped)(struct world *world, unsigned server);
     void *judge;
 };
 
@@ -111,6 +115,10 @@ void world_run(struct world *world, time_us moment);
 
 /* Tells a server's farm that its journal has grown, and who waits for it. */
 void world_written(struct world *world, unsigned server, uint64_t number,
+                   uint64_t waiter);
+
+/* A client waits for what others have of the key. */
+void world_look_up(struct world *world, unsigned server, struct span key,
                    uint64_t waiter);
 
 bool world_is_awake(const struct world *world, unsigned server);
