@@ -313,6 +313,9 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures)
 
 void farm_check(const struct farm *farm)
 {
+    uint64_t ids[FARM_MEMBERS_MAX];
+    size_t count = 0;
+
     assert(farm->waits_count <= WAITS_MAX);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
@@ -321,7 +324,8 @@ void farm_check(const struct farm *farm)
         assert(member->id != farm->settings.id);
         assert(member->has_gap || member->applied >= member->needed);
         assert(!member->is_attached || member->acked < member->cursor.number);
-        for (size_t j = i + 1; j < FARM_MEMBERS_MAX; j++)
-            assert(farm->members[j].id != member->id);
+        for (size_t j = 0; j < count; j++)
+            assert(ids[j] != member->id);
+        ids[count++] = member->id;
     }
 }

@@ -52,6 +52,9 @@ static void compare_vectors(struct farm *farm, struct member *member,
         else
             is_behind |= !member_is_up(origin) && number > origin->applied;
     }
+    member->is_ahead = is_behind && member->is_ready;
+    if (farm->state != MEMBER_READY)
+        return;
     if (!is_behind)
         member->behind_since = 0;
     else if (member->behind_since == 0)
@@ -76,9 +79,7 @@ void heartbeat_take(struct farm *farm, struct member *member,
         member->echoed = heartbeat->echo_clock;
     if (!was_ready && member->is_ready)
         member->is_entering = false;
-    if (farm->state == MEMBER_READY)
-        compare_vectors(farm, member, &heartbeat->vector,
-                        member->awaits_heartbeat);
+    compare_vectors(farm, member, &heartbeat->vector, member->awaits_heartbeat);
     if (member->awaits_heartbeat)
         member->fresh_from = heartbeat->head;
     member->awaits_heartbeat = false;

@@ -49,8 +49,20 @@ static bool has_ready_member(const struct farm *farm)
     return false;
 }
 
-/* All gaps closed: asks everybody READY to wait for us from now on, and is
- * READY when it has what they had then. */
+/* Everybody hears of it at once. */
+static void become_ready(struct farm *farm)
+{
+    farm->state = MEMBER_READY;
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_up(&farm->members[i]))
+            heartbeat_send(farm, &farm->members[i]);
+    }
+}
+
+/* All gaps closed: asks everybody to wait for us from now on, and is READY
+ * when it has what they had then, of those who are gone, too.  Also who is
+ * not READY here: by now it may
+ * be, and answer its clients without us. */
 static void try_to_enter(struct farm *farm)
 {
     struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST,
@@ -61,22 +73,20 @@ static void try_to_enter(struct farm *farm)
         struct member *member = &farm->members[i];
         if (!member_is_up(member))
             continue;
-        if (member->has_gap || member->must_sync || member->awaits_start)
+        if (member->has_gap || member->must_sync || member->is_ahead ||
+            member->awaits_start)
             return;
-        if (!member->is_ready)
-            continue;
-        if (!member->has_entered)
+        if (!member->has_entered &&
+            farm->now - member->asked_to_wait >= farm->settings.heartbeat) {
             effect_send(farm, member->link, &request);
+            member->asked_to_wait = farm->now;
+        }
         if (!member->has_entered || member->applied < member->enter_head)
             has_all = false;
     }
     if (!has_all)
         return;
-    farm->state = MEMBER_READY;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        if (member_is_up(&farm->members[i]))
-            heartbeat_send(farm, &farm->members[i]);
-    }
+    become_ready(farm);
 }
 
 static void advance_state(struct farm *farm)
@@ -85,7 +95,7 @@ static void advance_state(struct farm *farm)
         if (has_ready_member(farm))
             farm->state = MEMBER_SYNCING;
         else if (is_first(farm))
-            farm->state = MEMBER_READY;
+            become_ready(farm);
     }
     if (farm->state == MEMBER_SYNCING) {
         if (has_ready_member(farm))

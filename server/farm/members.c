@@ -200,6 +200,8 @@ static void lose_link(struct farm *farm, struct member *member)
     member->link = 0;
     member->is_attached = false;
     member->has_entered = false;
+    member->asked_to_wait = 0;
+    member->is_ahead = false;
     member->out_until = UINT64_MAX;
     synchronise_forget(farm, member->id);
 }

@@ -59,6 +59,7 @@ struct member {
     uint64_t head;       /* as its heartbeat told */
     uint64_t enter_head; /* its head when it began to wait for us */
     bool has_entered;    /* it waits for us */
+    time_us asked_to_wait;
 
     /* Our journal, there. */
     bool is_attached;
@@ -69,6 +70,7 @@ struct member {
 
     /* Between the two. */
     bool must_sync;       /* they served apart, or it knows more of the dead */
+    bool is_ahead;        /* it knew more of the dead in its last heartbeat */
     time_us behind_since; /* it has applied more of somebody than we; 0 */
 };
 

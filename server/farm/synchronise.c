@@ -400,6 +400,13 @@ static void end_asking(struct farm *farm, struct member *member,
         uint64_t id = read_u64(&reader);
         adopt(farm, id, read_u64(&reader));
     }
+    /* Whoever was ahead says so again, if it still is. */
+    for (size_t i = 0; i < FARM_MEMBERS_MAX && farm->state != MEMBER_READY;
+         i++) {
+        farm->members[i].is_ahead = false;
+        farm->members[i].has_entered = false;
+        farm->members[i].asked_to_wait = 0;
+    }
     farm->asked.is_active = false;
     farm->figures.syncs_done++;
     member->must_sync = false;
@@ -463,7 +470,8 @@ static struct member *choose_partner(struct farm *farm)
         struct member *member = &farm->members[i];
         if (!member_is_up(member) || !member->is_ready)
             continue;
-        if (member->must_sync)
+        bool is_ahead = farm->state != MEMBER_READY && member->is_ahead;
+        if (member->must_sync || is_ahead)
             return member;
         if (lowest == NULL || member->id < lowest->id)
             lowest = member;

@@ -3,6 +3,7 @@
  * Simulator: farms that live through what a seed has in store for them.
  *
  *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace]
+ *   simulator --play [--rewrite] FILE...
  *
  * Each seed draws 2 to 9 servers, at least 30 seconds of virtual time, 500
  * operations of clients and 5 faults: crashes and restarts with nothing,
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/play.h"
 #include "tests/simulator/world.h"
 
 #define KEYS 60
@@ -410,6 +412,10 @@ int main(int argc, char **argv)
     bool until_failure = false;
     uint64_t failed = 0;
 
+    if (argc > 2 && strcmp(argv[1], "--play") == 0) {
+        int skipped = strcmp(argv[2], "--rewrite") == 0 ? 3 : 2;
+        return play_files(argv + skipped, argc - skipped, skipped == 3);
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0)
             traces = true;
