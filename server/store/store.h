@@ -109,6 +109,9 @@ size_t store_item_bytes_max(const struct store *store);
 uint64_t store_hash(const struct store *store, struct span key);
 void store_prefetch(const struct store *store, uint64_t hash);
 
+/* Versions that are drawn from now on carry `tag`. */
+void store_set_tag(struct store *store, uint16_t tag);
+
 /* A new version, above all that this store drew or saw. */
 uint64_t store_next_version(struct store *store, time_us now);
 

@@ -9,7 +9,7 @@
 /* By which versions and exptimes go at this server. */
 static time_us time_at(const struct world *world, unsigned server)
 {
-    return farm_time(world->servers[server].farm, world->now);
+    return world_time(world, server);
 }
 
 /* Under the key's lock; STORE_REFUSED: there is nothing to touch. */
@@ -107,5 +107,6 @@ struct client_view client_look(struct world *world, unsigned number,
 bool client_is_fresh(struct world *world, unsigned server)
 {
     return world_is_ready(world, server) &&
-           farm_fresh_until(world->servers[server].farm) >= world->now;
+           farm_fresh_until(world->servers[server].farm) >=
+               world_clock(world, server);
 }

@@ -129,6 +129,11 @@ void stage_open(struct stage *stage, uint64_t seed)
     struct world *world = &stage->world;
 
     world_create(world, seed, stage->servers_count);
+    /* A play tells the time by one clock. */
+    for (unsigned i = 0; i < stage->servers_count; i++) {
+        world->servers[i].skew_us = 0;
+        world->servers[i].drift_ppm = 0;
+    }
     for (unsigned i = 0; i < stage->servers_count; i++) {
         struct stage_server *server = &stage->servers[i];
         server->last_write = -1;

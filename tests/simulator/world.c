@@ -17,6 +17,10 @@
 #define RANK_END (UINT64_C(1) << 60)
 #define RANK_TICK (UINT64_C(2) << 60)
 #define SERIAL_MAX (UINT64_C(1) << 50)
+#define WAKING_US (TIME_US_PER_S / 10)
+/* How wrong clocks are. */
+#define SKEW_MAX_US (INT64_C(3600) * 1000000)
+#define DRIFT_MAX_PPM 200
 
 /* ---- servers ---- */
 
@@ -32,9 +36,40 @@ void world_create(struct world *world, uint64_t seed, unsigned servers_count)
         server->number = i;
         server->tick =
             (struct agenda_entry){.rank = RANK_TICK + i, .subject = server};
+        server->skew_us =
+            (int64_t)prng_below(&world->prng, 2 * SKEW_MAX_US) - SKEW_MAX_US;
+        server->drift_ppm =
+            (int64_t)prng_below(&world->prng, 2 * DRIFT_MAX_PPM + 1) -
+            DRIFT_MAX_PPM;
         snprintf(server->address, sizeof(server->address), "s%u", i);
         world->addresses[i] = server->address;
     }
+}
+
+/* ---- clocks ---- */
+
+time_us world_clock(const struct world *world, unsigned number)
+{
+    const struct server *server = &world->servers[number];
+    int64_t passed = (int64_t)(world->now - WORLD_START_US);
+
+    return world->now +
+           (time_us)(server->skew_us + passed * server->drift_ppm / 1000000);
+}
+
+time_us world_time(const struct world *world, unsigned number)
+{
+    return farm_time(world->servers[number].farm, world_clock(world, number));
+}
+
+/* When the server's clock will show `clock`, at the earliest. */
+static time_us when_clock_shows(const struct server *server, time_us clock)
+{
+    int64_t passed = (int64_t)(clock - WORLD_START_US) - server->skew_us;
+    int64_t gained = passed * server->drift_ppm / (1000000 + server->drift_ppm);
+
+    /* A division may have lost a microsecond, twice. */
+    return WORLD_START_US + (time_us)(passed - gained + 2);
 }
 
 static void step(struct world *world, struct server *server,
@@ -57,23 +92,29 @@ void world_start(struct world *world, unsigned number)
                                      .heartbeat = TIME_US_PER_S / 2,
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,
+                                     .tick_interval = TIME_US_PER_S / 50,
                                      .memory_bytes = STORE_BYTES,
                                      .item_bytes_max = STORE_BYTES / 2,
                                      .seed = prng_next(&world->prng)};
 
     assert(!server->is_running);
-    /* Tags are unique: a server's number, and how often it was started. */
+    /* Tags are unique, as a rule: a server's number, and how often it was
+     * started. */
     store.origin_tag =
         (uint16_t)((server->starts % 32) * WORLD_SERVERS_MAX + number);
+    if (world->has_few_tags)
+        store.origin_tag = (uint16_t)(number % 2);
     settings.tag = store.origin_tag;
     server->id = settings.id;
     server->store = store_create(&store);
     server->journal = journal_create(JOURNAL_BYTES);
-    server->farm =
-        farm_create(&settings, server->store, server->journal, world->now);
+    server->farm = farm_create(&settings, server->store, server->journal,
+                               world_clock(world, number));
     assert(server->store && server->journal && server->farm);
     server->is_running = true;
     server->frozen_until = 0;
+    server->has_slept = false;
+    server->woke = 0;
     for (unsigned i = 0; i < world->servers_count; i++)
         step(world, server,
              (struct farm_input){.kind = FARM_SEED,
@@ -292,9 +333,14 @@ static void finish_dial(struct world *world, const struct dial *dial)
     }
     farm_link links[2] = {wire->ends[0].link, wire->ends[1].link};
     step(world, from,
-         (struct farm_input){
-             .kind = FARM_LINKED, .link = links[0], .bytes = address});
-    step(world, to, (struct farm_input){.kind = FARM_LINKED, .link = links[1]});
+         (struct farm_input){.kind = FARM_LINKED,
+                             .link = links[0],
+                             .bytes = address,
+                             .host = address});
+    step(world, to,
+         (struct farm_input){.kind = FARM_LINKED,
+                             .link = links[1],
+                             .host = span_of_string(from->address)});
 }
 
 static void close_end(struct world *world, unsigned server, farm_link link)
@@ -342,10 +388,28 @@ static void carry_out(struct world *world, struct server *server)
                 world->found(world, server->number, effect.waiter);
             break;
         case FARM_EVENT:
+            if (world->traces)
+                printf("%8.3f s%u: %.*s\n",
+                       (double)(world->now - WORLD_START_US) / 1e6,
+                       server->number, (int)effect.bytes.length,
+                       (const char *)effect.bytes.data);
+            break;
         case FARM_LEFT:
             break;
         }
     }
+}
+
+static void tell_of_waking(struct world *world, struct server *server)
+{
+    bool is_first = server->has_slept;
+
+    if (is_first)
+        server->woke = world->now;
+    server->has_slept = false;
+    if (world->woken != NULL && server->woke != 0 &&
+        world->now - server->woke < WAKING_US)
+        world->woken(world, server->number, is_first);
 }
 
 /* The server's farm takes one step; it must be awake. */
@@ -355,7 +419,8 @@ static void step(struct world *world, struct server *server,
     struct farm_figures before;
     struct farm_figures after;
 
-    input.now = world->now;
+    tell_of_waking(world, server);
+    input.now = world_clock(world, server->number);
     if (world->traces)
         farm_read_figures(server->farm, &before);
     farm_step(server->farm, &input);
@@ -412,6 +477,8 @@ void world_crash(struct world *world, unsigned number)
 void world_freeze(struct world *world, unsigned number, time_us until)
 {
     world->servers[number].frozen_until = until;
+    if (until > world->now)
+        world->servers[number].has_slept = true;
 }
 
 void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut)
@@ -490,7 +557,7 @@ static time_us next_tick(const struct server *server)
 {
     if (!server->is_running)
         return AGENDA_NEVER;
-    time_us at = farm_deadline(server->farm);
+    time_us at = when_clock_shows(server, farm_deadline(server->farm));
     return at < server->frozen_until ? server->frozen_until : at;
 }
 
@@ -535,7 +602,7 @@ static void run_end(struct world *world, struct end *end)
 
 static void run_tick(struct world *world, struct server *server)
 {
-    store_maintain(server->store, world->now);
+    store_maintain(server->store, world_time(world, server->number));
     step(world, server, (struct farm_input){.kind = FARM_TICK});
 }
 

@@ -4,8 +4,8 @@
  *
  * One seed decides everything: delays, faults, what clients do.  The pure
  * rooms are linked unchanged; what is simulated is the driver: links, dials,
- * ticks.  A link keeps the order of what is sent on it; different links do
- * not keep step.
+ * ticks, and clocks that are wrong by up to an hour and do not keep step.  A
+ * link keeps the order of what is sent on it; different links do not keep step.
  */
 #ifndef TESTS_SIMULATOR_WORLD_H
 #define TESTS_SIMULATOR_WORLD_H
@@ -49,7 +49,11 @@ struct wire {
 
 struct server {
     bool is_running;
+    int64_t skew_us; /* of its clock, from the start on */
+    int64_t drift_ppm;
     time_us frozen_until;
+    bool has_slept; /* and not taken a step since */
+    time_us woke;
     time_us dial_pause;
     unsigned number;
     uint64_t id;
@@ -98,6 +102,11 @@ struct world {
     void (*found)(struct world *world, unsigned server, uint64_t waiter);
     /* Called after each step of a server; may be NULL. */
     void (*stepped)(struct world *world, unsigned server);
+    /* Called before each step of a server that was frozen, for a tenth of a
+     * second; `is_first`: the farm does not know yet that it was. */
+    void (*woken)(struct world *world, unsigned server, bool is_first);
+    /* All begin with the same tags for their versions, or nearly so. */
+    bool has_few_tags;
     void *judge;
 };
 
@@ -120,6 +129,9 @@ void world_written(struct world *world, unsigned server, uint64_t number,
 /* A client waits for what others have of the key. */
 void world_look_up(struct world *world, unsigned server, struct span key,
                    uint64_t waiter);
+/* What the server's own clock shows, and its farm's. */
+time_us world_clock(const struct world *world, unsigned server);
+time_us world_time(const struct world *world, unsigned server);
 
 bool world_is_awake(const struct world *world, unsigned server);
 bool world_is_ready(struct world *world, unsigned server);
