@@ -67,10 +67,11 @@ static void try_to_enter(struct farm *farm)
             continue;
         if (!member->has_entered)
             effect_send(farm, member->link, &request);
-        if (!member->has_entered || member->applied < member->enter_head)
+        if (!member->has_entered ||
+            wants_held(farm, member) < member->enter_head)
             has_all = false;
     }
-    if (!has_all)
+    if (!has_all || wants_is_synchronising(farm))
         return;
     farm->state = MEMBER_READY;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {

@@ -202,6 +202,8 @@ static void lose_link(struct farm *farm, struct member *member)
     member->has_entered = false;
     member->out_until = UINT64_MAX;
     synchronise_forget(farm, member->id);
+    wants_forget(farm, member);
+    lookup_forget(farm, member);
 }
 
 void members_drop_link(struct farm *farm, struct connection *connection,

@@ -303,6 +303,10 @@ static void carry_out(struct world *world, struct server *server)
                                 effect.is_degraded);
             break;
         case FARM_FOUND:
+            if (world->found != NULL)
+                world->found(world, server->number, effect.waiter,
+                             effect.is_certain);
+            break;
         case FARM_EVENT:
         case FARM_LEFT:
             break;
@@ -339,6 +343,14 @@ void world_written(struct world *world, unsigned number, uint64_t journaled,
     step(world, &world->servers[number],
          (struct farm_input){
              .kind = FARM_AWAIT, .number = journaled, .waiter = waiter});
+}
+
+void world_lookup(struct world *world, unsigned number, struct span key,
+                  uint64_t waiter)
+{
+    step(world, &world->servers[number],
+         (struct farm_input){
+             .kind = FARM_LOOKUP, .bytes = key, .waiter = waiter});
 }
 
 void world_crash(struct world *world, unsigned number)

@@ -83,6 +83,9 @@ struct world {
     /* Called for each answer that a waiting client gets. */
     void (*answered)(struct world *world, unsigned server, uint64_t waiter,
                      bool is_degraded);
+    /* And when a lookup is over. */
+    void (*found)(struct world *world, unsigned server, uint64_t waiter,
+                  bool is_certain);
     void *judge;
 };
 
@@ -101,6 +104,10 @@ void world_run(struct world *world, time_us moment);
 /* Tells a server's farm that its journal has grown, and who waits for it. */
 void world_written(struct world *world, unsigned server, uint64_t number,
                    uint64_t waiter);
+
+/* A client of the server waits for what others have of the key. */
+void world_lookup(struct world *world, unsigned server, struct span key,
+                  uint64_t waiter);
 
 bool world_is_awake(const struct world *world, unsigned server);
 bool world_is_ready(struct world *world, unsigned server);
