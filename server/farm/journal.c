@@ -99,7 +99,7 @@ static void make_way(struct journal *journal, size_t bytes)
     }
 }
 
-uint64_t journal_append(struct journal *journal, const struct record *record)
+static uint64_t append(struct journal *journal, const struct record *record)
 {
     uint8_t head[FRAME_HEAD_BYTES + RECORD_HEAD_BYTES_MAX];
     size_t bytes = record_bytes(record);
@@ -121,6 +121,17 @@ uint64_t journal_append(struct journal *journal, const struct record *record)
     journal->head_offset += FRAME_HEAD_BYTES + bytes;
     pthread_mutex_unlock(&journal->lock);
     return number;
+}
+
+uint64_t journal_append(struct journal *journal, const struct record *record)
+{
+    struct record announce = *record;
+
+    if (record_bytes(record) <= journal_record_bytes_max(journal))
+        return append(journal, record);
+    announce.kind = RECORD_ANNOUNCE;
+    announce.value_bytes = (uint32_t)record->value.length;
+    return append(journal, &announce);
 }
 
 /* ---- reading ---- */

@@ -116,7 +116,7 @@ void driver_leave(struct peers *peers)
     call_back(peers, now);
     time_us deadline = farm_deadline(peers->farm);
     time_us delay = deadline > now ? deadline - now : 0;
-    timer_arm(peers->timer, delay < DRIVER_TICK_US ? delay : DRIVER_TICK_US);
+    timer_arm(peers->timer, delay < peers->tick ? delay : peers->tick);
     links_sweep(peers);
     pthread_mutex_unlock(&peers->lock);
 }
@@ -219,6 +219,7 @@ static bool open_farm(struct peers *peers)
                                  .heartbeat = settings->heartbeat,
                                  .ack_timeout = settings->ack_timeout,
                                  .lookup_timeout = settings->lookup_timeout,
+                                 .tick_interval = peers->tick,
                                  .seed = settings->seed,
                                  .memory_bytes = settings->memory_bytes,
                                  .item_bytes_max = settings->item_bytes_max};
@@ -257,6 +258,9 @@ struct peers *peers_create(const struct peers_settings *settings,
         return NULL;
     pthread_mutex_init(&peers->lock, NULL);
     peers->settings = *settings;
+    peers->tick = settings->ack_timeout / DRIVER_TICKS_PER_ACK_TIMEOUT;
+    if (peers->tick > DRIVER_TICK_US_MAX)
+        peers->tick = DRIVER_TICK_US_MAX;
     peers->frame_bytes_max =
         settings->item_bytes_max + FRAME_BYTES_BESIDE_VALUE;
     if (peers->frame_bytes_max < FRAME_BYTES_MIN)
