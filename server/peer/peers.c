@@ -201,9 +201,16 @@ static bool start_resolver(struct peers *peers)
         return false;
     peers->resolver_timer =
         timer_create_every(peers->resolver, RESOLVE_US, resolve, peers);
-    return peers->resolver_timer != NULL &&
-           worker_post(peers->resolver, resolve, peers) &&
-           worker_start(peers->resolver, "farm-names");
+    if (peers->resolver_timer != NULL &&
+        worker_post(peers->resolver, resolve, peers) &&
+        worker_start(peers->resolver, "farm-names"))
+        return true;
+    /* There is no thread to be joined. */
+    timer_destroy(peers->resolver_timer);
+    worker_destroy(peers->resolver);
+    peers->resolver_timer = NULL;
+    peers->resolver = NULL;
+    return false;
 }
 
 /* ---- life ---- */
