@@ -317,9 +317,12 @@ static void begin_to_leave(void *context)
     struct peers *peers = context;
 
     driver_enter(peers);
-    peers->is_leaving = true;
-    peers->leaves_until = clock_own(peers->settings.clock) + LEAVE_US_MAX;
-    driver_step(peers, (struct farm_input){.kind = FARM_LEAVE});
+    /* However often it is asked to: the first time counts. */
+    if (peers->leaves_until == 0) {
+        peers->is_leaving = true;
+        peers->leaves_until = clock_own(peers->settings.clock) + LEAVE_US_MAX;
+        driver_step(peers, (struct farm_input){.kind = FARM_LEAVE});
+    }
     driver_leave(peers);
 }
 
