@@ -121,11 +121,27 @@ void driver_leave(struct peers *peers)
     pthread_mutex_unlock(&peers->lock);
 }
 
+/* What the crews have come to wait for. */
+static void tell_of_waits(struct peers *peers)
+{
+    for (size_t i = 0; i < peers->settings.crews_count; i++) {
+        struct crew_wait *wait = &peers->waits[i];
+        uint64_t wanted = atomic_load(&wait->wanted);
+        if (wanted == wait->told)
+            continue;
+        wait->told = wanted;
+        driver_step(peers, (struct farm_input){.kind = FARM_AWAIT,
+                                               .number = wanted,
+                                               .waiter = i});
+    }
+}
+
 static void tick(void *context)
 {
     struct peers *peers = context;
 
     driver_enter(peers);
+    tell_of_waits(peers); /* of whom no wake-up told: memory was out */
     links_watch(peers, clock_own(peers->settings.clock));
     driver_leave(peers);
 }
@@ -401,16 +417,7 @@ static void wake(void *context)
     /* From here on whoever writes wakes again. */
     atomic_store(&peers->is_woken, false);
     driver_enter(peers);
-    for (size_t i = 0; i < peers->settings.crews_count; i++) {
-        struct crew_wait *wait = &peers->waits[i];
-        uint64_t wanted = atomic_load(&wait->wanted);
-        if (wanted == wait->told)
-            continue;
-        wait->told = wanted;
-        driver_step(peers, (struct farm_input){.kind = FARM_AWAIT,
-                                               .number = wanted,
-                                               .waiter = i});
-    }
+    tell_of_waits(peers);
     driver_leave(peers);
 }
 
