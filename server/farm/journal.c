@@ -62,6 +62,8 @@ static void ring_write(struct journal *journal, uint64_t offset,
     size_t at = offset % journal->ring_bytes;
     size_t first = journal->ring_bytes - at;
 
+    if (bytes.length == 0)
+        return; /* perhaps from nowhere: a delete has no value */
     if (first > bytes.length)
         first = bytes.length;
     span_copy(journal->ring + at, span_of(bytes.data, first));

@@ -121,11 +121,27 @@ void driver_leave(struct peers *peers)
     pthread_mutex_unlock(&peers->lock);
 }
 
+/* What the crews have come to wait for. */
+static void tell_of_waits(struct peers *peers)
+{
+    for (size_t i = 0; i < peers->settings.crews_count; i++) {
+        struct crew_wait *wait = &peers->waits[i];
+        uint64_t wanted = atomic_load(&wait->wanted);
+        if (wanted == wait->told)
+            continue;
+        wait->told = wanted;
+        driver_step(peers, (struct farm_input){.kind = FARM_AWAIT,
+                                               .number = wanted,
+                                               .waiter = i});
+    }
+}
+
 static void tick(void *context)
 {
     struct peers *peers = context;
 
     driver_enter(peers);
+    tell_of_waits(peers); /* of whom no wake-up told: memory was out */
     links_watch(peers, clock_own(peers->settings.clock));
     driver_leave(peers);
 }
@@ -201,9 +217,16 @@ static bool start_resolver(struct peers *peers)
         return false;
     peers->resolver_timer =
         timer_create_every(peers->resolver, RESOLVE_US, resolve, peers);
-    return peers->resolver_timer != NULL &&
-           worker_post(peers->resolver, resolve, peers) &&
-           worker_start(peers->resolver, "farm-names");
+    if (peers->resolver_timer != NULL &&
+        worker_post(peers->resolver, resolve, peers) &&
+        worker_start(peers->resolver, "farm-names"))
+        return true;
+    /* There is no thread to be joined. */
+    timer_destroy(peers->resolver_timer);
+    worker_destroy(peers->resolver);
+    peers->resolver_timer = NULL;
+    peers->resolver = NULL;
+    return false;
 }
 
 /* ---- life ---- */
@@ -314,9 +337,12 @@ static void begin_to_leave(void *context)
     struct peers *peers = context;
 
     driver_enter(peers);
-    peers->is_leaving = true;
-    peers->leaves_until = clock_own(peers->settings.clock) + LEAVE_US_MAX;
-    driver_step(peers, (struct farm_input){.kind = FARM_LEAVE});
+    /* However often it is asked to: the first time counts. */
+    if (peers->leaves_until == 0) {
+        peers->is_leaving = true;
+        peers->leaves_until = clock_own(peers->settings.clock) + LEAVE_US_MAX;
+        driver_step(peers, (struct farm_input){.kind = FARM_LEAVE});
+    }
     driver_leave(peers);
 }
 
@@ -395,16 +421,7 @@ static void wake(void *context)
     /* From here on whoever writes wakes again. */
     atomic_store(&peers->is_woken, false);
     driver_enter(peers);
-    for (size_t i = 0; i < peers->settings.crews_count; i++) {
-        struct crew_wait *wait = &peers->waits[i];
-        uint64_t wanted = atomic_load(&wait->wanted);
-        if (wanted == wait->told)
-            continue;
-        wait->told = wanted;
-        driver_step(peers, (struct farm_input){.kind = FARM_AWAIT,
-                                               .number = wanted,
-                                               .waiter = i});
-    }
+    tell_of_waits(peers);
     driver_leave(peers);
 }
 

@@ -893,7 +893,9 @@ void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded)
 {
     struct session *session = crew->holding;
 
-    crew->answered = number;
+    /* An answer that was given up at once overtakes those before it. */
+    if (number > crew->answered)
+        crew->answered = number;
     while (session != NULL) {
         struct session *next = session->next_holding;
         if (output_first_held(&session->output)->number <= number) {
