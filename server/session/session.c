@@ -84,10 +84,8 @@ static struct log *log_of(const struct session *session)
  * writes into the crew's. */
 static void borrow_output(struct session *session)
 {
-    if (session->output.bytes == NULL) {
-        session->output = session->crew->output;
-        session->crew->output = (struct output){0};
-    }
+    if (session->output.bytes == NULL)
+        output_hand_over(&session->crew->output, &session->output);
 }
 
 static void return_output(struct session *session)
@@ -96,12 +94,10 @@ static void return_output(struct session *session)
         return;
     /* A giant's buffer is not kept for dwarfs. */
     if (session->crew->output.bytes == NULL &&
-        session->output.capacity_bytes <= 2 * OUTPUT_BYTES_HIGH) {
-        session->crew->output = session->output;
-        session->output = (struct output){0};
-    } else {
+        session->output.capacity_bytes <= 2 * OUTPUT_BYTES_HIGH)
+        output_hand_over(&session->output, &session->crew->output);
+    else
         output_release(&session->output, store_of(session));
-    }
 }
 
 /* True when all is sent. */
