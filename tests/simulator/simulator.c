@@ -378,12 +378,16 @@ static bool run_seed(uint64_t seed, bool traces)
 {
     struct prng shape = {.state = seed};
     struct world_totals totals = world.totals;
+    struct bounds bounds = {.excesses = 0};
+
+    memcpy(bounds.peaks, world.bounds.peaks, sizeof(bounds.peaks));
 
     memset(&judge, 0, sizeof(judge));
     judge.seed = seed;
     judge.has_cuts = seed % 2 != 0;
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 8));
     world.totals = totals;
+    world.bounds = bounds;
     world.answered = answered;
     world.traces = traces;
     for (unsigned i = 0; i < world.servers_count; i++) {
@@ -399,6 +403,8 @@ static bool run_seed(uint64_t seed, bool traces)
         run_with_clients(TIME_US_PER_S);
     world_run(&world, world.now + QUIET_US);
     judge_all();
+    if (world.bounds.excesses > 0)
+        complain("more than may be", 0, 0);
     world_destroy(&world);
     if (judge.complaints > 0)
         printf("replay: simulator --first %llu --seeds 1 --trace\n",
@@ -445,5 +451,6 @@ int main(int argc, char **argv)
            (unsigned long long)world.totals.faults,
            (unsigned long long)world.totals.steps,
            (unsigned long long)world.totals.packets);
+    bounds_print(&world.bounds);
     return failed > 0;
 }
