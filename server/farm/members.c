@@ -472,17 +472,39 @@ bool members_is_linked_to(const struct farm *farm, const char *address)
     return false;
 }
 
+/* Whoever serves and cannot be reached answers without us: it is a member
+ * from the first word of it, so that reads are not taken for fresh. */
+static void note_unlinked(struct farm *farm, const struct message_member *entry)
+{
+    struct member *member = NULL;
+
+    if (entry->state == MEMBER_READY || entry->state == MEMBER_SUSPECT)
+        member = member_take(farm);
+    if (member == NULL)
+        return;
+    *member = (struct member){.id = entry->id,
+                              .state = entry->state,
+                              .is_ready = true,
+                              .heard = farm->now,
+                              .suspected = farm->now,
+                              .out_until = UINT64_MAX};
+    members_copy_text(member->name, entry->name);
+    members_copy_text(member->address, entry->address);
+}
+
 void members_learn(struct farm *farm, const struct message_list *list)
 {
     struct reader reader = reader_of(list->bytes);
 
     for (size_t i = 0; i < list->count; i++) {
         struct message_member entry = message_read_member(&reader);
-        const struct member *known = member_find(farm, entry.id);
         char address[FARM_TEXT_BYTES_MAX + 1];
         members_copy_text(address, entry.address);
-        if (entry.id != farm->settings.id && known == NULL &&
-            address[0] != '\0' && !members_is_linked_to(farm, address))
-            effect_dial(farm, address);
+        if (entry.id == 0 || entry.id == farm->settings.id ||
+            member_find(farm, entry.id) != NULL || address[0] == '\0' ||
+            members_is_linked_to(farm, address))
+            continue;
+        note_unlinked(farm, &entry);
+        effect_dial(farm, address);
     }
 }

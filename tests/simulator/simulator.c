@@ -627,12 +627,16 @@ static bool run_seed(uint64_t seed, bool traces)
 {
     struct prng shape = {.state = seed};
     struct world_totals before = world.totals;
+    struct bounds bounds = {.excesses = 0};
+
+    memcpy(bounds.peaks, world.bounds.peaks, sizeof(bounds.peaks));
 
     memset(&judge, 0, sizeof(judge));
     judge.seed = seed;
     judge.has_cuts = seed % 2 != 0;
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 8));
     world.totals = before;
+    world.bounds = bounds;
     world.answered = answered;
     world.woken = woken;
     world.has_few_tags = seed % 4 < 2;
@@ -651,6 +655,8 @@ static bool run_seed(uint64_t seed, bool traces)
         run_with_clients(TIME_US_PER_S);
     world_run(&world, world.now + QUIET_US);
     judge_all();
+    if (world.bounds.excesses > 0)
+        complain("more than may be", 0, 0);
     world_destroy(&world);
     if (judge.complaints > 0)
         printf("replay: simulator --first %llu --seeds 1 --trace\n",
@@ -702,5 +708,6 @@ int main(int argc, char **argv)
            (unsigned long long)totals.reads, (unsigned long long)totals.lookups,
            (unsigned long long)totals.certain, (unsigned long long)totals.hits,
            (unsigned long long)totals.stale, (unsigned long long)totals.large);
+    bounds_print(&world.bounds);
     return failed > 0;
 }
