@@ -156,6 +156,8 @@ static void send_acks(struct farm *farm)
             continue;
         struct message ack = {.kind = MESSAGE_ACK,
                               .number = wants_held(farm, member)};
+        if (PLANTED == PLANTED_WANT_ACKNOWLEDGED)
+            ack.number = member->applied;
         effect_send(farm, member->link, &ack);
         member->owes_ack = false;
     }
