@@ -98,6 +98,9 @@ static void take_message(struct farm *farm, struct connection *connection,
     case MESSAGE_STATE:
         apply_state(farm, member, message->state.bytes);
         break;
+    case MESSAGE_FORWARD:
+        forward_take(farm, member, message);
+        break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
     case MESSAGE_SYNC_PULL:
@@ -110,12 +113,11 @@ static void take_message(struct farm *farm, struct connection *connection,
     }
 }
 
-static void take_frame(struct farm *farm, farm_link link, struct span inner)
+void farm_take_frame(struct farm *farm, farm_link link, struct span inner)
 {
     struct connection *connection = connection_find(farm, link);
     struct message message;
 
-    farm->figures.bytes_received += inner.length + MESSAGE_FRAME_BYTES;
     if (connection == NULL)
         return;
     if (message_decode(inner, &message) != DECODE_OK)
@@ -197,7 +199,9 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         members_refused(farm, input->bytes);
         break;
     case FARM_FRAME:
-        take_frame(farm, input->link, input->bytes);
+        farm->figures.bytes_received +=
+            input->bytes.length + MESSAGE_FRAME_BYTES;
+        farm_take_frame(farm, input->link, input->bytes);
         break;
     case FARM_AWAIT:
         broadcast_await(farm, input->waiter, input->number);

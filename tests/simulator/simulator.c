@@ -15,6 +15,9 @@
  * All the while, what is answered is held by the whole view, and what a
  * fresh server reads is not older than what was answered.
  *
+ * Each seed also plays a farm of which two members reach each other only
+ * through a neighbour (detour.h).
+ *
  * A seed that fails prints the command that replays it.
  */
 #include <assert.h>
@@ -23,6 +26,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/detour.h"
 #include "tests/simulator/world.h"
 
 #define KEYS 60
@@ -510,7 +514,7 @@ int main(int argc, char **argv)
     }
     for (uint64_t seed = first;
          seed < first + seeds && !(until_failure && failed > 0); seed++)
-        failed += !run_seed(seed, traces);
+        failed += !run_seed(seed, traces) || !detour_holds(seed);
     printf("%llu seeds, %llu failed: %llu operations, %llu answers (%llu "
            "degraded), %llu faults, %llu steps, %llu packets\n",
            (unsigned long long)seeds, (unsigned long long)failed,
