@@ -74,10 +74,8 @@ static void stream_to(struct farm *farm, struct member *member)
 {
     bool overrun = false;
 
-    const struct connection *connection = connection_find(farm, member->link);
-
     while (member->is_attached && member_is_up(member) &&
-           connection->backlog_bytes < BACKLOG_BYTES_MAX &&
+           link_backlog_bytes(farm, member->link) < BACKLOG_BYTES_MAX &&
            member->cursor.number - member->acked < WINDOW_RECORDS) {
         uint64_t before = member->cursor.number;
         size_t bytes = journal_read(farm->journal, &member->cursor,

@@ -128,6 +128,9 @@ static void take_message(struct farm *farm, struct connection *connection,
     case MESSAGE_PIECE:
         wants_piece(farm, member, &message->piece);
         break;
+    case MESSAGE_FORWARD:
+        forward_take(farm, member, message);
+        break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
     case MESSAGE_SYNC_PULL:
@@ -140,12 +143,11 @@ static void take_message(struct farm *farm, struct connection *connection,
     }
 }
 
-static void take_frame(struct farm *farm, farm_link link, struct span inner)
+void farm_take_frame(struct farm *farm, farm_link link, struct span inner)
 {
     struct connection *connection = connection_find(farm, link);
     struct message message;
 
-    farm->figures.bytes_received += inner.length + MESSAGE_FRAME_BYTES;
     if (connection == NULL)
         return;
     if (message_decode(inner, &message) != DECODE_OK)
@@ -227,7 +229,9 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         members_refused(farm, input->bytes);
         break;
     case FARM_FRAME:
-        take_frame(farm, input->link, input->bytes);
+        farm->figures.bytes_received +=
+            input->bytes.length + MESSAGE_FRAME_BYTES;
+        farm_take_frame(farm, input->link, input->bytes);
         break;
     case FARM_AWAIT:
         broadcast_await(farm, input->waiter, input->number);

@@ -18,6 +18,9 @@
  * read is not older than what was answered: from its replica, by a server
  * that is fresh and has the key; else by a lookup.
  *
+ * Each seed also plays a farm of which two members reach each other only
+ * through a neighbour (detour.h).
+ *
  * A seed that fails prints the command that replays it.
  */
 #include <assert.h>
@@ -26,6 +29,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/detour.h"
 #include "tests/simulator/large.h"
 #include "tests/simulator/play.h"
 #include "tests/simulator/world.h"
@@ -693,7 +697,7 @@ int main(int argc, char **argv)
         return !large_run(first, large, traces);
     for (uint64_t seed = first;
          seed < first + seeds && !(until_failure && failed > 0); seed++)
-        failed += !run_seed(seed, traces);
+        failed += !run_seed(seed, traces) || !detour_holds(seed);
     printf("%llu seeds, %llu failed: %llu operations, %llu answers (%llu "
            "degraded), %llu faults, %llu steps, %llu packets\n",
            (unsigned long long)seeds, (unsigned long long)failed,
