@@ -56,8 +56,8 @@ static void take_state(struct farm *farm, struct member *member,
     struct source source = {.member = member};
 
     if (!apply_state(farm, &source, message->state.bytes)) {
-        members_drop_link(farm, connection_find(farm, member->link),
-                          "it sent what makes no sense");
+        members_cut(farm, connection_find(farm, member->link),
+                    "it sent what makes no sense");
         return;
     }
     lookup_state(farm, member, message->state.id);
@@ -79,7 +79,7 @@ static void take_message(struct farm *farm, struct connection *connection,
         return;
     }
     if (member == NULL) {
-        members_drop_link(farm, connection, "it did not begin with HELLO");
+        members_cut(farm, connection, "it did not begin with HELLO");
         return;
     }
     if (member->link != connection->link)
@@ -151,7 +151,7 @@ void farm_take_frame(struct farm *farm, farm_link link, struct span inner)
     if (connection == NULL)
         return;
     if (message_decode(inner, &message) != DECODE_OK)
-        members_drop_link(farm, connection, "it sent what makes no sense");
+        members_cut(farm, connection, "it sent what makes no sense");
     else if (message.kind != MESSAGE_UNKNOWN)
         take_message(farm, connection, &message);
 }

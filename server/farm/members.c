@@ -231,6 +231,18 @@ static void lose_link(struct farm *farm, struct member *member)
     lookup_forget(farm, member);
 }
 
+void members_cut(struct farm *farm, struct connection *connection,
+                 const char *reason)
+{
+    const struct member *member = connection->member;
+    const char *where =
+        connection->address[0] != '\0' ? connection->address : connection->host;
+
+    effect_event(farm, FARM_MEMBERS, "the link with %s is cut: %s",
+                 member != NULL ? member->name : where, reason);
+    members_drop_link(farm, connection, reason);
+}
+
 void members_drop_link(struct farm *farm, struct connection *connection,
                        const char *reason)
 {

@@ -296,6 +296,9 @@ void members_hello(struct farm *farm, struct connection *connection,
 void members_learn(struct farm *farm, const struct message_list *list);
 void members_drop_link(struct farm *farm, struct connection *connection,
                        const char *reason);
+/* The same for who breaks the protocol: people are told. */
+void members_cut(struct farm *farm, struct connection *connection,
+                 const char *reason);
 size_t members_vector(struct farm *farm,
                       struct vector_entry vector[FARM_MEMBERS_MAX + 1]);
 struct message_list vector_pack(struct farm *farm,
