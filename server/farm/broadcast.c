@@ -63,11 +63,11 @@ void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number)
 static size_t read_long_record(struct farm *farm, struct member *member,
                                bool *overrun)
 {
-    size_t bytes =
-        journal_record_bytes_max(farm->journal) + RECORD_HEAD_BYTES_MAX;
+    size_t bytes = journal_next_bytes(farm->journal, &member->cursor);
 
-    return journal_read(farm->journal, &member->cursor,
-                        effect_room(farm, bytes), bytes, overrun);
+    return bytes == 0 ? 0
+                      : journal_read(farm->journal, &member->cursor,
+                                     effect_room(farm, bytes), bytes, overrun);
 }
 
 static void stream_to(struct farm *farm, struct member *member)
@@ -85,7 +85,7 @@ static void stream_to(struct farm *farm, struct member *member)
             broadcast_attach(farm, member, 0);
             return;
         }
-        if (bytes == 0 && member->cursor.number <= journal_head(farm->journal))
+        if (bytes == 0)
             bytes = read_long_record(farm, member, &overrun);
         if (bytes == 0 || overrun)
             return;
