@@ -228,6 +228,7 @@ class Member:
         self._error_path = error_path
         self._watcher = None
         self._is_ended = True  # by the test, or not started yet
+        self._is_asked = False  # to end
 
     # ---- its life ----
 
@@ -235,7 +236,7 @@ class Member:
         assert not self.is_running(), f"{self.name} runs already"
         self.server = servers.spawn("grapevined", self.words,
                                     self._error_path, port=self.port)
-        self._is_ended = False
+        self._is_ended = self._is_asked = False
 
     def start(self):
         """Starts it with its command; returns when it serves clients."""
@@ -274,13 +275,14 @@ class Member:
         return self.server is not None and self.server.is_running()
 
     def ask_to_end(self):
-        if self._is_ended:
+        if self._is_ended or self._is_asked:
             return
         if not self.is_running():
             self.complaint = self.complaint or (
                 f"{self.name} ended by itself with code "
                 f"{self.server.process.returncode}\n{self.errors()}")
             return
+        self._is_asked = True
         self.server.process.terminate()
         self.thaw()
 

@@ -85,7 +85,7 @@ class Load:
                     some = keys[at:at + KEYS_AT_ONCE]
                     items = client.gets(*some)
                     for key in some:
-                        writer.judge(member, key, items.get(key))
+                        writer.judge(member, key, items.get(key), "at last")
 
     def require_kept(self):
         assert not self.complaints, "\n".join(self.complaints)
@@ -177,15 +177,15 @@ class _Writer:
                 self._others.pop(member).close()
             return
         self.reads_count += 1
-        self.judge(member, key, item)
+        self.judge(member, key, item, "at once")
 
-    def judge(self, member, key, item):
+    def judge(self, member, key, item, when):
         """May `member` hold that for `key`?"""
         number = None if item is None else _number(item.value)
         if number not in self.possible[key]:
             self._load.complain(
-                f"{member.name} has {number} of {key.decode()}, which may be "
-                f"{self.possible[key][-3:]}")
+                f"{member.name} has {number} of {key.decode()} {when}, which "
+                f"may be {self.possible[key][-3:]}")
 
     def _turn_elsewhere(self):
         if self._client:

@@ -3,7 +3,7 @@
 Peer: the other end of a farm's link, made by hand.
 
     with Peer(member.farm_port) as peer:
-        theirs = peer.join(Hello(name="guest"))
+        peer.join(Hello(name="guest"))
         peer.send(HEARTBEAT_REQUEST, u64(0))
         kind, body = peer.wait_for(HEARTBEAT)
 
@@ -67,14 +67,14 @@ def create(key, value, version):
 @dataclasses.dataclass
 class Hello:
     name: str = "guest"
-    farm: str = None  # None: as the server that is met
+    farm: str = "grapevine"
     address: str = "127.0.0.1:1"  # nobody listens there
     id: int = dataclasses.field(default_factory=lambda: random.getrandbits(63))
     tag: int = dataclasses.field(
         default_factory=lambda: random.getrandbits(12))
     state: int = JOINING
-    versions: tuple = None  # None: likewise
-    settings: int = None
+    versions: tuple = (1, 1)
+    settings: int = 0
     clock: int = None  # None: that of now
     memory_bytes: int = 64 << 20
     item_bytes_max: int = 1 << 20
@@ -130,19 +130,8 @@ class Peer:
         self.write(frame(kind, body))
 
     def join(self, hello):
-        """Meets the server: its HELLO.  What `hello` leaves open is taken
-        from there, so that the two agree."""
-        theirs = self.meet()
-        for field in ("farm", "versions", "settings"):
-            if getattr(hello, field) is None:
-                setattr(hello, field, getattr(theirs, field))
+        """Who dials says HELLO first; the server's own follows."""
         self.send(HELLO, hello.encode())
-        return theirs
-
-    def meet(self):
-        """The server's HELLO, with which it begins."""
-        kind, body = self.receive()
-        return Hello.decode(u8(kind) + body)
 
     def receive(self):
         """The next frame: kind, body.  ConnectionError at the end."""

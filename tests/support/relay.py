@@ -54,7 +54,8 @@ class Relay:
         self.bytes_count = 0
         self._ways = collections.defaultdict(Way)
         self._mended = None  # an Event, new with each change
-        self._links = set()  # (dialler, listener, task)
+        self._tasks = set()  # one for each link
+        self._links = {}  # by task: who dials whom
         self._listeners = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -112,7 +113,7 @@ class Relay:
             for name, value in fields.items():
                 setattr(way, name, value)
         if fields.get("hangs_up"):
-            for dialler, listener, task in list(self._links):
+            for task, (dialler, listener) in list(self._links.items()):
                 if self._hangs_up(dialler, listener):
                     task.cancel()
         self._wake()
@@ -131,7 +132,8 @@ class Relay:
         self._mended = self._mended or asyncio.Event()
 
         async def serve(reader, writer):
-            await self._serve(name, port, reader, writer)
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._serve(name, port, reader, writer)
 
         listener = await asyncio.start_server(serve, "127.0.0.1", 0,
                                               backlog=1024)
@@ -141,16 +143,18 @@ class Relay:
     async def _end(self):
         for listener in self._listeners:
             listener.close()
-        for _, _, task in list(self._links):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _hangs_up(self, one, other):
         return self._ways[one, other].hangs_up or (
             self._ways[other, one].hangs_up)
 
     async def _serve(self, name, port, dialler_in, dialler_out):
-        link = None
+        task = asyncio.current_task()
+        self._tasks.add(task)
         listener_out = None
         try:
             listener_in, listener_out = await asyncio.open_connection(
@@ -161,22 +165,20 @@ class Relay:
             first, who = await _who(dialler_in)
             if self._hangs_up(who, name):
                 return
-            link = (who, name, asyncio.current_task())
-            self._links.add(link)
+            self._links[task] = (who, name)
             there, back = self._ways[who, name], self._ways[name, who]
-            await asyncio.gather(
-                self._pass(dialler_in, listener_out, there, first),
-                self._pass(listener_in, dialler_out, back, b""))
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # one end is gone, or the test wants it so
+            async with asyncio.TaskGroup() as both:
+                both.create_task(
+                    self._pass(dialler_in, listener_out, there, first))
+                both.create_task(
+                    self._pass(listener_in, dialler_out, back, b""))
+        except* (OSError, asyncio.IncompleteReadError):
+            pass  # one end is gone
         finally:
-            self._links.discard(link)
+            self._tasks.discard(task)
+            self._links.pop(task, None)
             for writer in filter(None, (dialler_out, listener_out)):
-                with contextlib.suppress(OSError):
-                    if not writer.is_closing():
-                        writer.get_extra_info("socket").setsockopt(
-                            socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                writer.close()
+                _reset(writer)
 
     async def _pass(self, reader, writer, way, first):
         """One direction: pieces are stamped, wait, and go on in order."""
@@ -217,6 +219,14 @@ class Relay:
             await writer.drain()
             if way.bytes_per_s:
                 await asyncio.sleep(len(data) / way.bytes_per_s)
+
+
+def _reset(writer):
+    if not writer.is_closing():
+        with contextlib.suppress(OSError):
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    writer.close()
 
 
 async def _who(reader):
