@@ -15,6 +15,7 @@ typedef uint64_t time_us;
 typedef uint32_t time_s;
 
 #define TIME_US_PER_S UINT64_C(1000000)
+#define TIME_US_PER_MS UINT64_C(1000)
 
 static inline time_s time_seconds(time_us now)
 {

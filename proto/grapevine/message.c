@@ -103,6 +103,7 @@ static void write_hello(struct writer *writer,
     write_u16(writer, hello->tag);
     write_u8(writer, hello->state);
     write_u64(writer, hello->clock);
+    write_u64(writer, hello->ready_since);
     write_u64(writer, hello->settings);
     write_u64(writer, hello->memory_bytes);
     write_u32(writer, hello->item_bytes_max);
@@ -119,6 +120,7 @@ static void read_hello(struct reader *reader, struct message_hello *hello)
     hello->tag = read_u16(reader);
     hello->state = read_u8(reader);
     hello->clock = read_u64(reader);
+    hello->ready_since = read_u64(reader);
     hello->settings = read_u64(reader);
     hello->memory_bytes = read_u64(reader);
     hello->item_bytes_max = read_u32(reader);
@@ -131,8 +133,11 @@ static void write_heartbeat(struct writer *writer,
                             const struct message_heartbeat *heartbeat)
 {
     write_u8(writer, heartbeat->state);
+    write_u16(writer, heartbeat->tag);
     write_u64(writer, heartbeat->clock);
-    write_u64(writer, heartbeat->echo_clock);
+    write_u64(writer, heartbeat->ready_since);
+    write_u64(writer, heartbeat->sent);
+    write_u64(writer, heartbeat->echo_sent);
     write_u32(writer, heartbeat->echo_age_us);
     write_u64(writer, heartbeat->head);
     write_u64(writer, heartbeat->root);
@@ -143,8 +148,11 @@ static void read_heartbeat(struct reader *reader,
                            struct message_heartbeat *heartbeat)
 {
     heartbeat->state = read_u8(reader);
+    heartbeat->tag = read_u16(reader);
     heartbeat->clock = read_u64(reader);
-    heartbeat->echo_clock = read_u64(reader);
+    heartbeat->ready_since = read_u64(reader);
+    heartbeat->sent = read_u64(reader);
+    heartbeat->echo_sent = read_u64(reader);
     heartbeat->echo_age_us = read_u32(reader);
     heartbeat->head = read_u64(reader);
     heartbeat->root = read_u64(reader);

@@ -69,10 +69,11 @@ struct message_hello {
     uint16_t version_low;
     uint16_t version_high;
     uint64_t id;
-    uint16_t tag;      /* of the versions that it draws */
-    uint8_t state;     /* enum member_state */
-    uint64_t clock;    /* its farm time, microseconds */
-    uint64_t settings; /* digest of the settings that must agree */
+    uint16_t tag;         /* of the versions that it draws */
+    uint8_t state;        /* enum member_state */
+    uint64_t clock;       /* its farm time, microseconds */
+    uint64_t ready_since; /* farm time, or 0: it is not READY */
+    uint64_t settings;    /* digest of the settings that must agree */
     uint64_t memory_bytes;
     uint32_t item_bytes_max;
     struct span farm;
@@ -90,9 +91,12 @@ struct message_member {
 
 struct message_heartbeat {
     uint8_t state;
-    uint64_t clock;
-    uint64_t echo_clock;        /* of the last heartbeat from you, or 0 */
-    uint32_t echo_age_us;       /* how long ago that was */
+    uint16_t tag;               /* of the versions that it draws now */
+    uint64_t clock;             /* its farm time */
+    uint64_t ready_since;       /* farm time, or 0 */
+    uint64_t sent;              /* on its own clock, to be echoed as it is */
+    uint64_t echo_sent;         /* of the last heartbeat from you, or 0 */
+    uint32_t echo_age_us;       /* how long ago that came */
     uint64_t head;              /* of its journal */
     uint64_t root;              /* of its digest */
     struct message_list vector; /* (id u64, number u64): applied there */

@@ -63,7 +63,8 @@ enum binary_status {
     BINARY_NOT_STORED = 0x05,
     BINARY_NON_NUMERIC = 0x06,
     BINARY_UNKNOWN_COMMAND = 0x81,
-    BINARY_OUT_OF_MEMORY = 0x82
+    BINARY_OUT_OF_MEMORY = 0x82,
+    BINARY_TEMPORARY_FAILURE = 0x86
 };
 
 /* Takes the next command from `input`, as text_parse() does. */

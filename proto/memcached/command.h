@@ -32,6 +32,7 @@ enum command_kind {
     COMMAND_VERSION,
     COMMAND_VERBOSITY,
     COMMAND_STATS,
+    COMMAND_WATCH,
     COMMAND_NOOP,
     COMMAND_QUIT
 };
@@ -89,7 +90,7 @@ struct command {
     uint64_t hash; /* of `key`, set by whoever executes the command */
     struct span key;
     struct span value;
-    struct span argument; /* of stats, verbosity */
+    struct span argument; /* of stats, watch */
 
     size_t value_bytes;   /* announced length of the value */
     size_t swallow_bytes; /* of input to be dropped unread after this */

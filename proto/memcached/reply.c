@@ -63,6 +63,8 @@ static const char *text_line(const struct command *command,
         return command->kind == COMMAND_ARITHMETIC
                    ? "SERVER_ERROR out of memory in incr\r\n"
                    : "SERVER_ERROR out of memory storing object\r\n";
+    case OUTCOME_NOT_HELD:
+        return "SERVER_ERROR stored here, but not held by the whole farm\r\n";
     case OUTCOME_OK:
         return "OK\r\n";
     case OUTCOME_VERSION:
@@ -163,6 +165,8 @@ static const char *status_text(enum binary_status status)
         return "Unknown command";
     case BINARY_OUT_OF_MEMORY:
         return "Out of memory";
+    case BINARY_TEMPORARY_FAILURE:
+        return "Stored here, but not held by the whole farm";
     case BINARY_SUCCESS:
         break;
     }
@@ -193,6 +197,8 @@ static enum binary_status outcome_status(const struct command *command,
         return BINARY_TOO_LARGE;
     case OUTCOME_NO_MEMORY:
         return BINARY_OUT_OF_MEMORY;
+    case OUTCOME_NOT_HELD:
+        return BINARY_TEMPORARY_FAILURE;
     case OUTCOME_UNTERMINATED:
         return BINARY_INVALID_ARGUMENTS;
     case OUTCOME_REFUSED:

@@ -32,6 +32,7 @@ enum outcome_kind {
     OUTCOME_TOO_LARGE,
     OUTCOME_UNTERMINATED,
     OUTCOME_NO_MEMORY,
+    OUTCOME_NOT_HELD, /* done here, but not held by the whole farm */
     OUTCOME_OK,
     OUTCOME_VERSION,
     OUTCOME_SILENT

@@ -371,6 +371,9 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
         return parse_flush(line, command);
     if (is_word(word, "verbosity"))
         return parse_verbosity(line, command);
+    if (is_word(word, "watch") && line->count > 1 &&
+        span_equal(line->tokens[1], SPAN("farm")))
+        return parse_word(line, command, COMMAND_WATCH);
     return parse_unknown(line, command);
 }
 

@@ -38,6 +38,7 @@ enum counter {
     COUNTER_BYTES_READ,
     COUNTER_BYTES_WRITTEN,
     COUNTER_CONN_YIELDS,
+    COUNTER_FARM_ACK_DEGRADED, /* answers given without a member of the view */
     COUNTERS
 };
 

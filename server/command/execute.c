@@ -35,7 +35,14 @@ enum store_result rule_put(struct execution *execution,
     execution->needed_bytes =
         store_item_bytes(execution->store, hold->key.length,
                          write->parts[0].length + write->parts[1].length);
+    execution->mutation.kind =
+        hold->item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
     return store_put(hold, write);
+}
+
+bool rule_has_to_drop(const struct execution *execution)
+{
+    return execution->hold.item != NULL || execution->replicates;
 }
 
 enum store_result rule_drop(struct execution *execution)
@@ -44,6 +51,8 @@ enum store_result rule_drop(struct execution *execution)
         store_item_bytes(execution->store, execution->hold.key.length, 0);
     execution->outcome.token =
         store_next_version(execution->store, execution->now);
+    execution->mutation = (struct mutation){
+        .kind = MUTATION_DELETE, .version = execution->outcome.token};
     return store_remove(&execution->hold, execution->outcome.token);
 }
 
@@ -68,10 +77,33 @@ static enum store_result run(const struct command *command,
     return STORE_OK;
 }
 
+/* A plain set does not depend on what was there. */
+static bool is_blind(const struct command *command)
+{
+    return command->kind == COMMAND_STORE &&
+           ((command->mode == MODE_SET && !command->has_compare) ||
+            command->block_fault != BLOCK_SOUND);
+}
+
+/* A grave is a miss of its own: this server knows that the key is gone. */
+static bool must_ask(const struct command *command,
+                     const struct execution *execution)
+{
+    const struct store_hold *hold = &execution->hold;
+
+    if (execution->asking == ASK_NEVER || is_blind(command))
+        return false;
+    if (execution->asking == ASK_ALWAYS)
+        return true;
+    return hold->item == NULL &&
+           (hold->stub.kind == STUB_NONE || hold->stub.kind == STUB_WANTED);
+}
+
 static enum store_result hold_and_run(const struct command *command,
                                       struct execution *execution)
 {
     execution->outcome = (struct outcome){0};
+    execution->mutation = (struct mutation){0};
     execution->is_created = false;
     store_hold(execution->store, command->key, command->hash, execution->now,
                &execution->hold);
@@ -79,7 +111,8 @@ static enum store_result hold_and_run(const struct command *command,
     /* What a retry finds is gone already: the first look is what counts. */
     if (execution->hold.absence != STORE_NEVER)
         execution->absence = execution->hold.absence;
-    return run(command, execution);
+    execution->must_ask = must_ask(command, execution);
+    return execution->must_ask ? STORE_OK : run(command, execution);
 }
 
 /* A set that finds no memory must not leave the old value to be read.  It
@@ -90,8 +123,10 @@ static void run_out_of_memory(const struct command *command,
     bool replaces = command->kind == COMMAND_STORE &&
                     command->mode == MODE_SET && !command->has_compare;
 
-    if (replaces && execution->hold.item != NULL)
-        execution->needed_bytes = rule_drop(execution) == STORE_OK ? 0 : 1;
+    execution->mutation = (struct mutation){0};
+    if (replaces && rule_has_to_drop(execution) &&
+        rule_drop(execution) != STORE_OK)
+        execution->mutation = (struct mutation){0};
     execution->outcome = (struct outcome){.kind = OUTCOME_NO_MEMORY};
 }
 
@@ -119,8 +154,11 @@ static void flush(const struct command *command, struct execution *execution)
     bool is_later = command->exptime > 0 &&
                     rule_expiry(command->exptime, execution->now, &at);
 
-    store_flush(execution->store, is_later ? at * TIME_US_PER_S : 0,
-                execution->now);
+    time_us moment = is_later ? at * TIME_US_PER_S : 0;
+    execution->mutation = (struct mutation){
+        .kind = MUTATION_FLUSH,
+        .version = store_flush(execution->store, moment, execution->now),
+        .moment = moment > execution->now ? moment : 0};
     execution->outcome = (struct outcome){.kind = OUTCOME_OK};
 }
 
@@ -131,21 +169,43 @@ bool command_is_executed(enum command_kind kind)
            kind == COMMAND_TOUCH || kind == COMMAND_FLUSH;
 }
 
+/* A value is read, and a mutation is told of, under the key's lock. */
+static bool needs_key(const struct execution *execution)
+{
+    return execution->outcome.kind == OUTCOME_HIT ||
+           (execution->replicates && execution->mutation.kind != MUTATION_NONE);
+}
+
 void command_execute(const struct command *command, struct execution *execution)
 {
     execution->is_held = false;
     execution->is_created = false;
     execution->absence = STORE_NEVER;
+    execution->must_ask = false;
+    execution->mutation = (struct mutation){0};
     if (command->refusal != REFUSAL_NONE)
         execution->outcome = (struct outcome){.kind = OUTCOME_REFUSED};
     else if (command->kind == COMMAND_FLUSH)
         flush(command, execution);
     else
         execute_on_key(command, execution);
-    rule_count(command, execution);
-    /* Only a value has to be read under the key's lock. */
-    if (execution->is_held && execution->outcome.kind != OUTCOME_HIT)
+    if (!execution->must_ask)
+        rule_count(command, execution);
+    if (!needs_key(execution))
         command_finish(execution);
+}
+
+bool command_must_ask(const struct command *command,
+                      struct execution *execution)
+{
+    if (!command_is_executed(command->kind) || command->value_follows ||
+        command->kind == COMMAND_FLUSH || command->refusal != REFUSAL_NONE)
+        return false;
+    store_hold(execution->store, command->key, command->hash, execution->now,
+               &execution->hold);
+    bool asks = must_ask(command, execution);
+    store_release(&execution->hold);
+    return asks;
 }
 
 void command_finish(struct execution *execution)
@@ -176,6 +236,7 @@ bool command_reserve(const struct command *command, struct execution *execution,
                &execution->hold);
     run_out_of_memory(command, execution);
     rule_count(command, execution);
-    command_finish(execution);
+    if (!needs_key(execution))
+        command_finish(execution);
     return false;
 }

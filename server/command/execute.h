@@ -2,8 +2,9 @@
 /*
  * Execute: what each command does to the replica, whoever asks.
  *
- * (store, command, now) -> outcome.  A hit keeps its key locked, so that the
- * value can be copied from where it lies: command_finish() ends that.
+ * (store, command, now) -> outcome and mutation.  A hit keeps its key locked,
+ * so that the value can be copied from where it lies, and so does a mutation
+ * that others are to hear of: command_finish() ends that.
  *
  * Threads: any; one execution at a time for each.
  */
@@ -14,14 +15,42 @@
 #include "server/command/counters.h"
 #include "server/store/store.h"
 
+/* When other servers have to be asked about a key before a command on it. */
+enum asking {
+    ASK_NEVER,   /* what is here is all there is */
+    ASK_ON_MISS, /* where the key is not here */
+    ASK_ALWAYS   /* this replica may have missed something */
+};
+
+/* What a command changed, for other servers to hear of. */
+enum mutation_kind {
+    MUTATION_NONE,
+    MUTATION_CREATE, /* the state of hold.item, where there was none */
+    MUTATION_UPDATE, /* the state of hold.item */
+    MUTATION_TOUCH,  /* the life part of hold.item */
+    MUTATION_DELETE, /* as of `version` */
+    MUTATION_FLUSH   /* as of `version`, from `moment` on (0: at once) */
+};
+
+struct mutation {
+    enum mutation_kind kind;
+    uint64_t version;
+    time_us moment;
+};
+
 struct execution {
     struct store *store;
     time_us now;
     struct counters *counters;
     /* The value of a COMMAND_STORE that arrived in pieces, or NULL. */
     struct store_reservation *reservation;
+    bool replicates; /* other servers hear of mutations */
+    enum asking asking;
+    bool is_certain; /* they were asked, all of them answered */
 
     struct outcome outcome;
+    struct mutation mutation; /* its key is held until command_finish() */
+    bool must_ask;            /* nothing was done: ask, and execute again */
     struct store_hold hold;
     bool is_held;    /* until command_finish() */
     bool is_created; /* arithmetic made the item */
@@ -34,10 +63,14 @@ bool command_is_executed(enum command_kind kind);
 
 /*
  * Executes `command`, one of those, whose `hash` is that of its key; the
- * first four fields of `execution` are the caller's.
+ * fields of `execution` down to `is_certain` are the caller's.
  */
 void command_execute(const struct command *command,
                      struct execution *execution);
+
+/* Whether command_execute() would ask, as things are. */
+bool command_must_ask(const struct command *command,
+                      struct execution *execution);
 
 /* Releases the key; the outcome's value is gone. */
 void command_finish(struct execution *execution);

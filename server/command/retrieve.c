@@ -12,6 +12,7 @@ static enum store_result renew(int64_t exptime, struct execution *execution)
         at = time_seconds(execution->now);
     execution->needed_bytes = store_item_bytes(
         execution->store, hold->key.length, item_value(hold->item).length);
+    execution->mutation.kind = MUTATION_TOUCH;
     return store_touch(hold, at,
                        store_next_version(execution->store, execution->now));
 }

@@ -31,7 +31,11 @@ MUST_USE bool rule_expiry(int64_t exptime, time_us now, time_s *at);
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write);
 
-/* Takes the held key's item away, if it has one. */
+/* True where there is an item of the key, here or perhaps elsewhere. */
+bool rule_has_to_drop(const struct execution *execution);
+
+/* Takes the held key's item away, if it has one; where others may have one,
+ * they hear of it. */
 enum store_result rule_drop(struct execution *execution);
 
 /* Counts what came of the command, as memcached would. */

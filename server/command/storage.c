@@ -48,11 +48,15 @@ static enum store_result put_new(const struct command *command,
         execution->needed_bytes =
             store_item_bytes(execution->store, command->key.length,
                              execution->reservation->value_bytes);
+        execution->mutation.kind =
+            execution->hold.item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
         return store_put_reserved(&execution->hold, &write,
                                   execution->reservation);
     }
     /* Dead before it is stored: what was there is gone, nothing comes. */
-    if (execution->hold.item != NULL)
+    bool is_blind = command->mode == MODE_SET && !command->has_compare;
+    if (execution->hold.item != NULL ||
+        (is_blind && rule_has_to_drop(execution)))
         return rule_drop(execution);
     execution->outcome.token =
         store_next_version(execution->store, execution->now);
@@ -91,7 +95,7 @@ static enum store_result refuse_too_large(const struct command *command,
 {
     execution->outcome.kind = OUTCOME_TOO_LARGE;
     if (command->mode == MODE_SET && !command->has_compare &&
-        execution->hold.item != NULL)
+        rule_has_to_drop(execution))
         return rule_drop(execution);
     return STORE_OK;
 }

@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/address.h"
 #include "server/config/options.h"
 
 #define MEGABYTE (UINT64_C(1024) * 1024)
 #define LINE_BYTES_MAX 4096
 /* Files that read files that read files: somebody went in a circle. */
 #define FILE_DEPTH_MAX 8
+#define ADDRESS_FORMS "HOST, HOST:PORT, [IPV6]:PORT or *"
+#define JOURNAL_MEGABYTES_DEFAULT_MAX 64
 
 struct reading {
     struct config *config;
@@ -21,6 +24,7 @@ struct reading {
     unsigned depth;
     const char *file; /* being read, or NULL for the command line */
     unsigned line;
+    const struct option_row *farm_row; /* given last that asks for a farm */
 };
 
 static enum config_result read_file(struct reading *reading, const char *path);
@@ -63,6 +67,12 @@ static const char *written(const struct option_row *row, char to[64])
 static void *field(const struct reading *reading, const struct option_row *row)
 {
     return (char *)reading->config + row->offset;
+}
+
+static size_t *count_field(const struct reading *reading,
+                           const struct option_row *row)
+{
+    return (size_t *)((char *)reading->config + row->count_offset);
 }
 
 static uint64_t unit_bytes(int letter)
@@ -127,28 +137,129 @@ static enum config_result set_number(const struct reading *reading,
                row->kind == OPTION_BYTES ? " (k, m and g are understood)" : "");
 }
 
-/* Takes `list`, which is cut at its commas. */
-static enum config_result set_addresses(const struct reading *reading,
+static enum config_result set_text(const struct reading *reading,
+                                   const struct option_row *row,
+                                   const char *text)
+{
+    char name[64];
+    const char **kept = field(reading, row);
+    char *copy = strdup(text);
+
+    if (copy == NULL)
+        return bad(reading, "option %s: no memory", written(row, name));
+    free((char *)*kept); /* of two the last one counts */
+    *kept = copy;
+    return CONFIG_OK;
+}
+
+static bool is_name(const struct option_row *row, const char *text)
+{
+    size_t length = strlen(text);
+
+    if (length < row->least || length > row->most)
+        return false;
+    for (; *text != '\0'; text++) {
+        if (!isalnum((unsigned char)*text) && strchr("-._", *text) == NULL &&
+            !(*text == ':' && row->kind == OPTION_COLON_NAME))
+            return false;
+    }
+    return true;
+}
+
+static enum config_result set_name(const struct reading *reading,
+                                   const struct option_row *row,
+                                   const char *text)
+{
+    char name[64];
+
+    if (is_name(row, text))
+        return set_text(reading, row, text);
+    return bad(reading,
+               "option %s: '%.64s' will not do; give %llu to %llu letters, "
+               "digits, - . or _%s",
+               written(row, name), text, (unsigned long long)row->least,
+               (unsigned long long)row->most,
+               row->kind == OPTION_COLON_NAME ? " or :" : "");
+}
+
+static enum config_result set_choice(const struct reading *reading,
+                                     const struct option_row *row,
+                                     const char *text)
+{
+    const char *word = row->argument;
+    size_t length = strlen(text);
+    char name[64];
+
+    for (uint64_t place = 0; word[0] != '\0'; place++) {
+        size_t word_length = strcspn(word, "|");
+        if (word_length == length && memcmp(word, text, length) == 0) {
+            *(uint64_t *)field(reading, row) = place;
+            return CONFIG_OK;
+        }
+        word += word_length;
+        word += word[0] == '|';
+    }
+    return bad(reading, "option %s: '%.64s' will not do; give one of %s",
+               written(row, name), text, row->argument);
+}
+
+static enum config_result check_address(const struct reading *reading,
+                                        const struct option_row *row,
+                                        const char *text)
+{
+    struct address address;
+    char name[64];
+
+    if (address_split(text, &address))
+        return CONFIG_OK;
+    return bad(reading,
+               "option %s: '%.64s' is no address; give " ADDRESS_FORMS
+               ", with a port from 1 to 65535",
+               written(row, name), text);
+}
+
+/* Cuts `list` at its commas, and keeps what lies between. */
+static enum config_result add_addresses(const struct reading *reading,
                                         const struct option_row *row,
                                         char *list)
 {
-    struct config *config = reading->config;
+    const char **addresses = field(reading, row);
+    size_t *count = count_field(reading, row);
     char name[64];
     char *rest;
 
-    if (list == NULL)
-        return bad(reading, "option %s: no memory", written(row, name));
     for (char *one = strtok_r(list, ",", &rest); one != NULL;
          one = strtok_r(NULL, ",", &rest)) {
-        if (config->listen_count == CONFIG_LISTEN_MAX)
-            return bad(reading, "option %s: give at most %d addresses",
-                       written(row, name), CONFIG_LISTEN_MAX);
-        config->listen[config->listen_count++] = one;
+        if (check_address(reading, row, one) != CONFIG_OK)
+            return CONFIG_BAD;
+        if (*count == row->most)
+            return bad(reading, "option %s: give at most %llu addresses",
+                       written(row, name), (unsigned long long)row->most);
+        addresses[(*count)++] = one;
     }
-    if (config->listen_count == 0)
-        return bad(reading, "option %s: give an address, or * for all",
+    if (*count < row->least)
+        return bad(reading, "option %s: give an address: " ADDRESS_FORMS,
                    written(row, name));
     return CONFIG_OK;
+}
+
+static enum config_result set_addresses(const struct reading *reading,
+                                        const struct option_row *row,
+                                        const char *text)
+{
+    size_t *count = count_field(reading, row);
+    size_t count_before = *count;
+    char name[64];
+    char *list = strdup(text);
+
+    if (list == NULL)
+        return bad(reading, "option %s: no memory", written(row, name));
+    enum config_result result = add_addresses(reading, row, list);
+    if (result != CONFIG_OK)
+        *count = count_before;
+    if (*count == count_before)
+        free(list);
+    return result;
 }
 
 static enum config_result set_option(struct reading *reading,
@@ -163,6 +274,8 @@ static enum config_result set_option(struct reading *reading,
     if (row->argument == NULL && text != NULL)
         return bad(reading, "option %s takes no argument; remove '%.64s'",
                    written(row, name), text);
+    if (strncmp(row->name, "farm-", 5) == 0)
+        reading->farm_row = row;
     switch (row->kind) {
     case OPTION_FLAG:
         *(bool *)field(reading, row) = true;
@@ -175,10 +288,18 @@ static enum config_result set_option(struct reading *reading,
     case OPTION_BYTES:
         return set_number(reading, row, text);
     case OPTION_TEXT:
-        *(const char **)field(reading, row) = strdup(text);
-        return CONFIG_OK;
+        return set_text(reading, row, text);
+    case OPTION_NAME:
+    case OPTION_COLON_NAME:
+        return set_name(reading, row, text);
+    case OPTION_CHOICE:
+        return set_choice(reading, row, text);
+    case OPTION_ADDRESS:
+        if (check_address(reading, row, text) != CONFIG_OK)
+            return CONFIG_BAD;
+        return set_text(reading, row, text);
     case OPTION_ADDRESSES:
-        return set_addresses(reading, row, strdup(text));
+        return set_addresses(reading, row, text);
     case OPTION_FILE:
         return read_file(reading, text);
     }
@@ -308,7 +429,8 @@ static enum config_result read_file(struct reading *reading, const char *path)
     struct reading inner = {.config = reading->config,
                             .error = reading->error,
                             .depth = reading->depth + 1,
-                            .file = path};
+                            .file = path,
+                            .farm_row = reading->farm_row};
     char line[LINE_BYTES_MAX];
     enum config_result result = CONFIG_OK;
 
@@ -335,6 +457,7 @@ static enum config_result read_file(struct reading *reading, const char *path)
         result = bad(reading, "option --config: cannot read '%.200s': %s", path,
                      strerror(EIO));
     fclose(file);
+    reading->farm_row = inner.farm_row;
     return result;
 }
 
@@ -344,13 +467,61 @@ static enum config_result set_defaults(struct reading *reading)
 {
     for (size_t i = 0; i < option_rows_count; i++) {
         const struct option_row *row = &option_rows[i];
-        /* The list of addresses only grows: its default comes last. */
+        /* A list of addresses only grows: its default comes last. */
         if (row->fallback == NULL || row->kind == OPTION_ADDRESSES)
             continue;
         if (set_option(reading, row, row->fallback) != CONFIG_OK)
             return CONFIG_BAD;
     }
     return CONFIG_OK;
+}
+
+static uint64_t journal_default(const struct config *config)
+{
+    uint64_t quarter = config->memory_megabytes / 4;
+
+    if (quarter > JOURNAL_MEGABYTES_DEFAULT_MAX)
+        return JOURNAL_MEGABYTES_DEFAULT_MAX;
+    return quarter > 0 ? quarter : 1;
+}
+
+static enum config_result check_journal(struct reading *reading)
+{
+    struct config *config = reading->config;
+    uint64_t wanted = config->farm_journal_megabytes;
+
+    if (wanted > config->memory_megabytes / 2)
+        return bad(reading,
+                   "option --farm-journal: %llu MB is more than half of -m "
+                   "(%llu MB); lower --farm-journal or raise -m",
+                   (unsigned long long)wanted,
+                   (unsigned long long)config->memory_megabytes);
+    if (wanted == 0)
+        config->farm_journal_megabytes = journal_default(config);
+    return CONFIG_OK;
+}
+
+static enum config_result check_farm(struct reading *reading)
+{
+    struct config *config = reading->config;
+    bool is_in_farm =
+        config->farm_listen != NULL || config->farm_join_count > 0;
+
+    if (!is_in_farm && reading->farm_row != NULL)
+        return bad(reading,
+                   "option --%s: this server is in no farm; give it also "
+                   "--farm-listen or --farm-join",
+                   reading->farm_row->name);
+    for (size_t i = 0; i < config->farm_join_count; i++) {
+        struct address address;
+        if (!address_split(config->farm_join[i], &address) ||
+            address.host[0] == '\0')
+            return bad(reading,
+                       "option --farm-join: '%.64s' is no single host; give "
+                       "HOST, HOST:PORT or [IPV6]:PORT",
+                       config->farm_join[i]);
+    }
+    return check_journal(reading);
 }
 
 static enum config_result check_together(struct reading *reading)
@@ -364,12 +535,14 @@ static enum config_result check_together(struct reading *reading)
                    "of -m (%llu MB); lower -I or raise -m",
                    (unsigned long long)config->item_bytes_max,
                    (unsigned long long)config->memory_megabytes);
+    if (check_farm(reading) != CONFIG_OK)
+        return CONFIG_BAD;
     if (config->unix_socket == NULL && config->port == 0 &&
         config->listen_count == 0)
         return bad(reading, "option -p (--port): 0 leaves nothing to listen "
                             "on; give a port, or a unix socket with -s");
     if (config->listen_count == 0)
-        return set_addresses(reading, listen, strdup(listen->fallback));
+        return set_addresses(reading, listen, listen->fallback);
     return CONFIG_OK;
 }
 
@@ -381,6 +554,7 @@ enum config_result config_read(struct config *config, int argc, char **argv,
     *config = (struct config){0};
     if (set_defaults(&reading) != CONFIG_OK)
         return CONFIG_BAD;
+    reading.farm_row = NULL;
     for (int i = 1; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         bool used_next;
@@ -389,6 +563,29 @@ enum config_result config_read(struct config *config, int argc, char **argv,
         i += used_next;
     }
     return check_together(&reading);
+}
+
+static void print_limits(FILE *to, const struct option_row *row)
+{
+    if (row->most == 0)
+        return;
+    switch (row->kind) {
+    case OPTION_OCTAL:
+        fprintf(to, " (0 to %llo)", (unsigned long long)row->most);
+        break;
+    case OPTION_ADDRESSES:
+        fprintf(to, " (at most %llu)", (unsigned long long)row->most);
+        break;
+    case OPTION_NAME:
+    case OPTION_COLON_NAME:
+        fprintf(to, " (%llu to %llu letters, digits, - . _%s)",
+                (unsigned long long)row->least, (unsigned long long)row->most,
+                row->kind == OPTION_COLON_NAME ? " :" : "");
+        break;
+    default:
+        fprintf(to, " (%llu to %llu)", (unsigned long long)row->least,
+                (unsigned long long)row->most);
+    }
 }
 
 static void print_row(FILE *to, const struct option_row *row)
@@ -402,12 +599,8 @@ static void print_row(FILE *to, const struct option_row *row)
     if (row->argument != NULL)
         snprintf(left + used, sizeof(left) - (size_t)used, "=%s",
                  row->argument);
-    fprintf(to, "%-30s %s", left, row->help);
-    if (row->most != 0 && row->kind == OPTION_OCTAL)
-        fprintf(to, " (0 to %llo)", (unsigned long long)row->most);
-    else if (row->most != 0)
-        fprintf(to, " (%llu to %llu)", (unsigned long long)row->least,
-                (unsigned long long)row->most);
+    fprintf(to, "%-37s %s", left, row->help);
+    print_limits(to, row);
     if (row->fallback != NULL)
         fprintf(to, " [default: %s]", row->fallback);
     fputc('\n', to);

@@ -28,11 +28,11 @@ static void hold_key_of(struct farm *farm, const struct record *record,
                         struct store_hold *hold)
 {
     if (record->kind == RECORD_STUB)
-        store_hold_digest(farm->store, record->key, record->hash, farm->now,
+        store_hold_digest(farm->store, record->key, record->hash, farm->time,
                           hold);
     else
         store_hold(farm->store, record->key,
-                   store_hash(farm->store, record->key), farm->now, hold);
+                   store_hash(farm->store, record->key), farm->time, hold);
 }
 
 /* Asks whoever told of a state for the state itself. */
@@ -73,7 +73,7 @@ static bool merge(struct farm *farm, const struct member *from,
             return true;
         size_t bytes = store_item_bytes(farm->store, RECORD_KEY_BYTES_MAX,
                                         record->value.length);
-        if (!store_make_room(farm->store, bytes, farm->now))
+        if (!store_make_room(farm->store, bytes, farm->time))
             return false;
     }
     return false;
@@ -87,7 +87,7 @@ void apply_fetch(struct farm *farm, struct member *member,
     struct store_hold hold;
     uint64_t hash = store_hash(farm->store, fetch->key);
 
-    store_hold(farm->store, fetch->key, hash, farm->now, &hold);
+    store_hold(farm->store, fetch->key, hash, farm->time, &hold);
     if (hold.item != NULL) {
         uint8_t head[RECORD_HEAD_BYTES_MAX];
         struct record record = {.kind = RECORD_UPDATE,
@@ -115,7 +115,7 @@ bool apply_state(struct farm *farm, struct member *from, struct span bytes)
         return false;
     if (record.kind == RECORD_FLUSH)
         store_merge_flush(farm->store, record.version, record.moment,
-                          farm->now);
+                          farm->time);
     else if (record.kind != RECORD_UNKNOWN && record.kind != RECORD_LEAVE)
         merge(farm, from, &record);
     return true;

@@ -81,6 +81,10 @@ static void stream_to(struct farm *farm, struct member *member)
         farm->figures.records_sent += member->cursor.number - before;
         effect_send_raw(farm, member->link,
                         span_of(effect_room(farm, 0), bytes));
+        effect_event(
+            farm, FARM_BROADCASTS, "records %llu to %llu to %s, %zu bytes",
+            (unsigned long long)before,
+            (unsigned long long)member->cursor.number - 1, member->name, bytes);
     }
 }
 
@@ -135,7 +139,7 @@ static void send_acks(struct farm *farm)
 {
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
-        if (!member->owes_ack || !member_is_up(member))
+        if (!member->owes_ack || member->link == 0)
             continue;
         struct message ack = {.kind = MESSAGE_ACK, .number = member->applied};
         effect_send(farm, member->link, &ack);

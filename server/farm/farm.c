@@ -7,6 +7,9 @@
 #include "server/farm/state.h"
 #include "server/store/planted.h"
 
+/* A server that ends waits no longer for the others. */
+#define LEAVE_MAX (2 * TIME_US_PER_S)
+
 struct farm *farm_create(const struct farm_settings *settings,
                          struct store *store, struct journal *journal,
                          time_us now)
@@ -20,6 +23,7 @@ struct farm *farm_create(const struct farm_settings *settings,
     farm->journal = journal;
     farm->prng.state = settings->seed;
     farm->now = now;
+    farm->time = now;
     farm->started = now;
     farm->state = MEMBER_JOINING;
     farm->waits = calloc(WAITS_MAX, sizeof(farm->waits[0]));
@@ -54,7 +58,7 @@ static void take_message(struct farm *farm, struct connection *connection,
         return;
     }
     if (message->kind == MESSAGE_REFUSE) {
-        members_drop_link(farm, connection, "the other side refused");
+        refuse_heard(farm, connection, message->refuse);
         return;
     }
     if (member == NULL) {
@@ -126,23 +130,28 @@ static void begin_to_leave(struct farm *farm)
 {
     struct record leave = {.kind = RECORD_LEAVE,
                            .version =
-                               store_next_version(farm->store, farm->now)};
+                               store_next_version(farm->store, farm->time)};
 
     if (farm->is_leaving)
         return;
     farm->is_leaving = true;
+    farm->leave_by = farm->now + LEAVE_MAX;
     farm->state = MEMBER_LEFT;
     journal_append(farm->journal, &leave);
 }
 
-/* Everybody who is to have the last record has it. */
+/* Everybody who is to have the last record has it; who is late anyhow gets
+ * it from the others. */
 static bool has_left(struct farm *farm)
 {
     uint64_t head = journal_head(farm->journal);
 
+    if (farm->now >= farm->leave_by)
+        return true;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member_is_up(member) && member->is_ready && member->acked < head)
+        if (member_is_in_view(member) && member_is_in_sync(member) &&
+            member->acked < head)
             return false;
     }
     return true;
@@ -163,8 +172,11 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     assert(farm->effects.taken == farm->effects.count);
     assert(input->now >= farm->now);
     effects_reset(farm);
+    time_us last_step = farm->now;
     farm->now = input->now;
+    farm->time = farm_time(farm, farm->now);
     farm->wants_tick = false;
+    wake_after_gap(farm, last_step);
     switch (input->kind) {
     case FARM_SEED:
         members_add_seed(farm, input->bytes);
@@ -197,31 +209,45 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     case FARM_WRITTEN:
         break;
     }
+    if (input->more)
+        return;
     if (!farm->is_leaving)
         join_tick(farm);
     synchronise_tick(farm);
     broadcast_run(farm);
-    if (farm->is_leaving && has_left(farm))
+    tell_changes(farm);
+    if (farm->is_leaving && !farm->has_left && has_left(farm)) {
+        farm->has_left = true;
         effect_left(farm);
+    }
+    farm->is_ticked = wake_needs_ticks(farm);
+}
+
+static time_us earlier(time_us one, time_us other)
+{
+    return one < other ? one : other;
 }
 
 time_us farm_deadline(const struct farm *farm)
 {
-    time_us deadline = farm->next_heartbeat;
+    time_us deadline = earlier(farm->next_heartbeat, farm->next_dial);
 
     if (farm->wants_tick)
         return farm->now;
-    if (farm->next_dial < deadline)
-        deadline = farm->next_dial;
-    if (farm->waits_count > 0 &&
-        farm->waits[farm->waits_first].deadline < deadline)
-        deadline = farm->waits[farm->waits_first].deadline;
+    if (farm->is_leaving)
+        deadline = farm->has_left ? UINT64_MAX : farm->leave_by;
+    if (farm->waits_count > 0)
+        deadline = earlier(deadline, farm->waits[farm->waits_first].deadline);
+    if (farm->is_ticked)
+        deadline = earlier(deadline, farm->now + farm->settings.tick_interval);
     return deadline;
 }
 
 time_us farm_fresh_until(const struct farm *farm)
 {
-    time_us until = UINT64_MAX;
+    /* Who is not run does not hear what the others go on to do. */
+    time_us until =
+        farm->is_ticked ? farm->now + farm->settings.ack_timeout : UINT64_MAX;
 
     if (farm->state != MEMBER_READY)
         return 0;
@@ -229,28 +255,16 @@ time_us farm_fresh_until(const struct farm *farm)
         return UINT64_MAX;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member->id == 0 || member_is_gone(member) || !member->is_ready)
+        if (!member_is_in_view(member))
             continue;
         if (member->link == 0 || member->awaits_heartbeat ||
             member->awaits_start || member->has_gap || member->must_sync ||
-            member->applied < member->fresh_from)
+            member->applied < member->fresh_from || member->echoed < farm->woke)
             return 0;
         if (member->echoed + FRESH_FOR < until)
             until = member->echoed + FRESH_FOR;
     }
     return until;
-}
-
-time_us farm_time(const struct farm *farm, time_us now)
-{
-    (void)farm;
-    return now;
-}
-
-bool farm_has_time(const struct farm *farm)
-{
-    (void)farm;
-    return true;
 }
 
 bool farm_has_others(const struct farm *farm)
@@ -287,7 +301,10 @@ size_t farm_read_members(struct farm *farm,
             .id = member->id,
             .state = member->state,
             .lag_records = journal_head(farm->journal) - member->acked,
-            .heartbeat_age = farm->now - member->heard};
+            .heartbeat_age =
+                farm->now - (member->heartbeat_at > 0 ? member->heartbeat_at
+                                                      : member->heard),
+            .clock_offset_us = member->clock_offset_us};
     }
     return count;
 }
@@ -311,6 +328,9 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures)
 
 void farm_check(const struct farm *farm)
 {
+    uint64_t ids[FARM_MEMBERS_MAX];
+    size_t count = 0;
+
     assert(farm->waits_count <= WAITS_MAX);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
@@ -319,7 +339,8 @@ void farm_check(const struct farm *farm)
         assert(member->id != farm->settings.id);
         assert(member->has_gap || member->applied >= member->needed);
         assert(!member->is_attached || member->acked < member->cursor.number);
-        for (size_t j = i + 1; j < FARM_MEMBERS_MAX; j++)
-            assert(farm->members[j].id != member->id);
+        for (size_t j = 0; j < count; j++)
+            assert(ids[j] != member->id);
+        ids[count++] = member->id;
     }
 }

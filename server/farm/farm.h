@@ -37,6 +37,10 @@ struct farm_settings {
     time_us heartbeat;
     time_us ack_timeout;
     time_us lookup_timeout;
+    /* What farm_deadline() promises for the ticks of a server that has others,
+     * so that a longer gap tells that it slept; less than ack_timeout.  0: no
+     * promise. */
+    time_us tick_interval;
     uint64_t seed; /* of its chance */
     size_t memory_bytes;
     size_t item_bytes_max; /* of a key and its value together */
@@ -65,6 +69,7 @@ struct farm_input {
     uint64_t waiter;
     struct span bytes;
     struct span host;
+    bool more; /* another input follows at once: the rest waits for that */
 };
 
 enum farm_effect_kind {
@@ -144,7 +149,8 @@ time_us farm_deadline(const struct farm *farm);
 
 /*
  * What the farm's clock shows when the driver's shows `now`: versions,
- * exptimes and flushes go by it on every server alike.  It never goes back.
+ * exptimes and flushes go by it on every server alike.  It never goes back,
+ * but for once: when a server that is not READY yet is told what time it is.
  */
 time_us farm_time(const struct farm *farm, time_us now);
 
@@ -158,8 +164,9 @@ bool farm_has_others(const struct farm *farm);
 /*
  * Until when reads may be answered from this replica alone: a heartbeat
  * exchange with every READY member lies less than 1.5 s back, and all that
- * they had applied when they were last linked is here.  0: not at all; a
- * server without others: for ever.
+ * they had applied when they were last linked is here.  Never beyond the ack
+ * timeout after the last step, so that it ends for a server whose farm is not
+ * run.  0: not at all; a server without others: for ever.
  */
 time_us farm_fresh_until(const struct farm *farm);
 

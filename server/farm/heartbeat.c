@@ -19,13 +19,18 @@ void heartbeat_send(struct farm *farm, struct member *member)
     struct vector_entry vector[FARM_MEMBERS_MAX + 1];
     uint8_t bytes[sizeof(vector)];
     size_t count = members_vector(farm, vector);
-    struct message message = {
-        .kind = MESSAGE_HEARTBEAT,
-        .heartbeat = {.state = farm->state,
-                      .clock = farm->now,
-                      .echo_clock = member->clock_heard,
-                      .echo_age_us = (uint32_t)(farm->now - member->heard),
-                      .head = vector[0].number}};
+    time_us age = farm->now - member->heartbeat_at;
+    struct message message = {.kind = MESSAGE_HEARTBEAT,
+                              .heartbeat = {.state = farm->state,
+                                            .tag = farm->settings.tag,
+                                            .clock = farm->time,
+                                            .ready_since = farm->ready_since,
+                                            .sent = farm->now,
+                                            .echo_sent = member->sent_heard,
+                                            .echo_age_us = age > UINT32_MAX
+                                                               ? UINT32_MAX
+                                                               : (uint32_t)age,
+                                            .head = vector[0].number}};
 
     message.heartbeat.root = digest_of_late(farm);
     message.heartbeat.vector = vector_pack(farm, vector, count, bytes);
@@ -52,6 +57,9 @@ static void compare_vectors(struct farm *farm, struct member *member,
         else
             is_behind |= !member_is_up(origin) && number > origin->applied;
     }
+    member->is_ahead = is_behind && member->is_ready;
+    if (farm->state != MEMBER_READY)
+        return;
     if (!is_behind)
         member->behind_since = 0;
     else if (member->behind_since == 0)
@@ -62,23 +70,49 @@ static void compare_vectors(struct farm *farm, struct member *member,
         member->must_sync = true;
 }
 
+static void take_state(struct member *member,
+                       const struct message_heartbeat *heartbeat)
+{
+    member->tag = heartbeat->tag;
+    /* That somebody leaves is told by the last record of its journal. */
+    if (heartbeat->state < MEMBER_JOINING || heartbeat->state > MEMBER_READY ||
+        member_is_gone(member))
+        return;
+    member->state = heartbeat->state;
+    member->is_ready = heartbeat->state == MEMBER_READY;
+    member->ready_since = member->is_ready ? heartbeat->ready_since : 0;
+}
+
+/* After a waking, what it tells in the first answer to a heartbeat of later
+ * is what may have been missed. */
+static void take_echo(struct farm *farm, struct member *member,
+                      const struct message_heartbeat *heartbeat)
+{
+    if (heartbeat->echo_sent <= member->echoed ||
+        heartbeat->echo_sent > farm->now)
+        return;
+    if (member->echoed < farm->woke && heartbeat->echo_sent >= farm->woke &&
+        heartbeat->head > member->fresh_from)
+        member->fresh_from = heartbeat->head;
+    member->echoed = heartbeat->echo_sent;
+}
+
 void heartbeat_take(struct farm *farm, struct member *member,
                     const struct message_heartbeat *heartbeat)
 {
     bool was_ready = member->is_ready;
 
-    member->state = heartbeat->state;
-    member->is_ready = heartbeat->state == MEMBER_READY;
+    take_state(member, heartbeat);
     member->heard = farm->now;
-    member->clock_heard = heartbeat->clock;
+    member->heartbeat_at = farm->now;
+    member->sent_heard = heartbeat->sent;
     member->head = heartbeat->head;
-    if (heartbeat->echo_clock > member->echoed)
-        member->echoed = heartbeat->echo_clock;
+    take_echo(farm, member, heartbeat);
+    clock_heartbeat(farm, member, heartbeat);
+    tags_meet(farm, member, member->tag);
     if (!was_ready && member->is_ready)
         member->is_entering = false;
-    if (farm->state == MEMBER_READY)
-        compare_vectors(farm, member, &heartbeat->vector,
-                        member->awaits_heartbeat);
+    compare_vectors(farm, member, &heartbeat->vector, member->awaits_heartbeat);
     if (member->awaits_heartbeat)
         member->fresh_from = heartbeat->head;
     member->awaits_heartbeat = false;
@@ -106,7 +140,7 @@ void heartbeat_request(struct farm *farm, struct member *member,
     /* About somebody else: who was heard of lately lives. */
     const struct member *other = member_find(farm, subject);
     if (other != NULL && member_is_up(other) &&
-        farm->now - other->heard <
+        farm->now - other->heartbeat_at <
             SUSPECT_HEARTBEATS * farm->settings.heartbeat) {
         struct message alive = {.kind = MESSAGE_ALIVE, .subject = subject};
         effect_send(farm, member->link, &alive);
@@ -156,7 +190,7 @@ void heartbeat_watch(struct farm *farm, struct member *member)
         member->suspected = farm->now;
         ask_about(farm, member);
     } else if (farm->now - member->suspected >= DEATH_AFTER_SUSPICION) {
-        member_die(farm, member, false);
+        member_die(farm, member, PROOF_NONE);
     } else if (farm->now - member->asked_about >= farm->settings.heartbeat) {
         /* Reachable through a neighbour is alive, for as long as it is. */
         ask_about(farm, member);

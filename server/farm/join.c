@@ -7,26 +7,43 @@
 static void dial_again(struct farm *farm)
 {
     for (size_t i = 0; i < farm->seeds_count; i++) {
-        if (farm->seeds[i].state != SEED_SELF &&
-            !members_is_linked_to(farm, farm->seeds[i].address))
-            effect_dial(farm, farm->seeds[i].address);
+        const struct seed *seed = &farm->seeds[i];
+        /* Who answers there may know itself by another address. */
+        const struct member *member = member_find(farm, seed->id);
+        if (seed->state != SEED_SELF && (member == NULL || member->link == 0) &&
+            !members_is_linked_to(farm, seed->address))
+            effect_dial(farm, seed->address);
     }
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member->id != 0 && member->link == 0 && !member_is_gone(member) &&
+        /* The dead are dialled for ever: another may answer there. */
+        if (member->id != 0 && member->link == 0 &&
+            member->address[0] != '\0' && member->state != MEMBER_LEFT &&
+            !members_is_linked_to(farm, member->address) &&
             members_find_seed(farm, span_of_string(member->address)) == NULL)
             effect_dial(farm, member->address);
     }
 }
 
+bool join_has_tried_all(const struct farm *farm)
+{
+    if (farm->now - farm->started >= 2 * DIAL_INTERVAL)
+        return true;
+    for (size_t i = 0; i < farm->seeds_count; i++) {
+        if (farm->seeds[i].state == SEED_UNKNOWN)
+            return false;
+    }
+    return true;
+}
+
 /* Started together, nobody READY: the lowest id begins, empty. */
 static bool is_first(const struct farm *farm)
 {
-    for (size_t i = 0; i < farm->seeds_count; i++) {
-        if (farm->seeds[i].state == SEED_UNKNOWN &&
-            farm->now - farm->started < 2 * DIAL_INTERVAL)
-            return false;
-    }
+    if (!join_has_tried_all(farm))
+        return false;
+    /* There is a farm, which would not have this server, yet. */
+    if (farm->refused != 0 && farm->now - farm->refused < 3 * DIAL_INTERVAL)
+        return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (member_is_up(member) &&
@@ -49,8 +66,21 @@ static bool has_ready_member(const struct farm *farm)
     return false;
 }
 
-/* All gaps closed: asks everybody READY to wait for us from now on, and is
- * READY when it has what they had then. */
+/* Everybody hears of it at once. */
+static void become_ready(struct farm *farm)
+{
+    farm->state = MEMBER_READY;
+    farm->ready_since = farm->time;
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_up(&farm->members[i]))
+            heartbeat_send(farm, &farm->members[i]);
+    }
+}
+
+/* All gaps closed: asks everybody to wait for us from now on, and is READY
+ * when it has what they had then, of those who are gone, too.  Also who is
+ * not READY here: by now it may
+ * be, and answer its clients without us. */
 static void try_to_enter(struct farm *farm)
 {
     struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST,
@@ -61,22 +91,20 @@ static void try_to_enter(struct farm *farm)
         struct member *member = &farm->members[i];
         if (!member_is_up(member))
             continue;
-        if (member->has_gap || member->must_sync || member->awaits_start)
+        if (member->has_gap || member->must_sync || member->is_ahead ||
+            member->awaits_start)
             return;
-        if (!member->is_ready)
-            continue;
-        if (!member->has_entered)
+        if (!member->has_entered &&
+            farm->now - member->asked_to_wait >= farm->settings.heartbeat) {
             effect_send(farm, member->link, &request);
+            member->asked_to_wait = farm->now;
+        }
         if (!member->has_entered || member->applied < member->enter_head)
             has_all = false;
     }
     if (!has_all)
         return;
-    farm->state = MEMBER_READY;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        if (member_is_up(&farm->members[i]))
-            heartbeat_send(farm, &farm->members[i]);
-    }
+    become_ready(farm);
 }
 
 static void advance_state(struct farm *farm)
@@ -85,7 +113,7 @@ static void advance_state(struct farm *farm)
         if (has_ready_member(farm))
             farm->state = MEMBER_SYNCING;
         else if (is_first(farm))
-            farm->state = MEMBER_READY;
+            become_ready(farm);
     }
     if (farm->state == MEMBER_SYNCING) {
         if (has_ready_member(farm))

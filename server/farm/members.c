@@ -38,6 +38,11 @@ bool member_is_gone(const struct member *member)
     return member->state == MEMBER_DEAD || member->state == MEMBER_LEFT;
 }
 
+bool member_is_in_view(const struct member *member)
+{
+    return member->id != 0 && !member_is_gone(member) && member->is_ready;
+}
+
 /* A free place, or that of whoever is dead for longest. */
 struct member *member_take(struct farm *farm)
 {
@@ -47,14 +52,14 @@ struct member *member_take(struct farm *farm)
         struct member *member = &farm->members[i];
         if (member->id == 0)
             return member;
-        if (member_is_gone(member) &&
+        if (member_is_gone(member) && member->link == 0 &&
             (oldest == NULL || member->heard < oldest->heard))
             oldest = member;
     }
     return oldest;
 }
 
-static void copy_text(char to[FARM_TEXT_BYTES_MAX + 1], struct span text)
+void members_copy_text(char to[FARM_TEXT_BYTES_MAX + 1], struct span text)
 {
     size_t length =
         text.length < FARM_TEXT_BYTES_MAX ? text.length : FARM_TEXT_BYTES_MAX;
@@ -113,7 +118,12 @@ static void send_hello(struct farm *farm, farm_link link)
                   .id = settings->id,
                   .tag = settings->tag,
                   .state = farm->state,
-                  .clock = farm->now,
+                  .clock = farm->time,
+                  .ready_since = farm->ready_since,
+                  .memory_bytes = settings->memory_bytes,
+                  .item_bytes_max = settings->item_bytes_max < UINT32_MAX
+                                        ? (uint32_t)settings->item_bytes_max
+                                        : UINT32_MAX,
                   .farm = span_of_string(settings->farm_name),
                   .name = span_of_string(settings->name),
                   .address = span_of_string(settings->address)}};
@@ -164,7 +174,7 @@ void members_add_seed(struct farm *farm, struct span address)
     if (members_find_seed(farm, address) != NULL ||
         farm->seeds_count == SEEDS_MAX)
         return;
-    copy_text(farm->seeds[farm->seeds_count++].address, address);
+    members_copy_text(farm->seeds[farm->seeds_count++].address, address);
     farm->next_dial = farm->now;
 }
 
@@ -185,8 +195,8 @@ void members_linked(struct farm *farm, const struct farm_input *input)
             continue;
         *connection = (struct connection){
             .link = input->link, .is_dialled = input->bytes.length > 0};
-        copy_text(connection->address, input->bytes);
-        copy_text(connection->host, input->host);
+        members_copy_text(connection->address, input->bytes);
+        members_copy_text(connection->host, input->host);
         send_hello(farm, input->link);
         return;
     }
@@ -200,6 +210,8 @@ static void lose_link(struct farm *farm, struct member *member)
     member->link = 0;
     member->is_attached = false;
     member->has_entered = false;
+    member->asked_to_wait = 0;
+    member->is_ahead = false;
     member->out_until = UINT64_MAX;
     synchronise_forget(farm, member->id);
 }
@@ -231,15 +243,29 @@ void members_unlinked(struct farm *farm, farm_link link)
         effect_dial(farm, member->address);
 }
 
-/* `is_proven`: nobody listens where it was, or somebody else does. */
-void member_die(struct farm *farm, struct member *member, bool is_proven)
+static const char *reason_of(enum proof proof)
+{
+    switch (proof) {
+    case PROOF_REFUSED:
+        return "nobody listens there";
+    case PROOF_HEIR:
+        return "another server answers there";
+    default:
+        return "nobody hears it";
+    }
+}
+
+void member_die(struct farm *farm, struct member *member, enum proof proof)
 {
     if (member->link != 0)
         members_drop_link(farm, connection_find(farm, member->link),
                           "it is dead");
     if (member->state != MEMBER_LEFT)
         member->state = MEMBER_DEAD;
-    member->had_data = member->is_ready && !is_proven;
+    member->had_data = member->is_ready && proof == PROOF_NONE;
+    member->told_state = member->state;
+    effect_event(farm, FARM_MEMBERS, "%s (%s) is dead: %s", member->name,
+                 member->address, reason_of(proof));
     member->is_ready = false;
     member->is_entering = false;
     member->died = farm->now;
@@ -253,7 +279,7 @@ void members_refused(struct farm *farm, struct span address)
         struct member *member = &farm->members[i];
         if (member->id != 0 && member->link == 0 && !member_is_gone(member) &&
             is_text(member->address, address))
-            member_die(farm, member, true);
+            member_die(farm, member, PROOF_REFUSED);
     }
 }
 
@@ -275,23 +301,15 @@ static void bury_predecessors(struct farm *farm, const struct member *heir)
 {
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
-        if (member->id != 0 && member != heir && !member_is_gone(member) &&
-            strcmp(member->address, heir->address) == 0)
-            member_die(farm, member, true);
+        if (member->id == 0 || member == heir ||
+            strcmp(member->address, heir->address) != 0)
+            continue;
+        if (!member_is_gone(member))
+            member_die(farm, member, PROOF_HEIR);
+        /* Only its number is of use still. */
+        member->name[0] = '\0';
+        member->address[0] = '\0';
     }
-}
-
-static const char *refusal_of(const struct farm *farm,
-                              const struct message_hello *hello)
-{
-    if (hello->version_low > MESSAGE_VERSION_HIGH ||
-        hello->version_high < MESSAGE_VERSION_LOW)
-        return "it speaks another version of grapevine";
-    if (!is_text(farm->settings.farm_name, hello->farm))
-        return "it belongs to another farm (--farm-name)";
-    if (hello->id == 0)
-        return "it has no id";
-    return NULL;
 }
 
 /* They served apart: neither knows what the other's clients did. */
@@ -332,21 +350,90 @@ static void start_link(struct farm *farm, struct member *member,
     }
 }
 
+static void refuse(struct farm *farm, struct connection *connection,
+                   const char *reason)
+{
+    struct message message = {.kind = MESSAGE_REFUSE,
+                              .refuse = span_of_string(reason)};
+
+    effect_send(farm, connection->link, &message);
+    members_drop_link(farm, connection, reason);
+}
+
+/* Allowed, and worth a line: the smaller one evicts, or has no room, first. */
+static void compare_sizes(struct farm *farm, const struct member *member,
+                          const struct message_hello *hello)
+{
+    const struct farm_settings *settings = &farm->settings;
+
+    if (hello->memory_bytes != settings->memory_bytes)
+        effect_event(farm, FARM_MEMBERS,
+                     "%s has %llu MiB of memory (-m), this server %llu",
+                     member->name,
+                     (unsigned long long)(hello->memory_bytes >> 20),
+                     (unsigned long long)(settings->memory_bytes >> 20));
+    if (hello->item_bytes_max != settings->item_bytes_max)
+        effect_event(farm, FARM_MEMBERS,
+                     "%s takes items of %lu bytes (-I), this server of %lu",
+                     member->name, (unsigned long)hello->item_bytes_max,
+                     (unsigned long)settings->item_bytes_max);
+}
+
+/* Of two links, `connection` is the one to be kept. */
+static bool wins_link(struct farm *farm, struct connection *connection)
+{
+    struct member *member = connection->member;
+    struct connection *old = connection_find(farm, member->link);
+
+    if (old == NULL || old == connection)
+        return true;
+    bool keeps_new = keeps_new_link(farm, old, connection);
+    struct connection *worse = keeps_new ? old : connection;
+    worse->member = NULL;
+    members_drop_link(farm, worse, "there is another link");
+    if (keeps_new)
+        lose_link(farm, member);
+    return keeps_new;
+}
+
+static void take_hello(struct farm *farm, struct connection *connection,
+                       const struct message_hello *hello, const char *address)
+{
+    struct member *member = connection->member;
+
+    member->tag = hello->tag;
+    members_copy_text(member->name, hello->name);
+    members_copy_text(member->address, span_of_string(address));
+    set_seed(farm, span_of_string(address), SEED_LINKED);
+    set_seed(farm, span_of_string(connection->address), SEED_LINKED);
+    struct seed *seed =
+        members_find_seed(farm, span_of_string(connection->address));
+    if (seed != NULL)
+        seed->id = member->id;
+    bury_predecessors(farm, member);
+    if (!wins_link(farm, connection))
+        return;
+    member->state = hello->state;
+    member->is_ready = hello->state == MEMBER_READY;
+    member->ready_since = member->is_ready ? hello->ready_since : 0;
+    start_link(farm, member, connection);
+    clock_hello(farm, member, hello);
+    tags_meet(farm, member, hello->tag);
+}
+
 void members_hello(struct farm *farm, struct connection *connection,
                    const struct message_hello *hello)
 {
-    const char *refusal = refusal_of(farm, hello);
+    char reason[REFUSAL_BYTES_MAX + 1];
+    char address[FARM_TEXT_BYTES_MAX + 1] = "";
 
     if (hello->id == farm->settings.id) {
         set_seed(farm, span_of_string(connection->address), SEED_SELF);
         members_drop_link(farm, connection, "it is this server itself");
         return;
     }
-    if (refusal != NULL) {
-        struct message refuse = {.kind = MESSAGE_REFUSE,
-                                 .refuse = span_of_string(refusal)};
-        effect_send(farm, connection->link, &refuse);
-        members_drop_link(farm, connection, refusal);
+    if (!refuse_or_take(farm, connection, hello, address, reason)) {
+        refuse(farm, connection, reason);
         return;
     }
     struct member *member = member_find(farm, hello->id);
@@ -354,33 +441,19 @@ void members_hello(struct farm *farm, struct connection *connection,
     if (is_new)
         member = member_take(farm);
     if (member == NULL) {
-        members_drop_link(farm, connection, "the farm is full");
+        tell_once(farm, "refused a server: the farm is full");
+        refuse(farm, connection,
+               "the farm is full, with as many members as it can have");
         return;
     }
     bool must_sync = served_apart(farm, member, hello);
     if (is_new)
         *member = (struct member){.id = hello->id, .out_until = UINT64_MAX};
-    set_seed(farm, hello->address, SEED_LINKED);
     connection->member = member;
-    member->tag = hello->tag;
     member->must_sync |= must_sync;
-    copy_text(member->name, hello->name);
-    copy_text(member->address, hello->address);
-    bury_predecessors(farm, member);
-
-    struct connection *old = connection_find(farm, member->link);
-    if (old != NULL && old != connection) {
-        bool keeps_new = keeps_new_link(farm, old, connection);
-        struct connection *worse = keeps_new ? old : connection;
-        worse->member = NULL;
-        members_drop_link(farm, worse, "there is another link");
-        if (!keeps_new)
-            return;
-        lose_link(farm, member);
-    }
-    member->state = hello->state;
-    member->is_ready = hello->state == MEMBER_READY;
-    start_link(farm, member, connection);
+    take_hello(farm, connection, hello, address);
+    if (is_new)
+        compare_sizes(farm, member, hello);
 }
 
 bool members_is_linked_to(const struct farm *farm, const char *address)
@@ -402,7 +475,7 @@ void members_learn(struct farm *farm, const struct message_list *list)
         struct message_member entry = message_read_member(&reader);
         const struct member *known = member_find(farm, entry.id);
         char address[FARM_TEXT_BYTES_MAX + 1];
-        copy_text(address, entry.address);
+        members_copy_text(address, entry.address);
         if (entry.id != farm->settings.id && known == NULL &&
             address[0] != '\0' && !members_is_linked_to(farm, address))
             effect_dial(farm, address);

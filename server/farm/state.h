@@ -40,12 +40,16 @@ struct member {
     time_us died;
     char name[FARM_TEXT_BYTES_MAX + 1];
     char address[FARM_TEXT_BYTES_MAX + 1];
-    farm_link link; /* 0: none */
-    time_us heard;
-    time_us suspected; /* since when, or since somebody heard of it */
+    farm_link link;       /* 0: none */
+    time_us heard;        /* anything that shows that it lives */
+    time_us heartbeat_at; /* its last heartbeat came */
+    time_us suspected;    /* since when, or since somebody heard of it */
     time_us asked_about;
-    uint64_t clock_heard; /* its clock in its last heartbeat */
-    time_us echoed;       /* when we sent what it has answered last */
+    uint64_t sent_heard;     /* when that was sent, on its own clock */
+    time_us ready_since;     /* as it says, farm time; 0: it is not READY */
+    time_us trip_least;      /* there and back, of late; 0: not measured */
+    int64_t clock_offset_us; /* of its farm time against ours */
+    time_us echoed;          /* when we sent what it has answered last */
 
     /* Its journal, here. */
     uint64_t received;     /* the last number that its stream brought */
@@ -59,6 +63,7 @@ struct member {
     uint64_t head;       /* as its heartbeat told */
     uint64_t enter_head; /* its head when it began to wait for us */
     bool has_entered;    /* it waits for us */
+    time_us asked_to_wait;
 
     /* Our journal, there. */
     bool is_attached;
@@ -69,7 +74,12 @@ struct member {
 
     /* Between the two. */
     bool must_sync;       /* they served apart, or it knows more of the dead */
+    bool is_ahead;        /* it knew more of the dead in its last heartbeat */
     time_us behind_since; /* it has applied more of somebody than we; 0 */
+
+    /* What people were told of it last. */
+    uint8_t told_state;
+    bool is_told_out; /* that it is out of sync */
 };
 
 struct connection {
@@ -92,7 +102,27 @@ enum seed_state { SEED_UNKNOWN, SEED_LINKED, SEED_REFUSED, SEED_SELF };
 struct seed {
     char address[FARM_TEXT_BYTES_MAX + 1];
     enum seed_state state;
-    time_us dialled;
+    uint64_t id; /* who answered there last; 0: nobody has */
+};
+
+/*
+ * Farm time is the driver's plus an offset, which is on its way from
+ * `offset` at the moment `base` (the driver's) to `target`.
+ */
+struct farm_clock {
+    time_us base;
+    int64_t offset;
+    int64_t target;
+    bool is_set;        /* somebody told what time it is */
+    bool is_from_ready; /* and was READY: from then on it only slews */
+};
+
+/* What people were told lately. */
+#define TELLINGS_MAX 8
+
+struct telling {
+    time_us at;
+    char line[FARM_TEXT_BYTES_MAX + 1];
 };
 
 struct vector_entry {
@@ -146,9 +176,19 @@ struct farm {
     struct store *store;
     struct journal *journal;
     struct prng prng;
-    time_us now;
-    uint8_t state; /* of this server */
+    time_us now;  /* of the driver: for timers of this room */
+    time_us time; /* of the farm, at `now`: for the store and the others */
+    struct farm_clock clock;
+    uint8_t state;       /* of this server */
+    uint8_t told_state;  /* as people know it */
+    time_us ready_since; /* farm time; 0: it is not READY */
+    time_us woke;        /* after the last gap between steps; 0: never */
+    bool is_ticked;      /* the driver owed a tick after the last step */
+    time_us refused;     /* somebody would not have us, last; 0: never */
+    struct telling tellings[TELLINGS_MAX];
     bool is_leaving;
+    bool has_left;
+    time_us leave_by; /* whoever has not all by then will do without */
     struct member members[FARM_MEMBERS_MAX];
     struct connection connections[LINKS_MAX];
     struct seed seeds[SEEDS_MAX];
@@ -197,11 +237,16 @@ struct member *member_take(struct farm *farm);
 struct connection *connection_find(struct farm *farm, farm_link link);
 bool member_is_up(const struct member *member);   /* linked, neither dead */
 bool member_is_gone(const struct member *member); /* DEAD or LEFT */
-/* `is_proven`: nobody listens where it was, or somebody else does. */
-void member_die(struct farm *farm, struct member *member, bool is_proven);
+/* READY when it was heard last, and not gone: freshness hangs on it. */
+bool member_is_in_view(const struct member *member);
+/* Why a member is held to be dead: it is silent, nobody listens where it
+ * was, or somebody else does. */
+enum proof { PROOF_NONE, PROOF_REFUSED, PROOF_HEIR };
+void member_die(struct farm *farm, struct member *member, enum proof proof);
 struct seed *members_find_seed(struct farm *farm, struct span address);
 bool members_is_linked_to(const struct farm *farm, const char *address);
 void members_linked(struct farm *farm, const struct farm_input *input);
+void members_copy_text(char to[FARM_TEXT_BYTES_MAX + 1], struct span text);
 void members_add_seed(struct farm *farm, struct span address);
 void members_unlinked(struct farm *farm, farm_link link);
 void members_refused(struct farm *farm, struct span address);
@@ -228,6 +273,46 @@ void heartbeat_alive(struct farm *farm, struct member *member,
 
 /* join.c */
 void join_tick(struct farm *farm);
+/* Every address that was given has answered, refused, or had its time. */
+bool join_has_tried_all(const struct farm *farm);
+
+/* clock.c */
+/* Whether a clock that somebody tells can be one. */
+bool clock_is_sane(time_us clock);
+/* What the others say of the time, on a new link and with each heartbeat. */
+void clock_hello(struct farm *farm, const struct member *member,
+                 const struct message_hello *hello);
+void clock_heartbeat(struct farm *farm, struct member *member,
+                     const struct message_heartbeat *heartbeat);
+
+/* tags.c */
+/* `other` draws versions with `tag`: one of us two draws another. */
+void tags_meet(struct farm *farm, const struct member *other, uint16_t tag);
+
+/* wake.c */
+void wake_after_gap(struct farm *farm, time_us last_step);
+/* Somebody must be told that this server is awake: the driver owes ticks. */
+bool wake_needs_ticks(const struct farm *farm);
+/* It slept, and some member of the view has not told yet what it missed. */
+bool farm_is_waking(const struct farm *farm);
+
+/* refuse.c */
+#define REFUSAL_BYTES_MAX 250
+/* Completes the address of `hello` in `address`; false, and one line in
+ * `reason`, where its server cannot be a member here. */
+bool refuse_or_take(struct farm *farm, const struct connection *connection,
+                    const struct message_hello *hello,
+                    char address[FARM_TEXT_BYTES_MAX + 1],
+                    char reason[REFUSAL_BYTES_MAX + 1]);
+/* The other side would not have us, and said why. */
+void refuse_heard(struct farm *farm, struct connection *connection,
+                  struct span reason);
+
+/* tell.c */
+/* A line that would come again and again is told once a minute. */
+void tell_once(struct farm *farm, const char *line);
+/* Lines for people, of what has changed since they were told last. */
+void tell_changes(struct farm *farm);
 
 /* broadcast.c */
 void broadcast_attach(struct farm *farm, struct member *member,

@@ -68,7 +68,7 @@ static struct listing list_range(struct farm *farm, uint64_t value)
 {
     struct listing listing = {0};
 
-    store_visit_range(farm->store, SYNC_RANGE_MASK, value, farm->now,
+    store_visit_range(farm->store, SYNC_RANGE_MASK, value, farm->time,
                       listing_add, &listing);
     if (listing.count > 0)
         qsort(listing.entries, listing.count, sizeof(listing.entries[0]),
@@ -146,7 +146,7 @@ static void send_states(struct farm *farm, farm_link link, uint32_t session,
     struct sending sending = {farm, link, session, wanted};
 
     if (wanted->count > 0)
-        store_visit_range(farm->store, SYNC_RANGE_MASK, value, farm->now,
+        store_visit_range(farm->store, SYNC_RANGE_MASK, value, farm->time,
                           send_known, &sending);
 }
 
@@ -323,6 +323,7 @@ static void ask(struct farm *farm, struct member *partner)
                  .list = vector_pack(farm, needs, count, packed)}};
     effect_send(farm, partner->link, &message);
     farm->figures.syncs_begun++;
+    effect_event(farm, FARM_MEMBERS, "synchronises with %s", partner->name);
 }
 
 static void compare(struct farm *farm, struct member *member,
@@ -400,8 +401,18 @@ static void end_asking(struct farm *farm, struct member *member,
         uint64_t id = read_u64(&reader);
         adopt(farm, id, read_u64(&reader));
     }
+    /* Whoever was ahead says so again, if it still is. */
+    for (size_t i = 0; i < FARM_MEMBERS_MAX && farm->state != MEMBER_READY;
+         i++) {
+        farm->members[i].is_ahead = false;
+        farm->members[i].has_entered = false;
+        farm->members[i].asked_to_wait = 0;
+    }
     farm->asked.is_active = false;
     farm->figures.syncs_done++;
+    effect_event(farm, FARM_MEMBERS, "synchronised with %s in %u ms",
+                 member->name,
+                 (unsigned)((farm->now - farm->asked.begun) / 1000));
     member->must_sync = false;
     member->behind_since = 0;
     farm->wants_tick = true;
@@ -463,7 +474,8 @@ static struct member *choose_partner(struct farm *farm)
         struct member *member = &farm->members[i];
         if (!member_is_up(member) || !member->is_ready)
             continue;
-        if (member->must_sync)
+        bool is_ahead = farm->state != MEMBER_READY && member->is_ahead;
+        if (member->must_sync || is_ahead)
             return member;
         if (lowest == NULL || member->id < lowest->id)
             lowest = member;

@@ -26,6 +26,7 @@ enum log_kind {
     EVENT_CONNECTION, /* clients come and go */
     EVENT_REFUSAL,    /* clients turned away */
     EVENT_MEMORY,     /* evictions, memory that cannot be had */
+    EVENT_FARM,       /* other servers come and go */
     EVENT_KINDS
 };
 

@@ -15,9 +15,16 @@ void clock_start(struct clock *clock)
 {
     clock->wall_at_zero =
         read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+    atomic_init(&clock->offset_us, 0);
+}
+
+time_us clock_own(const struct clock *clock)
+{
+    return clock->wall_at_zero + read_clock(CLOCK_MONOTONIC);
 }
 
 time_us clock_now(const struct clock *clock)
 {
-    return clock->wall_at_zero + read_clock(CLOCK_MONOTONIC);
+    return clock_own(clock) + (time_us)atomic_load_explicit(
+                                  &clock->offset_us, memory_order_relaxed);
 }

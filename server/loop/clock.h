@@ -8,15 +8,21 @@
 #ifndef SERVER_LOOP_CLOCK_H
 #define SERVER_LOOP_CLOCK_H
 
+#include <stdatomic.h>
+
 #include "proto/base/time.h"
 
 struct clock {
     time_us wall_at_zero; /* wall clock less monotonic clock at the start */
+    _Atomic int64_t offset_us; /* of the farm's time, where there is a farm */
 };
 
 void clock_start(struct clock *clock);
 
 /* Threads: any. */
 time_us clock_now(const struct clock *clock);
+
+/* The same without the farm's offset. */
+time_us clock_own(const struct clock *clock);
 
 #endif

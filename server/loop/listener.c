@@ -132,11 +132,12 @@ static struct listener *open_address(const struct listener_settings *settings,
     if (bind(fd, address->ai_addr, address->ai_addrlen) != 0) {
         snprintf(error, LISTENER_ERROR_BYTES,
                  errno == EADDRINUSE
-                     ? "cannot listen on %s: %s; choose another port with -p "
+                     ? "cannot listen on %s: %s; choose another port with %s "
                        "or end the other server"
-                     : "cannot listen on %s: %s; choose addresses with -l and "
-                       "a port with -p",
-                 what, strerror(errno));
+                     : "cannot listen on %s: %s; choose another with %s",
+                 what, strerror(errno),
+                 errno == EADDRINUSE ? settings->port_option
+                                     : settings->address_option);
         close(fd);
         return NULL;
     }
@@ -171,8 +172,8 @@ struct listener *listener_open_tcp(const struct listener_settings *settings,
     int failure = getaddrinfo(host, port, &hints, &addresses);
 
     snprintf(error, LISTENER_ERROR_BYTES,
-             "cannot listen on '%s' (-l): %s; give an address of this host",
-             host == NULL ? "*" : host,
+             "cannot listen on '%s' (%s): %s; give an address of this host",
+             host == NULL ? "*" : host, settings->address_option,
              failure != 0 ? gai_strerror(failure) : "it has no address");
     if (failure != 0)
         return NULL;
@@ -274,6 +275,12 @@ struct listener *listener_append(struct listener *first, struct listener *next)
         end = &(*end)->next;
     *end = next;
     return first;
+}
+
+void listener_accept(struct listener *first, bool accepts)
+{
+    for (struct listener *at = first; at != NULL; at = at->next)
+        watch_want(at->watch, accepts, false);
 }
 
 void listener_close(struct listener *first)

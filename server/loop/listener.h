@@ -22,6 +22,8 @@ struct listener_settings {
     int backlog;
     listener_accepted *accepted;
     void *context;
+    const char *address_option; /* to be named where an address will not do */
+    const char *port_option;
 };
 
 /*
@@ -43,6 +45,9 @@ bool listener_has_ipv6(void);
 
 /* Puts `next` and all behind it at the end of `first`; returns the list. */
 struct listener *listener_append(struct listener *first, struct listener *next);
+
+/* Whether connections are accepted, or wait in the system's queue. */
+void listener_accept(struct listener *first, bool accepts);
 
 /* Closes all of the list; a unix socket's file is removed. */
 void listener_close(struct listener *first);

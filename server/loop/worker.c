@@ -228,14 +228,41 @@ static struct timer *create_timer(struct worker *worker, int fd, short events,
     return timer;
 }
 
+static struct timeval timeval_of(time_us time)
+{
+    return (struct timeval){.tv_sec = (time_t)(time / TIME_US_PER_S),
+                            .tv_usec = (suseconds_t)(time % TIME_US_PER_S)};
+}
+
 struct timer *timer_create_every(struct worker *worker, time_us interval,
                                  worker_task *task, void *context)
 {
-    struct timeval period = {.tv_sec = (time_t)(interval / TIME_US_PER_S),
-                             .tv_usec =
-                                 (suseconds_t)(interval % TIME_US_PER_S)};
+    struct timeval period = timeval_of(interval);
 
     return create_timer(worker, -1, EV_PERSIST, &period, task, context);
+}
+
+struct timer *timer_create_once(struct worker *worker, worker_task *task,
+                                void *context)
+{
+    struct timer *timer = calloc(1, sizeof(*timer));
+
+    if (timer == NULL)
+        return NULL;
+    *timer = (struct timer){.task = task, .context = context};
+    timer->event = evtimer_new(worker->base, on_timer, timer);
+    if (timer->event == NULL) {
+        timer_destroy(timer);
+        return NULL;
+    }
+    return timer;
+}
+
+void timer_arm(struct timer *timer, time_us delay)
+{
+    struct timeval period = timeval_of(delay);
+
+    event_add(timer->event, &period);
 }
 
 struct timer *signal_create(struct worker *worker, int signal,

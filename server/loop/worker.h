@@ -52,6 +52,12 @@ void watch_again(struct watch *watch);
 /* Calls `task` every `interval` from now on. */
 struct timer *timer_create_every(struct worker *worker, time_us interval,
                                  worker_task *task, void *context);
+/* Calls `task` once for each time it is armed, by timer_arm(). */
+struct timer *timer_create_once(struct worker *worker, worker_task *task,
+                                void *context);
+
+/* ... after `delay` from now, whatever was said before. */
+void timer_arm(struct timer *timer, time_us delay);
 void timer_destroy(struct timer *timer);
 
 /* Calls `task` in the worker's loop when the process gets `signal`. */

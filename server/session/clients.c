@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server/session/crew.h"
+#include "server/session/inquiry.h"
 #include "server/session/session.h"
 
 /* A connection on its way from the thread that accepted it. */
@@ -32,6 +33,7 @@ static struct crew *create_crew(struct clients *clients)
 
 static void destroy_crew(struct crew *crew)
 {
+    inquiries_destroy(crew);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
     free(crew);
@@ -44,6 +46,7 @@ static bool start_crew(struct clients *clients, size_t number)
 
     if (crew == NULL)
         return false;
+    crew->number = number;
     snprintf(name, sizeof(name), "client-%zu", number);
     if (!worker_start(crew->worker, name)) {
         destroy_crew(crew);
@@ -83,10 +86,11 @@ static void end_crew(void *context)
     worker_stop(crew->worker);
 }
 
-void clients_destroy(struct clients *clients)
+void clients_stop(struct clients *clients)
 {
-    if (clients == NULL)
+    if (clients == NULL || clients->is_stopped)
         return;
+    clients->is_stopped = true;
     for (size_t i = 0; i < clients->crews_count; i++) {
         struct crew *crew = clients->crews[i];
         if (!worker_post(crew->worker, end_crew, crew))
@@ -95,6 +99,13 @@ void clients_destroy(struct clients *clients)
     /* One that still answers `stats` looks at the counters of all. */
     for (size_t i = 0; i < clients->crews_count; i++)
         worker_join(clients->crews[i]->worker);
+}
+
+void clients_destroy(struct clients *clients)
+{
+    if (clients == NULL)
+        return;
+    clients_stop(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
     free(clients->crews);
@@ -149,6 +160,68 @@ void clients_accept(int fd, void *context)
     }
     free(arrival);
     close(fd);
+}
+
+/* ---- what the peers say ---- */
+
+struct answer {
+    struct crew *crew;
+    uint64_t number;
+    bool is_degraded;
+};
+
+static void take_answer(void *context)
+{
+    struct answer *answer = context;
+
+    session_answer_all(answer->crew, answer->number, answer->is_degraded);
+    free(answer);
+}
+
+void clients_answered(void *context, size_t crew, uint64_t number,
+                      bool is_degraded)
+{
+    struct clients *clients = context;
+    struct answer *answer = malloc(sizeof(*answer));
+
+    if (answer == NULL)
+        abort(); /* clients that wait for ever are worse */
+    *answer = (struct answer){clients->crews[crew], number, is_degraded};
+    if (!worker_post(answer->crew->worker, take_answer, answer))
+        abort();
+}
+
+struct line {
+    struct crew *crew;
+    size_t length;
+    uint8_t text[];
+};
+
+static void take_line(void *context)
+{
+    struct line *line = context;
+
+    session_tell_all(line->crew, span_of(line->text, line->length));
+    free(line);
+}
+
+void clients_told(void *context, struct span text)
+{
+    struct clients *clients = context;
+
+    for (size_t i = 0; i < clients->crews_count; i++) {
+        struct crew *crew = clients->crews[i];
+        if (atomic_load(&crew->watching_count) == 0)
+            continue;
+        struct line *line = malloc(sizeof(*line) + text.length);
+        if (line == NULL)
+            return;
+        line->crew = crew;
+        line->length = text.length;
+        span_copy(line->text, text);
+        if (!worker_post(crew->worker, take_line, line))
+            free(line);
+    }
 }
 
 void clients_read_live(struct clients *clients, struct stats_live *live)

@@ -10,6 +10,7 @@
 
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/peer/peers.h"
 #include "server/stats/stats.h"
 
 struct clients;
@@ -20,6 +21,8 @@ struct clients_settings {
     struct stats *stats;
     struct log *log;
     const struct clock *clock;
+    struct peers *peers;      /* NULL: alone */
+    bool fails_when_degraded; /* rather than answering as if all held it */
     size_t threads_count;
     size_t connections_max;
     unsigned backlog; /* of the listeners, for stats */
@@ -28,8 +31,15 @@ struct clients_settings {
 /* NULL when memory or threads are out. */
 struct clients *clients_create(const struct clients_settings *settings);
 
-/* Ends all connections and threads. */
+/* Ends all connections and threads; what the peers have to say is not heard
+ * any more, but may still be said. */
+void clients_stop(struct clients *clients);
 void clients_destroy(struct clients *clients);
+
+/* For the thread of the peers: the callbacks of that name. */
+void clients_answered(void *context, size_t crew, uint64_t number,
+                      bool is_degraded);
+void clients_told(void *context, struct span line);
 
 /* Takes a connection that was accepted; the context is the clients. */
 void clients_accept(int fd, void *context);

@@ -11,6 +11,7 @@
 #include "proto/memcached/text.h"
 #include "server/command/execute.h"
 #include "server/loop/worker.h"
+#include "server/peer/peers.h"
 #include "server/session/clients.h"
 #include "server/session/output.h"
 
@@ -25,6 +26,7 @@
 #define CREW_STATS_COMMANDS 256
 
 struct session;
+struct inquiry;
 
 /* Where parsing stood behind a command of the batch. */
 struct mark {
@@ -37,8 +39,17 @@ struct crew {
     struct clients *clients;
     struct worker *worker;
     struct counters counters;
+    size_t number;            /* among the crews */
     struct session *sessions; /* all of this thread */
+    struct session *holding;  /* those with replies that are held back */
+    struct session *watching;
+    _Atomic size_t watching_count;
+    struct inquiry *inquiries;
+    uint64_t answered; /* records up to here are waited for no more */
+    uint64_t awaited;  /* the last one that somebody waits for */
+    bool has_written;  /* since the peers were told */
     struct output output;
+    struct mark begin; /* of the batch */
     struct command batch[CREW_BATCH_MAX];
     struct mark marks[CREW_BATCH_MAX];
     uint8_t input[CREW_INPUT_BYTES];
@@ -49,6 +60,7 @@ struct clients {
     struct crew **crews;
     size_t crews_count;
     size_t next_crew;
+    bool is_stopped;
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;

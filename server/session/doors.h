@@ -8,7 +8,7 @@
 #include "server/loop/listener.h"
 
 struct doors_settings {
-    const char *const *addresses; /* HOST, HOST:PORT, [IPV6]:PORT or * */
+    const char *const *addresses; /* such as address_split() takes */
     size_t addresses_count;
     unsigned port;           /* for addresses without one; 0: none */
     const char *unix_socket; /* instead of all addresses, or NULL */

@@ -10,6 +10,7 @@
 #define PIECES_MAX 64
 #define CAPACITY_BYTES_MIN ((size_t)16 * 1024)
 #define REFERENCES_MIN 8
+#define HELD_MIN 16
 
 bool output_is_empty(const struct output *output)
 {
@@ -69,12 +70,91 @@ bool output_refer(struct output *output, struct store *store, struct span value,
     return true;
 }
 
+/* ---- replies that are held back ---- */
+
+bool output_hold(struct output *output, const struct held_reply *held)
+{
+    if (output->held_used == output->held_capacity) {
+        size_t capacity =
+            output->held_capacity == 0 ? HELD_MIN : 2 * output->held_capacity;
+        struct held_reply *grown =
+            realloc(output->held, capacity * sizeof(*grown));
+        if (grown == NULL)
+            return false;
+        output->held = grown;
+        output->held_capacity = capacity;
+    }
+    output->held[output->held_used++] = *held;
+    return true;
+}
+
+const struct held_reply *output_first_held(const struct output *output)
+{
+    return output->held_first < output->held_used
+               ? &output->held[output->held_first]
+               : NULL;
+}
+
+void output_let_go(struct output *output)
+{
+    assert(output->held_first < output->held_used);
+    output->held_first++;
+    if (output->held_first == output->held_used) {
+        output->held_first = 0;
+        output->held_used = 0;
+    }
+}
+
+bool output_replace_held(struct output *output, struct span reply)
+{
+    struct held_reply *held = &output->held[output->held_first];
+    size_t old_bytes = held->end_bytes - held->begin_bytes;
+    size_t behind_bytes = output->used_bytes - held->end_bytes;
+
+    if (output_room(output, reply.length) == NULL)
+        return false;
+    uint8_t *at = output->bytes + held->begin_bytes;
+    memmove(at + reply.length, at + old_bytes, behind_bytes);
+    span_copy(at, reply);
+    output->used_bytes = output->used_bytes - old_bytes + reply.length;
+    for (size_t i = output->held_first + 1; i < output->held_used; i++) {
+        output->held[i].begin_bytes += reply.length - old_bytes;
+        output->held[i].end_bytes += reply.length - old_bytes;
+    }
+    for (size_t i = output->references_sent; i < output->references_used; i++) {
+        if (output->references[i].at_bytes >= held->end_bytes)
+            output->references[i].at_bytes += reply.length - old_bytes;
+    }
+    held->end_bytes = held->begin_bytes + reply.length;
+    return true;
+}
+
+/* ---- sending ---- */
+
+/* How far the bytes may be sent. */
+static size_t limit_bytes(const struct output *output)
+{
+    const struct held_reply *held = output_first_held(output);
+
+    return held == NULL ? output->used_bytes : held->begin_bytes;
+}
+
 /* How far the bytes go before the next reference, or the end. */
 static size_t bytes_until(const struct output *output, size_t reference)
 {
-    return reference < output->references_used
+    size_t limit = limit_bytes(output);
+
+    return reference < output->references_used &&
+                   output->references[reference].at_bytes <= limit
                ? output->references[reference].at_bytes
-               : output->used_bytes;
+               : limit;
+}
+
+/* True where a value is to be sent, behind the bytes before it. */
+static bool has_reference(const struct output *output, size_t reference)
+{
+    return reference < output->references_used &&
+           output->references[reference].at_bytes <= limit_bytes(output);
 }
 
 /* What is to be sent next, in order, as far as one call takes it. */
@@ -93,7 +173,7 @@ static size_t list_pieces(const struct output *output,
                 (struct iovec){.iov_base = output->bytes + at_bytes,
                                .iov_len = until_bytes - at_bytes};
             at_bytes = until_bytes;
-        } else if (reference < output->references_used) {
+        } else if (has_reference(output, reference)) {
             struct span value = output->references[reference++].value;
             pieces[count++] = (struct iovec){
                 .iov_base = (void *)(uintptr_t)(value.data + skip_bytes),
@@ -116,7 +196,7 @@ static void drop_sent(struct output *output, struct store *store, size_t bytes)
         output->sent_bytes += plain_bytes;
         bytes -= plain_bytes;
         if (output->sent_bytes < until_bytes ||
-            output->references_sent == output->references_used)
+            !has_reference(output, output->references_sent))
             break;
 
         struct reference *reference =
@@ -153,6 +233,8 @@ enum output_result output_send(struct output *output, struct store *store,
 
     while (!output_is_empty(output)) {
         size_t count = list_pieces(output, pieces);
+        if (count == 0)
+            return OUTPUT_HELD;
         ssize_t sent = send_pieces(fd, pieces, count);
         if (sent < 0 && errno == EINTR)
             continue;
@@ -174,6 +256,7 @@ void output_release(struct output *output, struct store *store)
     for (size_t i = output->references_sent; i < output->references_used; i++)
         store_unpin(store, output->references[i].pinned);
     free(output->references);
+    free(output->held);
     free(output->bytes);
     *output = (struct output){0};
 }

@@ -13,6 +13,19 @@
 
 #include "server/store/store.h"
 
+/*
+ * A reply may be held back until other servers hold what it tells of; then
+ * all behind it waits with it, in order.
+ */
+struct held_reply {
+    size_t begin_bytes; /* of the buffer */
+    size_t end_bytes;
+    uint64_t number; /* of the record that it waits for */
+    uint32_t opaque; /* of its request, to answer otherwise */
+    uint8_t opcode;
+    bool is_plain; /* not the answer to a mutation, but it comes after some */
+};
+
 /* Beyond this a session sends before it answers more. */
 #define OUTPUT_BYTES_HIGH ((size_t)256 * 1024)
 #define OUTPUT_REFERENCES_HIGH 64
@@ -33,9 +46,14 @@ struct output {
     size_t references_sent;
     size_t references_capacity;
     size_t reference_sent_bytes; /* of the first one not sent */
+    struct held_reply *held;
+    size_t held_first;
+    size_t held_used;
+    size_t held_capacity;
 };
 
-enum output_result { OUTPUT_SENT, OUTPUT_BLOCKED, OUTPUT_BROKEN };
+/* OUTPUT_HELD: all is sent that may be. */
+enum output_result { OUTPUT_SENT, OUTPUT_HELD, OUTPUT_BLOCKED, OUTPUT_BROKEN };
 
 bool output_is_empty(const struct output *output);
 bool output_is_high(const struct output *output);
@@ -47,6 +65,18 @@ void output_add(struct output *output, size_t bytes);
 /* Takes `pinned`, whatever comes of it. */
 MUST_USE bool output_refer(struct output *output, struct store *store,
                            struct span value, struct segment *pinned);
+
+/* Holds back a reply, and all that comes behind it. */
+MUST_USE bool output_hold(struct output *output, const struct held_reply *held);
+
+/* The first reply that is held back, or NULL. */
+const struct held_reply *output_first_held(const struct output *output);
+
+/* Lets go of the first one. */
+void output_let_go(struct output *output);
+
+/* The first one says `reply` instead. */
+MUST_USE bool output_replace_held(struct output *output, struct span reply);
 
 /* Sends what the socket takes; adds it to `sent_bytes`. */
 enum output_result output_send(struct output *output, struct store *store,

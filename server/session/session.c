@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -10,6 +11,8 @@
 
 #include "proto/memcached/binary.h"
 #include "proto/memcached/text.h"
+#include "server/session/inquiry.h"
+#include "server/session/replication.h"
 
 #define INPUT_BYTES_MIN ((size_t)16 * 1024)
 /* What a client may still send that was told why its connection ends. */
@@ -51,7 +54,18 @@ struct session {
     size_t drained_bytes;
     struct filling *filling;
     struct output output;
-    time_us now; /* of this turn */
+    enum output_result sending; /* what came of sending last */
+    time_us now;                /* of this turn */
+
+    /* In a farm. */
+    enum peers_reading reading; /* of this turn */
+    struct inquiry *inquiry;    /* to others, under way or answered */
+    bool waits;                 /* for the inquiry */
+    uint64_t last_number;       /* of what it changed last */
+    struct session *next_holding;
+    struct session **holding_link; /* NULL: no reply is held back */
+    struct session *next_watching;
+    struct session **watching_link; /* NULL: it does not watch */
 };
 
 static struct store *store_of(const struct session *session)
@@ -94,13 +108,21 @@ static void return_output(struct session *session)
 static bool flush(struct session *session)
 {
     size_t sent_bytes = 0;
-    enum output_result result = output_send(&session->output, store_of(session),
-                                            session->fd, &sent_bytes);
 
+    session->sending = output_send(&session->output, store_of(session),
+                                   session->fd, &sent_bytes);
     count(&session->crew->counters, COUNTER_BYTES_WRITTEN, sent_bytes);
-    if (result == OUTPUT_BROKEN)
+    if (session->sending == OUTPUT_BROKEN)
         session->state = SESSION_BROKEN;
-    return result == OUTPUT_SENT;
+    return session->sending == OUTPUT_SENT;
+}
+
+/* The client, or the farm, has to come after before more is answered. */
+static bool is_congested(const struct session *session)
+{
+    return session->sending == OUTPUT_BLOCKED ||
+           (session->sending == OUTPUT_HELD &&
+            output_is_high(&session->output));
 }
 
 static void end(struct session *session, bool drains)
@@ -146,23 +168,156 @@ static bool write_reply(struct session *session, const struct command *command,
     return true;
 }
 
+/* ---- the farm ---- */
+
+static struct peers *peers_of(const struct session *session)
+{
+    return session->crew->clients->settings.peers;
+}
+
+static void enter_list(struct session *session, struct session **first)
+{
+    session->next_holding = *first;
+    session->holding_link = first;
+    if (session->next_holding != NULL)
+        session->next_holding->holding_link = &session->next_holding;
+    *first = session;
+}
+
+static void leave_holding(struct session *session)
+{
+    if (session->holding_link == NULL)
+        return;
+    *session->holding_link = session->next_holding;
+    if (session->next_holding != NULL)
+        session->next_holding->holding_link = session->holding_link;
+    session->holding_link = NULL;
+}
+
+/* The reply that begins there tells of record `number`: it goes out when
+ * that is held by others. */
+static void hold_back(struct session *session, const struct command *command,
+                      size_t begin_bytes, uint64_t number)
+{
+    struct crew *crew = session->crew;
+    struct held_reply held = {.begin_bytes = begin_bytes,
+                              .end_bytes = session->output.used_bytes,
+                              .number = number,
+                              .opaque = command->opaque,
+                              .opcode = command->opcode,
+                              .is_plain = command->kind == COMMAND_NOOP ||
+                                          command->kind == COMMAND_RETRIEVE};
+
+    if (held.end_bytes == begin_bytes || number <= crew->answered ||
+        !peers_waits(peers_of(session)))
+        return;
+    if (!output_hold(&session->output, &held)) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    if (session->holding_link == NULL)
+        enter_list(session, &crew->holding);
+    if (number > crew->awaited)
+        crew->awaited = number;
+}
+
+/* The change goes into the journal while its key is held. */
+static uint64_t journal(struct session *session, const struct command *command,
+                        const struct execution *execution)
+{
+    if (peers_of(session) == NULL)
+        return 0;
+    uint64_t number =
+        replication_journal(peers_of(session), command, execution);
+    if (number > 0) {
+        session->last_number = number;
+        session->crew->has_written = true;
+    }
+    /* What was quiet is answered for by the noop behind it. */
+    return command->kind == COMMAND_NOOP ? session->last_number : number;
+}
+
+/* Once for all that was written in a turn. */
+static void tell_peers(struct crew *crew, uint64_t awaited_before)
+{
+    struct peers *peers = crew->clients->settings.peers;
+
+    if (crew->awaited > awaited_before)
+        peers_await(peers, crew->number, crew->awaited);
+    else if (crew->has_written)
+        peers_written(peers);
+    crew->has_written = false;
+}
+
 static void reply(struct session *session, const struct command *command,
                   struct execution *execution)
 {
+    size_t begin_bytes = session->output.used_bytes;
+    uint64_t number = journal(session, command, execution);
+
     if (!reply_is_silent(command, &execution->outcome) &&
         !write_reply(session, command, execution))
         session->state = SESSION_BROKEN;
     command_finish(execution);
+    if (number > 0)
+        hold_back(session, command, begin_bytes, number);
+}
+
+static enum asking asking_of(const struct session *session,
+                             const struct command *command, bool *is_certain)
+{
+    if (session->inquiry != NULL &&
+        inquiry_knows(session->inquiry, command->hash, is_certain))
+        return ASK_NEVER;
+    switch (session->reading) {
+    case PEERS_ASK_ON_MISS:
+        return ASK_ON_MISS;
+    case PEERS_ASK_ALWAYS:
+        return ASK_ALWAYS;
+    case PEERS_READ_HERE:
+        break;
+    }
+    return ASK_NEVER;
+}
+
+static struct execution begin_execution(const struct session *session,
+                                        const struct command *command)
+{
+    struct execution execution = {.store = store_of(session),
+                                  .now = session->now,
+                                  .counters = &session->crew->counters,
+                                  .replicates = peers_of(session) != NULL};
+
+    if (execution.replicates)
+        execution.asking = asking_of(session, command, &execution.is_certain);
+    return execution;
+}
+
+/* Asks about what these commands miss here; until the answers come the
+ * session does nothing else. */
+static void ask(struct session *session, const struct command *commands,
+                size_t count)
+{
+    struct inquiry *inquiry = inquiry_create(session->crew, session);
+
+    inquiry_drop(session->inquiry);
+    session->inquiry = inquiry;
+    if (inquiry == NULL) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    inquiry_add(inquiry, &commands[0]);
+    for (size_t i = 1; i < count; i++) {
+        struct execution execution = begin_execution(session, &commands[i]);
+        if (command_must_ask(&commands[i], &execution))
+            inquiry_add(inquiry, &commands[i]);
+    }
+    session->waits = true;
+    if (!inquiry_send(inquiry))
+        session->state = SESSION_BROKEN;
 }
 
 /* ---- values that arrive in pieces ---- */
-
-static struct execution begin_execution(const struct session *session)
-{
-    return (struct execution){.store = store_of(session),
-                              .now = session->now,
-                              .counters = &session->crew->counters};
-}
 
 static size_t line_end_bytes(const struct command *command)
 {
@@ -172,7 +327,7 @@ static size_t line_end_bytes(const struct command *command)
 static void begin_filling(struct session *session,
                           const struct command *command)
 {
-    struct execution execution = begin_execution(session);
+    struct execution execution = begin_execution(session, command);
     struct filling *filling = calloc(1, sizeof(*filling));
 
     if (filling == NULL) {
@@ -209,13 +364,17 @@ static bool is_filled(const struct filling *filling)
 static void end_filling(struct session *session)
 {
     struct filling *filling = session->filling;
-    struct execution execution = begin_execution(session);
+    struct execution execution = begin_execution(session, &filling->command);
 
     if (line_end_bytes(&filling->command) > 0 &&
         (filling->end[0] != '\r' || filling->end[1] != '\n'))
         filling->command.block_fault = BLOCK_UNTERMINATED;
     execution.reservation = &filling->reservation;
     command_execute(&filling->command, &execution);
+    if (execution.must_ask) {
+        ask(session, &filling->command, 1);
+        return;
+    }
     reply(session, &filling->command, &execution);
     store_cancel(store_of(session), &filling->reservation);
     free(filling);
@@ -270,27 +429,60 @@ static void answer_without_key(struct session *session,
     }
 }
 
-static void execute(struct session *session, const struct command *command)
+/* From now on it is told what happens in the farm. */
+static void begin_to_watch(struct session *session)
 {
-    struct execution execution = begin_execution(session);
+    struct crew *crew = session->crew;
+
+    if (session->watching_link != NULL || peers_of(session) == NULL)
+        return;
+    session->next_watching = crew->watching;
+    session->watching_link = &crew->watching;
+    if (session->next_watching != NULL)
+        session->next_watching->watching_link = &session->next_watching;
+    crew->watching = session;
+    atomic_fetch_add(&crew->watching_count, 1);
+    peers_watch(peers_of(session), 1);
+}
+
+static void end_watching(struct session *session)
+{
+    if (session->watching_link == NULL)
+        return;
+    *session->watching_link = session->next_watching;
+    if (session->next_watching != NULL)
+        session->next_watching->watching_link = session->watching_link;
+    atomic_fetch_sub(&session->crew->watching_count, 1);
+    peers_watch(peers_of(session), -1);
+}
+
+/* False where the farm has to be asked first. */
+static bool execute(struct session *session, const struct command *command)
+{
+    struct execution execution = begin_execution(session, command);
 
     if (command->kind == COMMAND_STATS) {
         if (!statistics_answer(session->crew, command, &session->output))
             session->state = SESSION_BROKEN;
-        return;
+        return true;
     }
+    if (command->kind == COMMAND_WATCH)
+        begin_to_watch(session);
     if (command->value_follows) {
         begin_filling(session, command);
-        return;
+        return true;
     }
     if (command_is_executed(command->kind))
         command_execute(command, &execution);
     else
         answer_without_key(session, command, &execution);
+    if (execution.must_ask)
+        return false;
     reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
     if (command->closes)
         end(session, true);
+    return true;
 }
 
 /* After such a command the input is not simply the next command. */
@@ -322,6 +514,7 @@ static size_t parse_batch(struct session *session, struct span *input)
     struct crew *crew = session->crew;
     size_t batch_count = 0;
 
+    crew->begin = (struct mark){.rest = *input, .text = session->text};
     while (batch_count < CREW_BATCH_MAX && input->length > 0) {
         struct command *command = &crew->batch[batch_count];
         struct parsed parsed = parse(session, *input, command);
@@ -358,10 +551,24 @@ static void swallow(struct session *session, struct span *input)
     session->swallow_bytes -= bytes;
 }
 
+/* Parsing goes back to behind that command of the batch, or to its begin. */
+static void go_back(struct session *session, size_t executed_count,
+                    struct span *input)
+{
+    const struct crew *crew = session->crew;
+    const struct mark *mark =
+        executed_count == 0 ? &crew->begin : &crew->marks[executed_count - 1];
+
+    *input = mark->rest;
+    session->text = mark->text;
+    if (session->state == SESSION_ENDING)
+        session->state = SESSION_OPEN;
+}
+
 /*
- * Executes the batch, as far as the client takes the answers: where it does
- * not, parsing goes back to the first command that was not executed.  Tells
- * how many commands that was, or what they are worth.
+ * Executes the batch, as far as the client takes the answers and the farm
+ * need not be asked: there, parsing goes back to the first command that was
+ * not executed.  Tells how many commands that was, or what they are worth.
  */
 static size_t execute_batch(struct session *session, size_t batch_count,
                             struct span *input)
@@ -370,7 +577,11 @@ static size_t execute_batch(struct session *session, size_t batch_count,
     size_t worth = 0;
 
     for (size_t i = 0; i < batch_count; i++) {
-        execute(session, &crew->batch[i]);
+        if (!execute(session, &crew->batch[i])) {
+            ask(session, &crew->batch[i], batch_count - i);
+            go_back(session, i, input);
+            return CREW_TURN_COMMANDS_MAX;
+        }
         worth += crew->batch[i].kind == COMMAND_STATS ? CREW_STATS_COMMANDS : 1;
         if (!output_is_high(&session->output))
             continue;
@@ -378,10 +589,7 @@ static size_t execute_batch(struct session *session, size_t batch_count,
         worth = CREW_TURN_COMMANDS_MAX;
         if (flush(session) || i + 1 == batch_count)
             continue;
-        *input = crew->marks[i].rest;
-        session->text = crew->marks[i].text;
-        if (session->state == SESSION_ENDING)
-            session->state = SESSION_OPEN;
+        go_back(session, i + 1, input);
         break;
     }
     return worth;
@@ -395,7 +603,8 @@ static struct span process(struct session *session, struct span input)
 
     session->has_backlog = false;
     session->needed_bytes = 0;
-    while (session->state <= SESSION_ENDING && input.length > 0) {
+    while (session->state <= SESSION_ENDING && input.length > 0 &&
+           !session->waits) {
         if (session->swallow_bytes > 0) {
             swallow(session, &input);
         } else if (session->filling != NULL) {
@@ -413,6 +622,7 @@ static struct span process(struct session *session, struct span input)
             commands += execute_batch(session, batch_count, &input);
         }
     }
+    session->has_backlog |= session->waits;
     return input;
 }
 
@@ -524,6 +734,11 @@ static void receive(struct session *session)
                                     : readv(session->fd, places, places_count);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    /* It sends no more; what it waits for still goes there. */
+    if (got == 0 && !output_is_empty(&session->output)) {
+        end(session, false);
+        return;
+    }
     if (got <= 0) {
         session->state = SESSION_BROKEN;
         return;
@@ -558,6 +773,7 @@ static void drain(struct session *session)
 
 static void finish_turn(struct session *session)
 {
+    session->sending = OUTPUT_SENT;
     bool is_sent = session->state != SESSION_BROKEN &&
                    (output_is_empty(&session->output) || flush(session));
 
@@ -572,28 +788,159 @@ static void finish_turn(struct session *session)
         session_destroy(session);
         return;
     }
-    watch_want(session->watch, is_sent, !is_sent);
-    if (is_sent && session->has_backlog)
+    bool takes_more = !is_congested(session) && !session->waits;
+    watch_want(session->watch,
+               takes_more && (session->state == SESSION_OPEN ||
+                              session->state == SESSION_DRAINING),
+               session->sending == OUTPUT_BLOCKED);
+    if (takes_more && session->has_backlog)
         watch_again(session->watch);
+}
+
+static void begin_turn(struct session *session)
+{
+    session->now = clock_now(session->crew->clients->settings.clock);
+    if (peers_of(session) != NULL)
+        session->reading = peers_reading(peers_of(session), session->now);
+    borrow_output(session);
+}
+
+/* What the farm answered is good for one turn. */
+static void forget_inquiry(struct session *session)
+{
+    if (session->inquiry == NULL || session->waits)
+        return;
+    inquiry_drop(session->inquiry);
+    session->inquiry = NULL;
 }
 
 static void take_turn(void *context)
 {
     struct session *session = context;
+    struct crew *crew = session->crew;
+    uint64_t awaited_before = crew->awaited;
 
-    session->now = clock_now(session->crew->clients->settings.clock);
-    borrow_output(session);
+    begin_turn(session);
     if (session->state == SESSION_DRAINING)
         drain(session);
-    else if (!output_is_empty(&session->output) && !flush(session))
+    else if (!output_is_empty(&session->output) && !flush(session) &&
+             (is_congested(session) || session->waits))
         ; /* the client has not read enough: nothing new is begun */
+    else if (session->waits)
+        ; /* nor while it waits for the farm */
     else if (session->has_backlog)
         process_and_keep(session,
                          span_of(session->input, session->input_bytes));
     else if (session->state == SESSION_OPEN)
         receive(session);
+    tell_peers(crew, awaited_before);
     finish_turn(session);
 }
+
+void session_resume(struct session *session)
+{
+    struct crew *crew = session->crew;
+    uint64_t awaited_before = crew->awaited;
+
+    session->waits = false;
+    begin_turn(session);
+    if (session->filling != NULL && is_filled(session->filling))
+        end_filling(session);
+    if (session->has_backlog && !session->waits)
+        process_and_keep(session,
+                         span_of(session->input, session->input_bytes));
+    forget_inquiry(session);
+    tell_peers(crew, awaited_before);
+    finish_turn(session);
+}
+
+/* ---- replies that were held back ---- */
+
+/* Not everybody holds what the client was to be told of. */
+static void tell_of_doubt(struct session *session,
+                          const struct held_reply *held)
+{
+    struct command command = {.protocol = session->protocol,
+                              .opcode = held->opcode,
+                              .opaque = held->opaque};
+    struct outcome outcome = {.kind = OUTCOME_NOT_HELD};
+    uint8_t text[REPLY_HEAD_BYTES_MAX];
+
+    if (held->is_plain || !session->crew->clients->settings.fails_when_degraded)
+        return;
+    size_t bytes = reply_head(&command, &outcome, text);
+    if (!output_replace_held(&session->output, span_of(text, bytes)))
+        session->state = SESSION_BROKEN;
+}
+
+static void let_go(struct session *session, uint64_t number, bool is_degraded)
+{
+    const struct held_reply *held;
+
+    while ((held = output_first_held(&session->output)) != NULL &&
+           held->number <= number) {
+        if (is_degraded) {
+            count(&session->crew->counters, COUNTER_FARM_ACK_DEGRADED, 1);
+            tell_of_doubt(session, held);
+        }
+        output_let_go(&session->output);
+    }
+    if (held == NULL)
+        leave_holding(session);
+}
+
+void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded)
+{
+    struct session *session = crew->holding;
+
+    crew->answered = number;
+    while (session != NULL) {
+        struct session *next = session->next_holding;
+        if (output_first_held(&session->output)->number <= number) {
+            let_go(session, number, is_degraded);
+            finish_turn(session);
+        }
+        session = next;
+    }
+}
+
+/* ---- watching ---- */
+
+/* Who does not read fast enough misses lines, and nobody else does. */
+static void tell(struct session *session, struct span line)
+{
+    char head[64];
+    time_us now = clock_now(session->crew->clients->settings.clock);
+    int head_bytes = snprintf(head, sizeof(head), "ts=%llu.%06llu type=farm ",
+                              (unsigned long long)(now / TIME_US_PER_S),
+                              (unsigned long long)(now % TIME_US_PER_S));
+
+    if (session->state != SESSION_OPEN || output_is_high(&session->output))
+        return;
+    uint8_t *to = output_room(&session->output,
+                              sizeof(head) + line.length + sizeof("\r\n"));
+    if (to == NULL)
+        return;
+    uint8_t *at = span_copy(to, span_of(head, (size_t)head_bytes));
+    at = span_copy(at, line);
+    at = span_copy(at, SPAN("\r\n"));
+    output_add(&session->output, (size_t)(at - to));
+}
+
+void session_tell_all(struct crew *crew, struct span line)
+{
+    struct session *session = crew->watching;
+
+    while (session != NULL) {
+        struct session *next = session->next_watching;
+        borrow_output(session);
+        tell(session, line);
+        finish_turn(session);
+        session = next;
+    }
+}
+
+/* ---- beginning and end ---- */
 
 bool session_create(struct crew *crew, int fd)
 {
@@ -625,6 +972,9 @@ void session_destroy(struct session *session)
 
     log_event(log_of(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->fd);
+    leave_holding(session);
+    end_watching(session);
+    inquiry_drop(session->inquiry);
     if (session->filling != NULL)
         store_cancel(store, &session->filling->reservation);
     free(session->filling);

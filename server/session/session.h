@@ -17,6 +17,20 @@
 MUST_USE bool session_create(struct crew *crew, int fd);
 void session_destroy(struct session *session);
 
+/* What the session asked the farm is answered. */
+void session_resume(struct session *session);
+
+/* Records up to `number` need not be waited for any more. */
+void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded);
+
+/* Shows a line to all sessions of the crew that watch. */
+void session_tell_all(struct crew *crew, struct span line);
+
+/* Writes the rows of `stats farm` (farm_statistics.c). */
+MUST_USE bool farm_statistics_write(struct crew *crew,
+                                    const struct command *command,
+                                    struct output *output);
+
 /* Answers a COMMAND_STATS (statistics.c); false when memory is out. */
 MUST_USE bool statistics_answer(struct crew *crew,
                                 const struct command *command,

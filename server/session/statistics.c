@@ -150,6 +150,9 @@ bool statistics_answer(struct crew *crew, const struct command *command,
         stats_reset(stats, &live);
         return write_end(command, output, reply_stats_reset);
     }
+    if (span_equal(words[0], SPAN("farm")))
+        return farm_statistics_write(crew, command, output) &&
+               write_end(command, output, reply_stats_end);
     if (!stats_open(&report, stats, words[0], &live))
         return write_end(command, output, reply_stats_unknown);
     return write_report(&report, command, output) &&

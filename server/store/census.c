@@ -93,6 +93,11 @@ static uint64_t sum(const struct store *store, enum stripe_figure figure)
     return total;
 }
 
+bool store_has_evicted(const struct store *store)
+{
+    return atomic_load_explicit(&store->has_evicted, memory_order_relaxed);
+}
+
 void store_read_figures(struct store *store, struct store_figures *figures)
 {
     *figures = (struct store_figures){

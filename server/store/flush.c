@@ -20,13 +20,14 @@ static void take_flush(struct store *store, uint64_t version, time_us moment,
         segment_expire_all(&store->pool);
 }
 
-void store_flush(struct store *store, time_us moment, time_us now)
+uint64_t store_flush(struct store *store, time_us moment, time_us now)
 {
     flush_fire(store, now);
     pthread_mutex_lock(&store->flush_lock);
-    take_flush(store, version_next(&store->clock, now),
-               moment > now ? moment : 0, now);
+    uint64_t version = version_next(&store->clock, now);
+    take_flush(store, version, moment > now ? moment : 0, now);
     pthread_mutex_unlock(&store->flush_lock);
+    return version;
 }
 
 void store_merge_flush(struct store *store, uint64_t version, time_us moment,

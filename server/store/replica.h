@@ -21,6 +21,7 @@ struct store {
     _Atomic uint64_t flush_version; /* older items are dead */
     _Atomic uint64_t flush_moment;  /* of the flush to come; 0: none */
     _Atomic size_t reserved_bytes;  /* for values still to come */
+    _Atomic bool has_evicted;       /* anything that lived, ever */
     pthread_mutex_t eviction_lock;  /* taken before any key's lock */
 };
 

@@ -67,6 +67,11 @@ void store_prefetch(const struct store *store, uint64_t hash)
     index_prefetch(&store->index, hash);
 }
 
+void store_set_tag(struct store *store, uint16_t tag)
+{
+    version_set_tag(&store->clock, tag);
+}
+
 uint64_t store_next_version(struct store *store, time_us now)
 {
     return version_next(&store->clock, now);

@@ -109,6 +109,9 @@ size_t store_item_bytes_max(const struct store *store);
 uint64_t store_hash(const struct store *store, struct span key);
 void store_prefetch(const struct store *store, uint64_t hash);
 
+/* Versions that are drawn from now on carry `tag`. */
+void store_set_tag(struct store *store, uint16_t tag);
+
 /* A new version, above all that this store drew or saw. */
 uint64_t store_next_version(struct store *store, time_us now);
 
@@ -184,8 +187,9 @@ size_t store_item_bytes(const struct store *store, size_t key_bytes,
                         size_t value_bytes);
 
 /* All that was written before `moment` is dead once that moment has come; a
- * moment of 0 is now.  A later flush replaces one that is still to come. */
-void store_flush(struct store *store, time_us moment, time_us now);
+ * moment of 0 is now.  A later flush replaces one that is still to come.
+ * Returns the flush's version. */
+uint64_t store_flush(struct store *store, time_us moment, time_us now);
 
 /* What is known of flushes: all older than `floor` is dead; another may be
  * still to come. */
@@ -234,6 +238,9 @@ void store_visit_range(struct store *store, uint64_t mask, uint64_t value,
 /* As store_hold(), for whatever key has these hashes. */
 void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
                        time_us now, struct store_hold *hold);
+
+/* True once anything that lived was thrown out for lack of memory. */
+bool store_has_evicted(const struct store *store);
 
 void store_read_figures(struct store *store, struct store_figures *figures);
 

@@ -7,7 +7,13 @@ void version_clock_init(struct version_clock *clock, uint16_t tag)
 {
     assert(tag <= VERSION_TAG_MAX);
     atomic_init(&clock->last_us, 0);
-    clock->tag = tag;
+    atomic_init(&clock->tag, tag);
+}
+
+void version_set_tag(struct version_clock *clock, uint16_t tag)
+{
+    assert(tag <= VERSION_TAG_MAX);
+    atomic_store_explicit(&clock->tag, tag, memory_order_relaxed);
 }
 
 uint64_t version_next(struct version_clock *clock, time_us now)
@@ -20,7 +26,8 @@ uint64_t version_next(struct version_clock *clock, time_us now)
     while (!atomic_compare_exchange_weak_explicit(&clock->last_us, &last, next,
                                                   memory_order_relaxed,
                                                   memory_order_relaxed));
-    return version_at(next) | clock->tag;
+    return version_at(next) |
+           atomic_load_explicit(&clock->tag, memory_order_relaxed);
 }
 
 void version_saw(struct version_clock *clock, uint64_t version)

@@ -19,10 +19,13 @@
 
 struct version_clock {
     _Atomic uint64_t last_us; /* the latest time part given out or seen */
-    uint64_t tag;
+    _Atomic uint64_t tag;
 };
 
 void version_clock_init(struct version_clock *clock, uint16_t tag);
+
+/* Those that are drawn from now on have this tag. */
+void version_set_tag(struct version_clock *clock, uint16_t tag);
 
 /* A version above all that were drawn here or seen. */
 uint64_t version_next(struct version_clock *clock, time_us now);

@@ -9,8 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/base/address.h"
+
 #define PORT_DEFAULT "11211"
-#define HOST_BYTES 256
 
 static bool set_timeouts(int fd, unsigned timeout_s)
 {
@@ -49,46 +50,18 @@ static int connect_unix(const char *path, unsigned timeout_s)
                             timeout_s);
 }
 
-/* HOST, HOST:PORT, [IPV6]:PORT or a bare IPV6. */
-static bool split(const char *where, char host[HOST_BYTES], const char **port)
-{
-    const char *start = where;
-    size_t length = strlen(where);
-    const char *colon = strrchr(where, ':');
-
-    *port = PORT_DEFAULT;
-    if (where[0] == '[') {
-        const char *bracket = strchr(where, ']');
-        if (bracket == NULL)
-            return false;
-        start = where + 1;
-        length = (size_t)(bracket - start);
-        colon = bracket[1] == ':' ? bracket + 1 : NULL;
-    } else if (colon != NULL && strchr(where, ':') == colon) {
-        length = (size_t)(colon - where);
-    } else {
-        colon = NULL;
-    }
-    if (colon != NULL)
-        *port = colon + 1;
-    if (length == 0 || length >= HOST_BYTES)
-        return false;
-    memcpy(host, start, length);
-    host[length] = '\0';
-    return true;
-}
-
 static int connect_tcp(const char *where, unsigned timeout_s)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *addresses = NULL;
-    char host[HOST_BYTES];
-    const char *port;
+    struct address server;
     int fd = -1;
 
     errno = EINVAL;
-    if (!split(where, host, &port) ||
-        getaddrinfo(host, port, &hints, &addresses) != 0)
+    if (!address_split(where, &server) || server.host[0] == '\0')
+        return -1;
+    const char *port = server.port[0] == '\0' ? PORT_DEFAULT : server.port;
+    if (getaddrinfo(server.host, port, &hints, &addresses) != 0)
         return -1;
     for (struct addrinfo *at = addresses; at != NULL && fd < 0;
          at = at->ai_next)

@@ -6,12 +6,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/tool/farm_view.h"
 #include "server/tool/server_line.h"
 #include "server/version.h"
 
 #define LINE_BYTES 2048
 #define TIMEOUT_S_DEFAULT 10
 #define TIMEOUT_S_MAX 86400
+#define MEMBERS_MAX FARM_VIEW_MEMBERS_MAX
 /* Between two tries of `grapevine wait`. */
 #define PAUSE_NS 20000000
 
@@ -22,21 +24,32 @@ struct request {
     const char *where;
     const char *group; /* of stats */
     unsigned timeout_s;
+    bool is_ready_wanted;
+    unsigned members_wanted; /* 0: as many as there are */
 };
 
 static const char usage[] =
     "grapevine " GRAPEVINE_VERSION "\n"
     "\n"
     "grapevine stats [-s WHERE] [GROUP]        prints the server's figures\n"
-    "grapevine wait [-s WHERE] [--timeout S]   waits until the server "
+    "grapevine members [-s WHERE]              prints the members of its "
+    "farm\n"
+    "grapevine wait [-s WHERE] [--timeout S] [--ready] [--members N]\n"
+    "                                          waits until the server "
     "answers\n"
     "grapevine version                         prints this version\n"
     "\n"
     "-s, --server=WHERE   HOST:PORT or unix socket [default: "
     "127.0.0.1:11211]\n"
+    "    --ready          wait until it has all that its farm has, or is "
+    "alone\n"
+    "    --members=N      wait until so many of its farm have, itself among "
+    "them\n"
+    "                     (1 to 256)\n"
     "    --timeout=S      seconds to wait (1 to 86400) [default: 10]\n"
     "\n"
-    "Groups: settings, items, slabs.  Exit: 0 when it holds, 1 when not.\n";
+    "Groups: settings, items, slabs, farm.  Exit: 0 when it holds, 1 when "
+    "not.\n";
 
 static int fail(const char *reason)
 {
@@ -88,19 +101,61 @@ static bool answers(const struct request *request, char *error)
     return is_answered;
 }
 
+static int run_members(const struct request *request)
+{
+    char error[SERVER_LINE_ERROR_BYTES];
+    struct farm_view view;
+
+    if (!farm_view_ask(&view, request->where, request->timeout_s, error))
+        return fail(error);
+    if (view.members_count > 0)
+        farm_view_print(&view, stdout);
+    else
+        printf("The server at %s is %s: it names no members of a farm.\n",
+               request->where, view.state);
+    return EXIT_HOLDS;
+}
+
+static bool farm_holds(const struct request *request, char *error)
+{
+    struct farm_view view;
+
+    if (!farm_view_ask(&view, request->where, request->timeout_s, error))
+        return false;
+    if (request->is_ready_wanted && strcmp(view.state, "ready") != 0 &&
+        strcmp(view.state, "alone") != 0) {
+        snprintf(error, SERVER_LINE_ERROR_BYTES,
+                 "the server at %.128s is %.32s, not ready", request->where,
+                 view.state);
+        return false;
+    }
+    if (view.ready_count >= request->members_wanted)
+        return true;
+    snprintf(error, SERVER_LINE_ERROR_BYTES,
+             "the farm has %lu of %u members ready", view.ready_count,
+             request->members_wanted);
+    return false;
+}
+
 static int run_wait(const struct request *request)
 {
     char error[SERVER_LINE_ERROR_BYTES] = "";
+    bool is_farm_asked =
+        request->is_ready_wanted || request->members_wanted > 0;
     struct timespec pause = {.tv_nsec = PAUSE_NS};
+    struct request attempt = *request;
     struct timespec start;
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
-        if (answers(request, error))
+        if (is_farm_asked ? farm_holds(&attempt, error)
+                          : answers(&attempt, error))
             return EXIT_HOLDS;
         nanosleep(&pause, NULL);
         clock_gettime(CLOCK_MONOTONIC, &now);
+        attempt.timeout_s =
+            request->timeout_s - (unsigned)(now.tv_sec - start.tv_sec);
     } while (now.tv_sec - start.tv_sec < (time_t)request->timeout_s);
     return fail(error);
 }
@@ -120,14 +175,13 @@ static const char *value_of(const char *name, char **argv, int argc, int *at)
     return NULL;
 }
 
-static bool read_timeout(struct request *request, const char *text)
+static bool read_number(const char *text, unsigned most, unsigned *number)
 {
-    char *end;
-    unsigned long seconds = strtoul(text, &end, 10);
+    size_t digits = strspn(text, "0123456789");
+    unsigned long value = strtoul(text, NULL, 10);
 
-    request->timeout_s = (unsigned)seconds;
-    return *text != '\0' && *end == '\0' && seconds >= 1 &&
-           seconds <= TIMEOUT_S_MAX;
+    *number = (unsigned)value;
+    return digits > 0 && text[digits] == '\0' && value >= 1 && value <= most;
 }
 
 static bool read_arguments(struct request *request, int argc, char **argv)
@@ -138,8 +192,13 @@ static bool read_arguments(struct request *request, int argc, char **argv)
             (value = value_of("--server", argv, argc, &i)) != NULL) {
             request->where = value;
         } else if ((value = value_of("--timeout", argv, argc, &i)) != NULL) {
-            if (!read_timeout(request, value))
+            if (!read_number(value, TIMEOUT_S_MAX, &request->timeout_s))
                 return false;
+        } else if ((value = value_of("--members", argv, argc, &i)) != NULL) {
+            if (!read_number(value, MEMBERS_MAX, &request->members_wanted))
+                return false;
+        } else if (strcmp(argv[i], "--ready") == 0) {
+            request->is_ready_wanted = true;
         } else if (argv[i][0] == '-') {
             return false;
         } else if (request->verb == NULL) {
@@ -151,7 +210,10 @@ static bool read_arguments(struct request *request, int argc, char **argv)
             return false;
         }
     }
-    return request->verb != NULL;
+    bool is_farm_asked =
+        request->is_ready_wanted || request->members_wanted > 0;
+    return request->verb != NULL &&
+           (!is_farm_asked || strcmp(request->verb, "wait") == 0);
 }
 
 int main(int argc, char **argv)
@@ -168,6 +230,8 @@ int main(int argc, char **argv)
     if (read_arguments(&request, argc, argv)) {
         if (strcmp(request.verb, "stats") == 0)
             return run_stats(&request);
+        if (strcmp(request.verb, "members") == 0)
+            return run_members(&request);
         if (strcmp(request.verb, "wait") == 0)
             return run_wait(&request);
         if (strcmp(request.verb, "version") == 0) {

@@ -3,6 +3,7 @@
  * Simulator: farms that live through what a seed has in store for them.
  *
  *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace]
+ *   simulator --play [--rewrite] FILE...
  *
  * Each seed draws 2 to 9 servers, at least 30 seconds of virtual time, 500
  * operations of clients and 5 faults: crashes and restarts with nothing,
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/play.h"
 #include "tests/simulator/world.h"
 
 #define KEYS 60
@@ -50,9 +52,15 @@ struct judge {
     struct operation operations[OPERATIONS_MAX];
     uint64_t answered_version[KEYS];
     uint64_t answered_stamp[KEYS];
+    /* Degraded answers as well; and as each server found them on waking. */
+    uint64_t degraded_version[KEYS];
+    uint64_t degraded_stamp[KEYS];
+    uint64_t missed_version[WORLD_SERVERS_MAX][KEYS];
+    uint64_t missed_stamp[WORLD_SERVERS_MAX][KEYS];
     unsigned complaints;
     uint64_t reads;
     bool has_cuts; /* every other seed */
+    time_us end;   /* in farm time */
 };
 
 static struct judge judge;
@@ -84,8 +92,9 @@ static void look(unsigned server, unsigned number, uint64_t *version,
     struct span span = key_of(number, key);
 
     /* What has died unseen is told of as a grave. */
-    store_maintain(store, world.now);
-    store_hold(store, span, store_hash(store, span), world.now, &hold);
+    time_us now = world_time(&world, server);
+    store_maintain(store, now);
+    store_hold(store, span, store_hash(store, span), now, &hold);
     *version = hold.item ? hold.item->version : hold.stub.version;
     *stamp = hold.item ? item_stamp(hold.item) : hold.stub.stamp;
     store_release(&hold);
@@ -113,22 +122,28 @@ static void judge_answer(unsigned server, const struct operation *operation)
     }
 }
 
-static void answered(struct world *w, unsigned server, uint64_t waiter,
-                     bool is_degraded)
+static void note(const struct operation *operation, uint64_t *version,
+                 uint64_t *stamp)
 {
-    struct operation *operation = &judge.operations[waiter];
-    uint64_t *version = &judge.answered_version[operation->key];
-    uint64_t *stamp = &judge.answered_stamp[operation->key];
-
-    (void)w;
-    operation->is_answered = true;
-    if (is_degraded)
-        return;
-    judge_answer(server, operation);
     if (operation->kind != OPERATION_TOUCH && operation->version > *version)
         *version = operation->version;
     if (operation->version > *stamp)
         *stamp = operation->version;
+}
+
+static void answered(struct world *w, unsigned server, uint64_t waiter,
+                     bool is_degraded)
+{
+    struct operation *operation = &judge.operations[waiter];
+    unsigned key = operation->key;
+
+    (void)w;
+    operation->is_answered = true;
+    note(operation, &judge.degraded_version[key], &judge.degraded_stamp[key]);
+    if (is_degraded)
+        return;
+    judge_answer(server, operation);
+    note(operation, &judge.answered_version[key], &judge.answered_stamp[key]);
 }
 
 /* The change a client asks for, under the key's lock, and its record. */
@@ -171,21 +186,22 @@ static void operate(unsigned number)
     struct store_hold hold;
     struct record record;
     char key[16];
+    time_us now = world_time(&world, number);
 
     *operation = (struct operation){
         .kind = prng_below(prng, 10) < 6   ? OPERATION_SET
                 : prng_below(prng, 2) == 0 ? OPERATION_TOUCH
                                            : OPERATION_DELETE,
         .key = (unsigned)prng_below(prng, KEYS),
-        .exptime = prng_below(prng, 3) == 0 ? 0
-                                            : time_seconds(world.now) + 1 +
-                                                  (time_s)prng_below(prng, 60)};
+        .exptime = prng_below(prng, 3) == 0
+                       ? 0
+                       : time_seconds(now) + 1 + (time_s)prng_below(prng, 60)};
     snprintf(operation->value, sizeof(operation->value), "value-%u",
              judge.operations_count);
     struct span span = key_of(operation->key, key);
-    store_hold(server->store, span, store_hash(server->store, span), world.now,
+    store_hold(server->store, span, store_hash(server->store, span), now,
                &hold);
-    operation->version = store_next_version(server->store, world.now);
+    operation->version = store_next_version(server->store, now);
     bool has_changed = change(server, operation, &hold, &record);
     uint64_t journaled =
         has_changed ? journal_append(server->journal, &record) : 0;
@@ -194,6 +210,12 @@ static void operate(unsigned number)
         return;
     world.totals.operations++;
     world_written(&world, number, journaled, judge.operations_count++);
+}
+
+static bool is_fresh(unsigned number)
+{
+    return farm_fresh_until(world.servers[number].farm) >=
+           world_clock(&world, number);
 }
 
 /*
@@ -208,14 +230,38 @@ static void read_somewhere(void)
     uint64_t version;
     uint64_t stamp;
 
-    if (judge.has_cuts || !world_is_awake(&world, number) ||
-        farm_fresh_until(world.servers[number].farm) < world.now)
+    if (judge.has_cuts || !world_is_awake(&world, number) || !is_fresh(number))
         return;
     look(number, key, &version, &stamp);
     judge.reads++;
     if (version < judge.answered_version[key] ||
         stamp < judge.answered_stamp[key])
         complain("a fresh server read an older state", number, key);
+}
+
+/*
+ * The clients of a server that was frozen may be served before its farm has
+ * noticed anything.  What was answered without it meanwhile counts, too.
+ */
+static void woken(struct world *w, unsigned number, bool is_first)
+{
+    (void)w;
+    if (is_first) {
+        memcpy(judge.missed_version[number], judge.degraded_version,
+               sizeof(judge.degraded_version));
+        memcpy(judge.missed_stamp[number], judge.degraded_stamp,
+               sizeof(judge.degraded_stamp));
+    }
+    if (judge.has_cuts || !is_fresh(number))
+        return;
+    for (unsigned key = 0; key < KEYS; key++) {
+        uint64_t version;
+        uint64_t stamp;
+        look(number, key, &version, &stamp);
+        if (version < judge.missed_version[number][key] ||
+            stamp < judge.missed_stamp[number][key])
+            complain("a server read an older state when it woke", number, key);
+    }
 }
 
 static void operate_somewhere(void)
@@ -330,7 +376,7 @@ static void judge_key(unsigned server, unsigned number)
     uint64_t stamp;
 
     look(server, number, &version, &stamp);
-    store_hold(store, span, store_hash(store, span), world.now, &hold);
+    store_hold(store, span, store_hash(store, span), judge.end, &hold);
     if (version < judge.answered_version[number])
         complain("an answered write is lost", server, number);
     if (stamp < judge.answered_stamp[number])
@@ -351,17 +397,59 @@ static void judge_key(unsigned server, unsigned number)
     store_release(&hold);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* Versions that two drew: one of them would not be heard. */
+static void judge_versions(void)
+{
+    static uint64_t versions[OPERATIONS_MAX];
+    unsigned count = judge.operations_count;
+
+    for (unsigned i = 0; i < count; i++)
+        versions[i] = judge.operations[i].version;
+    qsort(versions, count, sizeof(versions[0]), by_number);
+    for (unsigned i = 1; i < count; i++) {
+        if (versions[i] == versions[i - 1])
+            complain("two drew the same version", 0, 0);
+    }
+}
+
+/* However wrong their clocks are, no two servers' farm time is further apart
+ * than half of what a message takes, there and back. */
+static void judge_times(void)
+{
+    time_us least = UINT64_MAX;
+    time_us most = 0;
+
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        time_us now = world_time(&world, i);
+        least = now < least ? now : least;
+        most = now > most ? now : most;
+    }
+    judge.end = most;
+    if (most - least > world.delay_most + TIME_US_PER_S / 1000)
+        complain("farm time is not the same everywhere", 0, 0);
+}
+
+/* All look at the same moment: the last that any of them has seen. */
 static void judge_all(void)
 {
-
-    store_maintain(world.servers[0].store, world.now);
+    judge_times();
+    judge_versions();
+    store_maintain(world.servers[0].store, judge.end);
     uint64_t first = store_digest(world.servers[0].store);
     for (unsigned i = 0; i < world.servers_count; i++) {
         if (!world_is_ready(&world, i)) {
             complain("a server is not READY in the end", i, 0);
             continue;
         }
-        store_maintain(world.servers[i].store, world.now);
+        store_maintain(world.servers[i].store, judge.end);
         store_check(world.servers[i].store);
         if (store_digest(world.servers[i].store) != first)
             complain("it does not hold what the first holds", i, 0);
@@ -381,6 +469,8 @@ static bool run_seed(uint64_t seed, bool traces)
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 8));
     world.totals = totals;
     world.answered = answered;
+    world.woken = woken;
+    world.has_few_tags = seed % 4 < 2;
     world.traces = traces;
     for (unsigned i = 0; i < world.servers_count; i++) {
         world_start(&world, i);
@@ -410,6 +500,10 @@ int main(int argc, char **argv)
     bool until_failure = false;
     uint64_t failed = 0;
 
+    if (argc > 2 && strcmp(argv[1], "--play") == 0) {
+        int skipped = strcmp(argv[2], "--rewrite") == 0 ? 3 : 2;
+        return play_files(argv + skipped, argc - skipped, skipped == 3);
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0)
             traces = true;

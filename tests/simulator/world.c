@@ -11,6 +11,16 @@
 /* How long a dial takes to be refused, and a dead link to be noticed. */
 #define REFUSAL_US 1000
 #define GRAVE_S 3600
+/* Of what is due at one moment: dials, then links, then ticks; of dials and
+ * links the newest first. */
+#define RANK_DIAL UINT64_C(0)
+#define RANK_END (UINT64_C(1) << 60)
+#define RANK_TICK (UINT64_C(2) << 60)
+#define SERIAL_MAX (UINT64_C(1) << 50)
+#define WAKING_US (TIME_US_PER_S / 10)
+/* How wrong clocks are. */
+#define SKEW_MAX_US (INT64_C(3600) * 1000000)
+#define DRIFT_MAX_PPM 200
 
 /* ---- servers ---- */
 
@@ -24,9 +34,42 @@ void world_create(struct world *world, uint64_t seed, unsigned servers_count)
     for (unsigned i = 0; i < servers_count; i++) {
         struct server *server = &world->servers[i];
         server->number = i;
+        server->tick =
+            (struct agenda_entry){.rank = RANK_TICK + i, .subject = server};
+        server->skew_us =
+            (int64_t)prng_below(&world->prng, 2 * SKEW_MAX_US) - SKEW_MAX_US;
+        server->drift_ppm =
+            (int64_t)prng_below(&world->prng, 2 * DRIFT_MAX_PPM + 1) -
+            DRIFT_MAX_PPM;
         snprintf(server->address, sizeof(server->address), "s%u", i);
         world->addresses[i] = server->address;
     }
+}
+
+/* ---- clocks ---- */
+
+time_us world_clock(const struct world *world, unsigned number)
+{
+    const struct server *server = &world->servers[number];
+    int64_t passed = (int64_t)(world->now - WORLD_START_US);
+
+    return world->now +
+           (time_us)(server->skew_us + passed * server->drift_ppm / 1000000);
+}
+
+time_us world_time(const struct world *world, unsigned number)
+{
+    return farm_time(world->servers[number].farm, world_clock(world, number));
+}
+
+/* When the server's clock will show `clock`, at the earliest. */
+static time_us when_clock_shows(const struct server *server, time_us clock)
+{
+    int64_t passed = (int64_t)(clock - WORLD_START_US) - server->skew_us;
+    int64_t gained = passed * server->drift_ppm / (1000000 + server->drift_ppm);
+
+    /* A division may have lost a microsecond, twice. */
+    return WORLD_START_US + (time_us)(passed - gained + 2);
 }
 
 static void step(struct world *world, struct server *server,
@@ -49,23 +92,29 @@ void world_start(struct world *world, unsigned number)
                                      .heartbeat = TIME_US_PER_S / 2,
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,
+                                     .tick_interval = TIME_US_PER_S / 50,
                                      .memory_bytes = STORE_BYTES,
                                      .item_bytes_max = STORE_BYTES / 2,
                                      .seed = prng_next(&world->prng)};
 
     assert(!server->is_running);
-    /* Tags are unique: a server's number, and how often it was started. */
+    /* Tags are unique, as a rule: a server's number, and how often it was
+     * started. */
     store.origin_tag =
         (uint16_t)((server->starts % 32) * WORLD_SERVERS_MAX + number);
+    if (world->has_few_tags)
+        store.origin_tag = (uint16_t)(number % 2);
     settings.tag = store.origin_tag;
     server->id = settings.id;
     server->store = store_create(&store);
     server->journal = journal_create(JOURNAL_BYTES);
-    server->farm =
-        farm_create(&settings, server->store, server->journal, world->now);
+    server->farm = farm_create(&settings, server->store, server->journal,
+                               world_clock(world, number));
     assert(server->store && server->journal && server->farm);
     server->is_running = true;
     server->frozen_until = 0;
+    server->has_slept = false;
+    server->woke = 0;
     for (unsigned i = 0; i < world->servers_count; i++)
         step(world, server,
              (struct farm_input){.kind = FARM_SEED,
@@ -112,24 +161,56 @@ static void drop_packets(struct end *end)
     end->input_bytes = 0;
 }
 
+static void schedule_end(struct world *world, struct end *end);
+static void schedule_tick(struct world *world, struct server *server);
+
 static void break_wire(struct world *world, struct wire *wire)
 {
     if (!wire->is_broken)
         wire->broken_at = world->now;
     wire->is_broken = true;
+    schedule_end(world, &wire->ends[0]);
+    schedule_end(world, &wire->ends[1]);
+}
+
+static void open_end(struct world *world, struct end *end)
+{
+    struct server *server = &world->servers[end->server];
+
+    if (end->link >= server->ends_capacity) {
+        server->ends_capacity = 2 * (size_t)end->link + 64;
+        server->ends = realloc(server->ends,
+                               server->ends_capacity * sizeof(server->ends[0]));
+        assert(server->ends != NULL);
+    }
+    server->ends[end->link] = end;
+}
+
+/* Its server knows the link no more. */
+static void shut_end(struct world *world, struct end *end)
+{
+    struct wire *wire = end->wire;
+
+    world->servers[end->server].ends[end->link] = NULL;
+    end->link = 0;
+    schedule_end(world, end);
+    if (wire->ends[0].link == 0 && wire->ends[1].link == 0) {
+        wire->next_closed = world->closed;
+        world->closed = wire;
+    }
 }
 
 static void sweep_wires(struct world *world)
 {
-    struct wire **at = &world->wires;
-
-    while (*at != NULL) {
-        struct wire *wire = *at;
-        if (wire->ends[0].link != 0 || wire->ends[1].link != 0) {
-            at = &wire->next;
-            continue;
-        }
-        *at = wire->next;
+    while (world->closed != NULL) {
+        struct wire *wire = world->closed;
+        world->closed = wire->next_closed;
+        if (wire->next != NULL)
+            wire->next->previous = wire->previous;
+        if (wire->previous != NULL)
+            wire->previous->next = wire->next;
+        else
+            world->wires = wire->next;
         drop_packets(&wire->ends[0]);
         drop_packets(&wire->ends[1]);
         free(wire);
@@ -139,13 +220,8 @@ static void sweep_wires(struct world *world)
 static struct end *find_end(struct world *world, unsigned server,
                             farm_link link)
 {
-    for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
-        for (unsigned i = 0; i < 2; i++) {
-            if (wire->ends[i].server == server && wire->ends[i].link == link)
-                return &wire->ends[i];
-        }
-    }
-    return NULL;
+    assert(link > 0 && link <= world->servers[server].next_link);
+    return world->servers[server].ends[link];
 }
 
 static struct end *other_end(struct end *end)
@@ -179,6 +255,7 @@ static void send_bytes(struct world *world, struct end *from, struct span bytes)
         to->first = packet;
     to->last = packet;
     world->totals.packets++;
+    schedule_end(world, to);
 }
 
 /* ---- carrying out effects ---- */
@@ -193,40 +270,30 @@ static int find_address(const struct world *world, struct span address)
 }
 
 struct dial {
-    struct dial *next;
-    time_us due;
+    struct agenda_entry next;
     unsigned from;
     uint64_t from_id;
     unsigned to;
-    bool is_refused;
 };
-
-static struct dial *dials;
-
-static bool is_dialling(unsigned from, unsigned to)
-{
-    for (struct dial *dial = dials; dial != NULL; dial = dial->next) {
-        if (dial->from == from && dial->to == to)
-            return true;
-    }
-    return false;
-}
 
 static void begin_dial(struct world *world, struct server *server,
                        struct span address)
 {
     int to = find_address(world, address);
 
-    if (to < 0 || is_dialling(server->number, (unsigned)to))
+    if (to < 0 || world->is_dialling[server->number][to])
         return;
     struct dial *dial = malloc(sizeof(*dial));
     assert(dial != NULL);
-    *dial = (struct dial){.next = dials,
-                          .due = world->now + REFUSAL_US + draw_delay(world),
-                          .from = server->number,
-                          .from_id = server->id,
-                          .to = (unsigned)to};
-    dials = dial;
+    *dial =
+        (struct dial){.next = {.rank = RANK_DIAL + SERIAL_MAX - ++world->serial,
+                               .subject = dial},
+                      .from = server->number,
+                      .from_id = server->id,
+                      .to = (unsigned)to};
+    world->is_dialling[dial->from][dial->to] = true;
+    agenda_set(&world->agenda, &dial->next,
+               world->now + REFUSAL_US + draw_delay(world));
 }
 
 static void finish_dial(struct world *world, const struct dial *dial)
@@ -248,18 +315,32 @@ static void finish_dial(struct world *world, const struct dial *dial)
     struct wire *wire = calloc(1, sizeof(*wire));
     assert(wire != NULL);
     wire->next = world->wires;
+    if (wire->next != NULL)
+        wire->next->previous = wire;
     world->wires = wire;
+    world->serial++;
     struct server *sides[2] = {from, to};
-    for (unsigned i = 0; i < 2; i++)
-        wire->ends[i] = (struct end){.wire = wire,
-                                     .server = sides[i]->number,
-                                     .link = ++sides[i]->next_link,
-                                     .is_dialler = i == 0};
+    for (unsigned i = 0; i < 2; i++) {
+        struct end *end = &wire->ends[i];
+        *end = (struct end){
+            .wire = wire,
+            .server = sides[i]->number,
+            .link = ++sides[i]->next_link,
+            .is_dialler = i == 0,
+            .next = {.rank = RANK_END + 2 * (SERIAL_MAX - world->serial) + i,
+                     .subject = end}};
+        open_end(world, end);
+    }
     farm_link links[2] = {wire->ends[0].link, wire->ends[1].link};
     step(world, from,
-         (struct farm_input){
-             .kind = FARM_LINKED, .link = links[0], .bytes = address});
-    step(world, to, (struct farm_input){.kind = FARM_LINKED, .link = links[1]});
+         (struct farm_input){.kind = FARM_LINKED,
+                             .link = links[0],
+                             .bytes = address,
+                             .host = address});
+    step(world, to,
+         (struct farm_input){.kind = FARM_LINKED,
+                             .link = links[1],
+                             .host = span_of_string(from->address)});
 }
 
 static void close_end(struct world *world, unsigned server, farm_link link)
@@ -268,7 +349,7 @@ static void close_end(struct world *world, unsigned server, farm_link link)
 
     if (end == NULL)
         return;
-    end->link = 0;
+    shut_end(world, end);
     break_wire(world, end->wire);
 }
 
@@ -303,11 +384,32 @@ static void carry_out(struct world *world, struct server *server)
                                 effect.is_degraded);
             break;
         case FARM_FOUND:
+            if (world->found != NULL)
+                world->found(world, server->number, effect.waiter);
+            break;
         case FARM_EVENT:
+            if (world->traces)
+                printf("%8.3f s%u: %.*s\n",
+                       (double)(world->now - WORLD_START_US) / 1e6,
+                       server->number, (int)effect.bytes.length,
+                       (const char *)effect.bytes.data);
+            break;
         case FARM_LEFT:
             break;
         }
     }
+}
+
+static void tell_of_waking(struct world *world, struct server *server)
+{
+    bool is_first = server->has_slept;
+
+    if (is_first)
+        server->woke = world->now;
+    server->has_slept = false;
+    if (world->woken != NULL && server->woke != 0 &&
+        world->now - server->woke < WAKING_US)
+        world->woken(world, server->number, is_first);
 }
 
 /* The server's farm takes one step; it must be awake. */
@@ -317,12 +419,15 @@ static void step(struct world *world, struct server *server,
     struct farm_figures before;
     struct farm_figures after;
 
-    input.now = world->now;
-    farm_read_figures(server->farm, &before);
+    tell_of_waking(world, server);
+    input.now = world_clock(world, server->number);
+    if (world->traces)
+        farm_read_figures(server->farm, &before);
     farm_step(server->farm, &input);
     farm_check(server->farm);
     world->totals.steps++;
-    farm_read_figures(server->farm, &after);
+    if (world->traces)
+        farm_read_figures(server->farm, &after);
     if (world->traces &&
         (before.state != after.state || before.members != after.members ||
          before.syncs_done != after.syncs_done))
@@ -331,6 +436,9 @@ static void step(struct world *world, struct server *server,
                after.state, after.members, after.members_ready,
                (unsigned long long)after.syncs_done);
     carry_out(world, server);
+    schedule_tick(world, server);
+    if (world->stepped != NULL)
+        world->stepped(world, server->number);
 }
 
 void world_written(struct world *world, unsigned number, uint64_t journaled,
@@ -341,6 +449,14 @@ void world_written(struct world *world, unsigned number, uint64_t journaled,
              .kind = FARM_AWAIT, .number = journaled, .waiter = waiter});
 }
 
+void world_look_up(struct world *world, unsigned number, struct span key,
+                   uint64_t waiter)
+{
+    step(world, &world->servers[number],
+         (struct farm_input){
+             .kind = FARM_LOOKUP, .bytes = key, .waiter = waiter});
+}
+
 void world_crash(struct world *world, unsigned number)
 {
     struct server *server = &world->servers[number];
@@ -349,17 +465,20 @@ void world_crash(struct world *world, unsigned number)
     for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
         for (unsigned i = 0; i < 2; i++) {
             if (wire->ends[i].server == number && wire->ends[i].link != 0) {
-                wire->ends[i].link = 0;
+                shut_end(world, &wire->ends[i]);
                 break_wire(world, wire);
             }
         }
     }
     free_server(server);
+    schedule_tick(world, server);
 }
 
 void world_freeze(struct world *world, unsigned number, time_us until)
 {
     world->servers[number].frozen_until = until;
+    if (until > world->now)
+        world->servers[number].has_slept = true;
 }
 
 void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut)
@@ -406,6 +525,7 @@ static void deliver(struct world *world, struct end *end)
     memcpy(end->input + end->input_bytes, packet->bytes, packet->length);
     end->input_bytes += packet->length;
     free(packet);
+    schedule_end(world, end);
     take_frames(world, end->server, end->link);
 }
 
@@ -428,55 +548,42 @@ static time_us next_at_end(const struct world *world, struct end *end)
     return due != UINT64_MAX && due < awake ? awake : due;
 }
 
-static struct end *earliest_end(const struct world *world, time_us *due)
+static void schedule_end(struct world *world, struct end *end)
 {
-    struct end *earliest = NULL;
+    agenda_set(&world->agenda, &end->next, next_at_end(world, end));
+}
 
-    *due = UINT64_MAX;
+static time_us next_tick(const struct server *server)
+{
+    if (!server->is_running)
+        return AGENDA_NEVER;
+    time_us at = when_clock_shows(server, farm_deadline(server->farm));
+    return at < server->frozen_until ? server->frozen_until : at;
+}
+
+static void schedule_tick(struct world *world, struct server *server)
+{
+    agenda_set(&world->agenda, &server->tick, next_tick(server));
+}
+
+/* Cuts and freezes come and go between the runs. */
+static void schedule_all(struct world *world)
+{
+    for (unsigned i = 0; i < world->servers_count; i++)
+        schedule_tick(world, &world->servers[i]);
     for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
-        for (unsigned i = 0; i < 2; i++) {
-            time_us at = next_at_end(world, &wire->ends[i]);
-            if (at < *due) {
-                *due = at;
-                earliest = &wire->ends[i];
-            }
-        }
+        schedule_end(world, &wire->ends[0]);
+        schedule_end(world, &wire->ends[1]);
     }
-    return earliest;
 }
 
-static struct server *earliest_tick(struct world *world, time_us *due)
+static void run_dial(struct world *world, struct dial *dial)
 {
-    struct server *earliest = NULL;
-
-    *due = UINT64_MAX;
-    for (unsigned i = 0; i < world->servers_count; i++) {
-        struct server *server = &world->servers[i];
-        if (!server->is_running)
-            continue;
-        time_us at = farm_deadline(server->farm);
-        if (at < server->frozen_until)
-            at = server->frozen_until;
-        if (at < *due) {
-            *due = at;
-            earliest = server;
-        }
-    }
-    return earliest;
-}
-
-static struct dial **earliest_dial(time_us *due)
-{
-    struct dial **earliest = NULL;
-
-    *due = UINT64_MAX;
-    for (struct dial **at = &dials; *at != NULL; at = &(*at)->next) {
-        if ((*at)->due < *due) {
-            *due = (*at)->due;
-            earliest = at;
-        }
-    }
-    return earliest;
+    agenda_set(&world->agenda, &dial->next, AGENDA_NEVER);
+    world->is_dialling[dial->from][dial->to] = false;
+    if (world_is_awake(world, dial->from))
+        finish_dial(world, dial);
+    free(dial);
 }
 
 static void run_end(struct world *world, struct end *end)
@@ -488,39 +595,32 @@ static void run_end(struct world *world, struct end *end)
     /* All that was sent before the break has come: now the end itself. */
     unsigned server = end->server;
     farm_link link = end->link;
-    end->link = 0;
+    shut_end(world, end);
     step(world, &world->servers[server],
          (struct farm_input){.kind = FARM_UNLINKED, .link = link});
 }
 
+static void run_tick(struct world *world, struct server *server)
+{
+    store_maintain(server->store, world_time(world, server->number));
+    step(world, server, (struct farm_input){.kind = FARM_TICK});
+}
+
 void world_run(struct world *world, time_us moment)
 {
+    schedule_all(world);
     for (;;) {
-        time_us end_due;
-        time_us tick_due;
-        time_us dial_due;
-        struct end *end = earliest_end(world, &end_due);
-        struct server *server = earliest_tick(world, &tick_due);
-        struct dial **dial = earliest_dial(&dial_due);
-        time_us due = end_due < tick_due ? end_due : tick_due;
-        if (dial_due < due)
-            due = dial_due;
-        if (due > moment)
+        struct agenda_entry *next = agenda_first(&world->agenda);
+        if (next == NULL || next->at > moment)
             break;
-        if (due > world->now)
-            world->now = due;
-        if (due == dial_due) {
-            struct dial *done = *dial;
-            *dial = done->next;
-            if (world_is_awake(world, done->from))
-                finish_dial(world, done);
-            free(done);
-        } else if (due == end_due) {
-            run_end(world, end);
-        } else {
-            store_maintain(server->store, world->now);
-            step(world, server, (struct farm_input){.kind = FARM_TICK});
-        }
+        if (next->at > world->now)
+            world->now = next->at;
+        if (next->rank >= RANK_TICK)
+            run_tick(world, next->subject);
+        else if (next->rank >= RANK_END)
+            run_end(world, next->subject);
+        else
+            run_dial(world, next->subject);
         sweep_wires(world);
     }
     if (world->now < moment)
@@ -529,18 +629,19 @@ void world_run(struct world *world, time_us moment)
 
 void world_destroy(struct world *world)
 {
+    struct agenda_entry *next;
+
     for (unsigned i = 0; i < world->servers_count; i++) {
         if (world->servers[i].is_running)
             world_crash(world, i);
     }
-    while (world->wires != NULL) {
-        world->wires->ends[0].link = 0;
-        world->wires->ends[1].link = 0;
-        sweep_wires(world);
+    sweep_wires(world);
+    while ((next = agenda_first(&world->agenda)) != NULL) {
+        agenda_set(&world->agenda, next, AGENDA_NEVER);
+        if (next->rank < RANK_END)
+            free(next->subject);
     }
-    while (dials != NULL) {
-        struct dial *dial = dials;
-        dials = dial->next;
-        free(dial);
-    }
+    agenda_release(&world->agenda);
+    for (unsigned i = 0; i < world->servers_count; i++)
+        free(world->servers[i].ends);
 }

@@ -4,14 +4,15 @@
  *
  * One seed decides everything: delays, faults, what clients do.  The pure
  * rooms are linked unchanged; what is simulated is the driver: links, dials,
- * ticks.  A link keeps the order of what is sent on it; different links do
- * not keep step.
+ * ticks, and clocks that are wrong by up to an hour and do not keep step.  A
+ * link keeps the order of what is sent on it; different links do not keep step.
  */
 #ifndef TESTS_SIMULATOR_WORLD_H
 #define TESTS_SIMULATOR_WORLD_H
 
 #include "proto/base/prng.h"
 #include "server/farm/farm.h"
+#include "tests/simulator/agenda.h"
 
 #define WORLD_SERVERS_MAX 128
 #define WORLD_START_US (UINT64_C(1800000000) * TIME_US_PER_S)
@@ -32,20 +33,27 @@ struct end {
     struct packet *first; /* on their way to this end */
     struct packet *last;
     time_us last_due;
-    uint8_t *input; /* delivered, not yet a whole frame */
+    struct agenda_entry next; /* delivery, or news of the break */
+    uint8_t *input;           /* delivered, not yet a whole frame */
     size_t input_bytes;
 };
 
 struct wire {
     struct wire *next;
-    bool is_broken; /* the other end will hear of it, when it can */
+    struct wire *previous;
+    struct wire *next_closed; /* at both ends: to be swept */
+    bool is_broken;           /* the other end will hear of it, when it can */
     time_us broken_at;
     struct end ends[2];
 };
 
 struct server {
     bool is_running;
+    int64_t skew_us; /* of its clock, from the start on */
+    int64_t drift_ppm;
     time_us frozen_until;
+    bool has_slept; /* and not taken a step since */
+    time_us woke;
     time_us dial_pause;
     unsigned number;
     uint64_t id;
@@ -54,6 +62,9 @@ struct server {
     struct journal *journal;
     struct farm *farm;
     farm_link next_link;
+    struct end **ends; /* by link; NULL: closed here */
+    size_t ends_capacity;
+    struct agenda_entry tick;
     unsigned starts;
 };
 
@@ -73,6 +84,10 @@ struct world {
     struct server servers[WORLD_SERVERS_MAX];
     const char *addresses[WORLD_SERVERS_MAX];
     struct wire *wires;
+    struct wire *closed;
+    struct agenda agenda;
+    uint64_t serial; /* of wires and dials */
+    bool is_dialling[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
     /* True: what the first sends does not reach the second. */
     bool is_cut[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
     time_us delay_least;
@@ -83,6 +98,15 @@ struct world {
     /* Called for each answer that a waiting client gets. */
     void (*answered)(struct world *world, unsigned server, uint64_t waiter,
                      bool is_degraded);
+    /* Called for each lookup that has come to its end; may be NULL. */
+    void (*found)(struct world *world, unsigned server, uint64_t waiter);
+    /* Called after each step of a server; may be NULL. */
+    void (*stepped)(struct world *world, unsigned server);
+    /* Called before each step of a server that was frozen, for a tenth of a
+     * second; `is_first`: the farm does not know yet that it was. */
+    void (*woken)(struct world *world, unsigned server, bool is_first);
+    /* All begin with the same tags for their versions, or nearly so. */
+    bool has_few_tags;
     void *judge;
 };
 
@@ -101,6 +125,13 @@ void world_run(struct world *world, time_us moment);
 /* Tells a server's farm that its journal has grown, and who waits for it. */
 void world_written(struct world *world, unsigned server, uint64_t number,
                    uint64_t waiter);
+
+/* A client waits for what others have of the key. */
+void world_look_up(struct world *world, unsigned server, struct span key,
+                   uint64_t waiter);
+/* What the server's own clock shows, and its farm's. */
+time_us world_clock(const struct world *world, unsigned server);
+time_us world_time(const struct world *world, unsigned server);
 
 bool world_is_awake(const struct world *world, unsigned server);
 bool world_is_ready(struct world *world, unsigned server);

@@ -128,6 +128,19 @@ static const struct number numbers[] = {
     {"-t", "--threads", AT(threads), "1", "0", "256", "257", "", false},
 };
 
+/* Those without a letter. */
+static const struct number farm_numbers[] = {
+    {NULL, "--farm-heartbeat", AT(farm_heartbeat_ms), "50", "49", "10000",
+     "10001", "--farm-join a", false},
+    {NULL, "--farm-lookup-timeout", AT(farm_lookup_timeout_ms), "1", "0",
+     "1000", "1001", "--farm-join a", false},
+    {NULL, "--farm-journal", AT(farm_journal_megabytes), "1", "0", "4096",
+     "4097", "--farm-join a -m 8192", false},
+    {NULL, "--farm-ack-timeout", AT(farm_ack_timeout_ms), "1", "0", "10000",
+     "10001", "--farm-join a", false},
+};
+
+#define FARM_NUMBERS (sizeof(farm_numbers) / sizeof(farm_numbers[0]))
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
 static void assert_number(const struct number *number, const char *text)
@@ -136,7 +149,7 @@ static void assert_number(const struct number *number, const char *text)
     static const char *const forms[] = {"%s %s", "%s%s", "%s=%s", "%s %s"};
     uint64_t wanted = strtoull(text, NULL, number->is_octal ? 8 : 10);
 
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = number->letter == NULL ? 2 : 0; i < 4; i++) {
         char line[128];
         uint64_t got;
 #pragma GCC diagnostic push
@@ -158,14 +171,20 @@ static void assert_no_number(const struct number *number, const char *text)
 
     if (text == NULL)
         return;
-    snprintf(line, sizeof(line), "%s %s %s", number->letter, text,
-             number->with);
-    snprintf(parts, sizeof(parts), "option %s (%s)|'%s'|give a|from|to %s",
-             number->letter, number->name, text, number->most);
+    snprintf(line, sizeof(line), "%s %s %s", number->name, text, number->with);
+    char written[64];
+    if (number->letter == NULL)
+        snprintf(written, sizeof(written), "%s", number->name);
+    else
+        snprintf(written, sizeof(written), "%s (%s)", number->letter,
+                 number->name);
+    snprintf(parts, sizeof(parts), "option %s|'%s'|give a|from %s|to %s",
+             written, text, number->is_octal ? "0" : number->least,
+             number->most);
     if (number->is_octal)
         snprintf(parts, sizeof(parts),
-                 "option %s (%s)|'%s'|give an octal|from 0 to %s",
-                 number->letter, number->name, text, number->most);
+                 "option %s|'%s'|give an octal|from 0 to %s", written, text,
+                 number->most);
     assert_refused(line, parts);
 }
 
@@ -177,6 +196,12 @@ static void numbers_have_their_limits_and_not_one_beyond(void **state)
         assert_number(&numbers[i], numbers[i].most);
         assert_no_number(&numbers[i], numbers[i].below);
         assert_no_number(&numbers[i], numbers[i].above);
+    }
+    for (size_t i = 0; i < FARM_NUMBERS; i++) {
+        assert_number(&farm_numbers[i], farm_numbers[i].least);
+        assert_number(&farm_numbers[i], farm_numbers[i].most);
+        assert_no_number(&farm_numbers[i], farm_numbers[i].below);
+        assert_no_number(&farm_numbers[i], farm_numbers[i].above);
     }
 }
 
@@ -196,6 +221,10 @@ static void what_is_no_number_is_refused(void **state)
     for (size_t i = 0; i < NUMBERS; i++) {
         for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
             assert_no_number(&numbers[i], others[j]);
+    }
+    for (size_t i = 0; i < FARM_NUMBERS; i++) {
+        for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
+            assert_no_number(&farm_numbers[i], others[j]);
     }
     assert_no_number(&numbers[1], "8");
 }
@@ -345,6 +374,201 @@ static void with_nothing_to_listen_on_it_says_so(void **state)
     assert_int_equal(read_good("-p 0 -l 127.0.0.1:5").port, 0);
 }
 
+static void addresses_have_a_form_and_a_port_in_range(void **state)
+{
+    static const char *const options[] = {"-l (--listen)", "--farm-listen",
+                                          "--farm-join"};
+    static const char *const others[] = {"[::1",   "[::1]5", "a:0", "a:65536",
+                                         "a:http", "a:",     ":5",  "[]:5"};
+    char line[128];
+    char parts[128];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++) {
+            snprintf(line, sizeof(line), "%s %s", i == 0 ? "-l" : options[i],
+                     others[j]);
+            snprintf(parts, sizeof(parts),
+                     "option %s|'%s' is no address|HOST:PORT|1 to 65535",
+                     options[i], others[j]);
+            assert_refused(line, parts);
+        }
+    }
+}
+
+/* ---- the farm ---- */
+
+static void without_farm_options_a_server_stands_alone(void **state)
+{
+    struct config config = read_good("");
+
+    (void)state;
+    assert_null(config.farm_listen);
+    assert_int_equal(config.farm_join_count, 0);
+    assert_null(config.farm_server_name);
+    assert_string_equal(config.farm_name, "grapevine");
+    assert_int_equal(config.farm_heartbeat_ms, 500);
+    assert_int_equal(config.farm_lookup, LOOKUP_ALWAYS);
+    assert_int_equal(config.farm_lookup_timeout_ms, 25);
+    assert_int_equal(config.farm_journal_megabytes, 16);
+    assert_int_equal(config.farm_ack, ACK_ALL);
+    assert_int_equal(config.farm_ack_timeout_ms, 50);
+    assert_int_equal(config.farm_ack_fallback, ACK_FALLBACK_ANSWER);
+    assert_false(config.farm_insecure);
+}
+
+static void either_address_puts_a_server_into_a_farm(void **state)
+{
+    struct config config = read_good("--farm-listen=[::1]:11312");
+
+    (void)state;
+    assert_string_equal(config.farm_listen, "[::1]:11312");
+    assert_int_equal(config.farm_join_count, 0);
+    config = read_good("--farm-join a,b:5 -l c --farm-join [::1]:6");
+    assert_null(config.farm_listen);
+    assert_int_equal(config.farm_join_count, 3);
+    assert_string_equal(config.farm_join[0], "a");
+    assert_string_equal(config.farm_join[1], "b:5");
+    assert_string_equal(config.farm_join[2], "[::1]:6");
+    assert_int_equal(config.listen_count, 1);
+    assert_string_equal(config.listen[0], "c");
+    assert_string_equal(read_good("--farm-listen *:1").farm_listen, "*:1");
+}
+
+static void others_are_at_most_so_many_single_hosts(void **state)
+{
+    char line[400] = "--farm-join a";
+
+    (void)state;
+    for (unsigned i = 1; i < CONFIG_FARM_JOIN_MAX; i++)
+        strcat(line, ",c");
+    assert_int_equal(read_good(line).farm_join_count, CONFIG_FARM_JOIN_MAX);
+    strcat(line, ",d");
+    assert_refused(line, "option --farm-join|at most 64");
+    assert_refused("--farm-join ,", "option --farm-join|give an address");
+    assert_refused("--farm-join a,*", "option --farm-join|'*'|give HOST");
+    assert_refused("--farm-join *:5", "option --farm-join|'*:5'|give HOST");
+}
+
+static void other_farm_options_need_a_farm(void **state)
+{
+    static const char *const others[] = {
+        "--farm-name a",           "--farm-server-name a",
+        "--farm-heartbeat 500",    "--farm-lookup always",
+        "--farm-lookup-timeout 9", "--farm-journal 1",
+        "--farm-ack all",          "--farm-ack-timeout 9",
+        "--farm-insecure",         "--farm-ack-fallback answer"};
+    char line[128];
+    char parts[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        snprintf(parts, sizeof(parts),
+                 "option %.*s|no farm|--farm-listen or --farm-join",
+                 (int)strcspn(others[i], " "), others[i]);
+        assert_refused(others[i], parts);
+        snprintf(line, sizeof(line), "%s --farm-listen a", others[i]);
+        read_good(line);
+        snprintf(line, sizeof(line), "--farm-join a %s", others[i]);
+        read_good(line);
+    }
+}
+
+static void names_have_letters_digits_and_few_marks(void **state)
+{
+    static const char *const others[] = {"a/b",      "a,b",  "a'b",
+                                         "\xc3\xa4", "a\tb", "a*"};
+    char line[128];
+
+    (void)state;
+    assert_string_equal(read_good("--farm-join a --farm-name A-b._9").farm_name,
+                        "A-b._9");
+    assert_string_equal(
+        read_good("--farm-join a --farm-server-name web-1:11311")
+            .farm_server_name,
+        "web-1:11311");
+    assert_refused("--farm-join a --farm-name a:b",
+                   "option --farm-name|'a:b'|1 to 64 letters");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        snprintf(line, sizeof(line), "--farm-join a --farm-name %s", others[i]);
+        assert_refused(line, "option --farm-name|1 to 64 letters, digits");
+        snprintf(line, sizeof(line), "--farm-join a --farm-server-name %s",
+                 others[i]);
+        assert_refused(line, "option --farm-server-name|letters|or :");
+    }
+    assert_refused("--farm-name=", "option --farm-name needs an argument");
+}
+
+static void a_name_has_at_most_64_bytes(void **state)
+{
+    char line[128];
+    int used = snprintf(line, sizeof(line), "--farm-join a --farm-name=");
+
+    (void)state;
+    memset(line + used, 'n', CONFIG_NAME_BYTES_MAX);
+    line[used + CONFIG_NAME_BYTES_MAX] = '\0';
+    assert_int_equal(strlen(read_good(line).farm_name), CONFIG_NAME_BYTES_MAX);
+    strcat(line, "n");
+    assert_refused(line, "option --farm-name|1 to 64");
+}
+
+static void choices_are_one_of_their_words(void **state)
+{
+    static const struct {
+        const char *line;
+        size_t offset;
+        uint64_t value;
+    } choices[] = {{"--farm-lookup always", AT(farm_lookup), LOOKUP_ALWAYS},
+                   {"--farm-lookup auto", AT(farm_lookup), LOOKUP_AUTO},
+                   {"--farm-lookup=never", AT(farm_lookup), LOOKUP_NEVER},
+                   {"--farm-ack all", AT(farm_ack), ACK_ALL},
+                   {"--farm-ack local", AT(farm_ack), ACK_LOCAL},
+                   {"--farm-ack-fallback answer", AT(farm_ack_fallback),
+                    ACK_FALLBACK_ANSWER},
+                   {"--farm-ack-fallback error", AT(farm_ack_fallback),
+                    ACK_FALLBACK_ERROR}};
+    static const char *const others[] = {"al",        "ALL", "alll",  "|",
+                                         "all|local", "0",   "local|"};
+    char line[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        uint64_t got;
+        snprintf(line, sizeof(line), "--farm-join a %s", choices[i].line);
+        struct config config = read_good(line);
+        memcpy(&got, (char *)&config + choices[i].offset, sizeof(got));
+        assert_int_equal(got, choices[i].value);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        snprintf(line, sizeof(line), "--farm-ack %s", others[i]);
+        assert_refused(line, "option --farm-ack: '|give one of all");
+    }
+    assert_refused("--farm-lookup x", "option --farm-lookup|'x'|always");
+}
+
+static void a_journal_is_a_quarter_of_the_memory_up_to_64(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-m 2").farm_journal_megabytes, 1);
+    assert_int_equal(read_good("-m 7").farm_journal_megabytes, 1);
+    assert_int_equal(read_good("-m 8").farm_journal_megabytes, 2);
+    assert_int_equal(read_good("-m 256").farm_journal_megabytes, 64);
+    assert_int_equal(read_good("-m 1024").farm_journal_megabytes, 64);
+}
+
+static void a_journal_is_at_most_half_of_the_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("--farm-join a --farm-journal 32 -m 64")
+                         .farm_journal_megabytes,
+                     32);
+    assert_int_equal(
+        read_good("--farm-join a --farm-journal 1 -m 2").farm_journal_megabytes,
+        1);
+    assert_refused("--farm-join a --farm-journal 33 -m 64",
+                   "option --farm-journal|33 MB|-m (64 MB)|raise -m");
+}
+
 /* ---- words ---- */
 
 static void an_option_that_lacks_its_argument_says_which(void **state)
@@ -422,6 +646,27 @@ static void help_shows_every_option_with_limits_and_default(void **state)
                                         "-P, --pidfile=FILE ",
                                         "-v, --verbose ",
                                         "    --config=FILE ",
+                                        "    --farm-listen=ADDR[:PORT] ",
+                                        "    --farm-join=HOST[:PORT] ",
+                                        "(at most 64)",
+                                        "    --farm-name=NAME ",
+                                        "- . _) [default: grapevine]",
+                                        "    --farm-server-name=NAME ",
+                                        "    --farm-heartbeat=MS ",
+                                        "(50 to 10000) [default: 500]",
+                                        "    --farm-lookup=always|auto|never ",
+                                        "[default: always]",
+                                        "    --farm-lookup-timeout=MS ",
+                                        "(1 to 1000) [default: 25]",
+                                        "    --farm-journal=MB ",
+                                        "(1 to 4096)",
+                                        "    --farm-ack=all|local ",
+                                        "[default: all]",
+                                        "    --farm-ack-timeout=MS ",
+                                        "(1 to 10000) [default: 50]",
+                                        "    --farm-ack-fallback=answer|error ",
+                                        "[default: answer]",
+                                        "    --farm-insecure ",
                                         "-h, --help ",
                                         "-V, --version "};
     char *help;
@@ -642,6 +887,16 @@ int main(void)
         cmocka_unit_test(addresses_are_at_most_so_many),
         cmocka_unit_test(an_empty_list_of_addresses_is_refused),
         cmocka_unit_test(with_nothing_to_listen_on_it_says_so),
+        cmocka_unit_test(addresses_have_a_form_and_a_port_in_range),
+        cmocka_unit_test(without_farm_options_a_server_stands_alone),
+        cmocka_unit_test(either_address_puts_a_server_into_a_farm),
+        cmocka_unit_test(others_are_at_most_so_many_single_hosts),
+        cmocka_unit_test(other_farm_options_need_a_farm),
+        cmocka_unit_test(names_have_letters_digits_and_few_marks),
+        cmocka_unit_test(a_name_has_at_most_64_bytes),
+        cmocka_unit_test(choices_are_one_of_their_words),
+        cmocka_unit_test(a_journal_is_a_quarter_of_the_memory_up_to_64),
+        cmocka_unit_test(a_journal_is_at_most_half_of_the_memory),
         cmocka_unit_test(an_option_that_lacks_its_argument_says_which),
         cmocka_unit_test(an_option_without_argument_takes_none),
         cmocka_unit_test(what_is_not_known_is_named),

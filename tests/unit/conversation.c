@@ -33,6 +33,7 @@ static const char *const kinds[] = {[COMMAND_REFUSED] = "refused",
                                     [COMMAND_VERSION] = "version",
                                     [COMMAND_VERBOSITY] = "verbosity",
                                     [COMMAND_STATS] = "stats",
+                                    [COMMAND_WATCH] = "watch",
                                     [COMMAND_NOOP] = "noop",
                                     [COMMAND_QUIT] = "quit"};
 

@@ -81,16 +81,17 @@ static size_t make_messages(struct message messages[24])
 
     messages[count++] = (struct message){
         .kind = MESSAGE_HELLO,
-        .hello = {1, 3, 0xabcdef, 77, MEMBER_JOINING, 1234567, 99,
+        .hello = {1, 3, 0xabcdef, 77, MEMBER_JOINING, 1234567, 1234, 99,
                   UINT64_C(64) << 20, 1 << 20, SPAN("farm"), SPAN("web1:11311"),
                   SPAN("10.0.0.1:11311")}};
     messages[count++] = (struct message){.kind = MESSAGE_REFUSE,
                                          .refuse = SPAN("another farm")};
     messages[count++] =
         (struct message){.kind = MESSAGE_MEMBERS, .members = make_members()};
-    messages[count++] = (struct message){
-        .kind = MESSAGE_HEARTBEAT,
-        .heartbeat = {MEMBER_READY, 11, 12, 13, 14, 15, make_vector()}};
+    messages[count++] =
+        (struct message){.kind = MESSAGE_HEARTBEAT,
+                         .heartbeat = {MEMBER_READY, 9, 10, 11, 12, 13, 14, 15,
+                                       16, make_vector()}};
     messages[count++] =
         (struct message){.kind = MESSAGE_HEARTBEAT_REQUEST, .subject = 5};
     messages[count++] = (struct message){.kind = MESSAGE_ALIVE, .subject = 6};

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Driver: what the thread of the peers works with; the inside of this room.
+ *
+ * A turn begins with driver_enter(), feeds the machine with driver_step(),
+ * and ends with driver_leave(), which sends all that was asked for at once.
+ */
+#ifndef SERVER_PEER_DRIVER_H
+#define SERVER_PEER_DRIVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "server/loop/listener.h"
+#include "server/peer/link.h"
+#include "server/peer/peers.h"
+#include "server/peer/places.h"
+
+#define DRIVER_LINKS_MAX 512
+#define DRIVER_REFUSALS_MAX 64
+/* The machine is promised a step so often: a longer silence of the clock is
+ * a sleep that it has to make up for. */
+#define DRIVER_TICK_US (TIME_US_PER_S / 50)
+
+/* What a crew waits for. */
+struct crew_wait {
+    _Atomic uint64_t wanted;
+    uint64_t told; /* to the machine */
+};
+
+struct peers {
+    struct peers_settings settings;
+    struct peers_callbacks callbacks;
+    struct place place;
+    char name[FARM_TEXT_BYTES_MAX + 1];
+    struct worker *worker;
+    struct listener *listener;
+    struct timer *timer;
+    struct journal *journal;
+    struct worker *resolver; /* a thread for names, where there are any */
+    struct timer *resolver_timer;
+    bool is_started;
+    size_t frame_bytes_max;
+
+    pthread_mutex_t lock; /* of all that follows, and of all links */
+    struct farm *farm;
+    struct link *links[DRIVER_LINKS_MAX];
+    uint32_t generation; /* of link numbers */
+    char refusals[DRIVER_REFUSALS_MAX][PLACE_BYTES];
+    size_t refusals_count; /* dials to be told of */
+    struct crew_wait *waits;
+    bool is_open;
+    bool was_ready;
+    bool is_leaving;
+    bool has_left;
+    time_us leaves_until;
+
+    /* What any thread may look at. */
+    _Atomic uint64_t fresh_until; /* farm time */
+    _Atomic bool has_others;
+    _Atomic bool is_ready;
+    _Atomic bool is_woken;
+    _Atomic int watchers;
+};
+
+void driver_enter(struct peers *peers);
+void driver_leave(struct peers *peers);
+void driver_step(struct peers *peers, struct farm_input input);
+
+/* links.c */
+void links_accept(int fd, void *context); /* a listener_accepted */
+void links_dial(struct peers *peers, struct span address);
+void links_close(struct peers *peers, farm_link number, struct span reason);
+void links_send(struct peers *peers, farm_link number, struct span frames);
+/* Sends what there is, tells the machine what came of it. */
+void links_settle(struct peers *peers);
+/* Ends those that dial or are silent for too long. */
+void links_watch(struct peers *peers, time_us now);
+/* Frees what has ended. */
+void links_sweep(struct peers *peers);
+void links_destroy(struct peers *peers);
+
+#endif

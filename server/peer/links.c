@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Links: all connections of this server to others, and how they begin and
+ * end.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "server/peer/driver.h"
+
+#define DIAL_US_MAX (2 * TIME_US_PER_S)
+#define SILENCE_US_MAX (5 * TIME_US_PER_S)
+/* Of one link, before others have their turn. */
+#define READS_PER_TURN 8
+
+static void take_turn(void *context);
+
+/* ---- numbers ---- */
+
+static bool give_number(struct peers *peers, struct link *link)
+{
+    for (uint32_t slot = 0; slot < DRIVER_LINKS_MAX; slot++) {
+        if (peers->links[slot] != NULL)
+            continue;
+        peers->links[slot] = link;
+        /* Never 0, and nobody else's for a long time. */
+        peers->generation = peers->generation % (1U << 20) + 1;
+        link->number = peers->generation * DRIVER_LINKS_MAX + slot;
+        return true;
+    }
+    return false;
+}
+
+static struct link *find_link(struct peers *peers, farm_link number)
+{
+    struct link *link = peers->links[number % DRIVER_LINKS_MAX];
+
+    return link != NULL && link->number == number ? link : NULL;
+}
+
+/* ---- ends ---- */
+
+static const char *name_of(const struct link *link)
+{
+    return link->address[0] != '\0' ? link->address : link->host;
+}
+
+static void end(struct link *link)
+{
+    if (link->state == LINK_CLOSED || link->state == LINK_LOST)
+        return;
+    /* The machine is told by links_settle(), of those that it knows. */
+    link->state = link->state == LINK_UP ? LINK_LOST : LINK_CLOSED;
+    watch_want(link->watch, false, false);
+}
+
+/* The far end breaks the rules: one line, and that is it. */
+static void cut(struct peers *peers, struct link *link, const char *reason)
+{
+    log_event(peers->settings.log, EVENT_FARM, SEVERITY_WARNING,
+              "farm: the link with %s is cut: %s", name_of(link), reason);
+    end(link);
+}
+
+void links_close(struct peers *peers, farm_link number, struct span reason)
+{
+    struct link *link = find_link(peers, number);
+
+    if (link == NULL || link->state == LINK_CLOSED)
+        return;
+    log_event(peers->settings.log, EVENT_FARM, SEVERITY_NOTICE,
+              "farm: the link with %s ends: %.*s", name_of(link),
+              (int)reason.length, (const char *)reason.data);
+    /* Its last words, a refusal perhaps, as far as the system takes them. */
+    if (!link_flush(link))
+        link->is_blocked = false;
+    link->state = LINK_CLOSED;
+    watch_want(link->watch, false, false);
+}
+
+static bool tell_of_losses(struct peers *peers)
+{
+    bool has_news = false;
+
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        struct link *link = peers->links[i];
+        if (link == NULL || link->state != LINK_LOST)
+            continue;
+        link->state = LINK_CLOSED;
+        has_news = true;
+        driver_step(peers, (struct farm_input){.kind = FARM_UNLINKED,
+                                               .link = link->number});
+    }
+    return has_news;
+}
+
+static bool tell_of_refusals(struct peers *peers)
+{
+    bool has_news = peers->refusals_count > 0;
+
+    while (peers->refusals_count > 0) {
+        char address[PLACE_BYTES];
+        peers->refusals_count--;
+        memcpy(address, peers->refusals[peers->refusals_count],
+               sizeof(address));
+        driver_step(peers,
+                    (struct farm_input){.kind = FARM_REFUSED,
+                                        .bytes = span_of_string(address)});
+    }
+    return has_news;
+}
+
+static void note_refusal(struct peers *peers, const char *address)
+{
+    if (peers->refusals_count < DRIVER_REFUSALS_MAX)
+        snprintf(peers->refusals[peers->refusals_count++], PLACE_BYTES, "%s",
+                 address);
+}
+
+/* ---- beginnings ---- */
+
+static bool is_dialling(const struct peers *peers, const char *address)
+{
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        const struct link *link = peers->links[i];
+        if (link != NULL && link->state == LINK_DIALLING &&
+            strcmp(link->address, address) == 0)
+            return true;
+    }
+    return false;
+}
+
+void links_dial(struct peers *peers, struct span address)
+{
+    char text[PLACE_BYTES];
+    bool is_refused;
+
+    if (address.length >= sizeof(text))
+        return;
+    *span_copy((uint8_t *)text, address) = '\0';
+    if (is_dialling(peers, text))
+        return;
+    struct link *link =
+        link_dial(peers->worker, text, take_turn, peers, &is_refused);
+    if (is_refused)
+        note_refusal(peers, text);
+    if (link == NULL)
+        return;
+    link->since = clock_own(peers->settings.clock);
+    if (!give_number(peers, link))
+        link_destroy(link);
+}
+
+static void finish_dial(struct peers *peers, struct link *link)
+{
+    switch (link_finish_dial(link)) {
+    case LINK_REFUSED:
+        note_refusal(peers, link->address);
+        end(link);
+        break;
+    case LINK_FAILED:
+        end(link);
+        break;
+    case LINK_CONNECTED:
+        link->state = LINK_UP;
+        watch_want(link->watch, true, false);
+        driver_step(peers,
+                    (struct farm_input){.kind = FARM_LINKED,
+                                        .link = link->number,
+                                        .bytes = span_of_string(link->address),
+                                        .host = span_of_string(link->host)});
+        break;
+    }
+}
+
+/* Makes way for one more: whoever says nothing for longest. */
+static void end_most_silent(struct peers *peers)
+{
+    struct link *oldest = NULL;
+
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        struct link *link = peers->links[i];
+        if (link != NULL && link->state == LINK_SILENT &&
+            (oldest == NULL || link->since < oldest->since))
+            oldest = link;
+    }
+    if (oldest == NULL)
+        return;
+    cut(peers, oldest, "it said nothing while others wanted to");
+    links_sweep(peers);
+}
+
+void links_accept(int fd, void *context)
+{
+    struct peers *peers = context;
+
+    driver_enter(peers);
+    struct link *link = link_create(peers->worker, fd, take_turn, peers);
+    if (link != NULL) {
+        link->state = LINK_SILENT;
+        link->since = clock_own(peers->settings.clock);
+        if (!give_number(peers, link)) {
+            end_most_silent(peers);
+            if (!give_number(peers, link)) {
+                link_destroy(link);
+                link = NULL;
+            }
+        }
+    }
+    if (link != NULL)
+        watch_want(link->watch, true, false);
+    driver_leave(peers);
+}
+
+/* ---- frames ---- */
+
+/* The first frame of a link that was accepted. */
+static bool begins_well(struct peers *peers, struct link *link,
+                        struct span inner)
+{
+    if (inner.length == 0 || inner.data[0] != MESSAGE_HELLO) {
+        cut(peers, link, "it does not speak grapevine");
+        return false;
+    }
+    link->state = LINK_UP;
+    driver_step(peers, (struct farm_input){.kind = FARM_LINKED,
+                                           .link = link->number,
+                                           .host = span_of_string(link->host)});
+    return link->state == LINK_UP;
+}
+
+static void take_frames(struct peers *peers, struct link *link)
+{
+    size_t at_bytes = 0;
+
+    for (;;) {
+        size_t limit_bytes = link->state == LINK_SILENT
+                                 ? LINK_HELLO_BYTES_MAX
+                                 : peers->frame_bytes_max;
+        struct span inner;
+        size_t used;
+        enum frame_result result = message_frame(
+            span_of(link->input + at_bytes, link->input_bytes - at_bytes),
+            limit_bytes, &inner, &used);
+        if (result == FRAME_TOO_LARGE)
+            cut(peers, link,
+                link->state == LINK_SILENT
+                    ? "it does not speak grapevine"
+                    : "it announced more than a frame may have");
+        if (result != FRAME_OK)
+            break;
+        if (link->state == LINK_SILENT && !begins_well(peers, link, inner))
+            break;
+        driver_step(peers, (struct farm_input){.kind = FARM_FRAME,
+                                               .link = link->number,
+                                               .bytes = inner});
+        at_bytes += used;
+        if (link->state != LINK_UP)
+            break;
+    }
+    if (at_bytes > 0)
+        link_take(link, at_bytes);
+}
+
+static void take_turn(void *context)
+{
+    struct link *link = context;
+    struct peers *peers = link->owner;
+
+    driver_enter(peers);
+    if (link->state == LINK_DIALLING) {
+        finish_dial(peers, link);
+    } else {
+        bool has_more = true;
+        for (unsigned i = 0;
+             i < READS_PER_TURN && has_more && link->state <= LINK_UP; i++) {
+            size_t before_bytes = link->input_bytes;
+            if (!link_receive(link))
+                end(link);
+            else
+                has_more =
+                    link->input_bytes - before_bytes >= LINK_FULL_READ_BYTES;
+            take_frames(peers, link);
+        }
+    }
+    driver_leave(peers);
+}
+
+/* ---- sending ---- */
+
+void links_send(struct peers *peers, farm_link number, struct span frames)
+{
+    struct link *link = find_link(peers, number);
+
+    if (link == NULL || link->state != LINK_UP)
+        return;
+    if (link_backlog_bytes(link) >
+        LINK_BACKLOG_BYTES_MAX + peers->settings.item_bytes_max)
+        cut(peers, link, "it does not read what it is sent");
+    else if (!link_add(link, frames))
+        cut(peers, link, "memory is out");
+}
+
+static void send_all(struct peers *peers)
+{
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        struct link *link = peers->links[i];
+        if (link == NULL || link->state != LINK_UP)
+            continue;
+        if (link_backlog_bytes(link) > 0 && !link_flush(link))
+            end(link);
+    }
+}
+
+/* The machine streams no more on a link that is behind. */
+static bool tell_of_backlogs(struct peers *peers)
+{
+    bool has_news = false;
+
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        struct link *link = peers->links[i];
+        if (link == NULL || link->state != LINK_UP)
+            continue;
+        size_t backlog_bytes = link_backlog_bytes(link);
+        if (backlog_bytes == link->told_backlog_bytes)
+            continue;
+        link->told_backlog_bytes = backlog_bytes;
+        has_news = true;
+        driver_step(peers, (struct farm_input){.kind = FARM_BACKLOG,
+                                               .link = link->number,
+                                               .number = backlog_bytes});
+    }
+    return has_news;
+}
+
+void links_settle(struct peers *peers)
+{
+    send_all(peers);
+    bool has_news = tell_of_refusals(peers);
+    has_news |= tell_of_losses(peers);
+    has_news |= tell_of_backlogs(peers);
+    if (!has_news)
+        return;
+    driver_step(peers, (struct farm_input){.kind = FARM_TICK});
+    send_all(peers);
+}
+
+void links_watch(struct peers *peers, time_us now)
+{
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        struct link *link = peers->links[i];
+        if (link == NULL)
+            continue;
+        if (link->state == LINK_DIALLING && now - link->since > DIAL_US_MAX)
+            end(link);
+        if (link->state == LINK_SILENT && now - link->since > SILENCE_US_MAX)
+            cut(peers, link, "it said nothing");
+    }
+}
+
+void links_sweep(struct peers *peers)
+{
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        struct link *link = peers->links[i];
+        if (link == NULL || link->state != LINK_CLOSED)
+            continue;
+        peers->links[i] = NULL;
+        link_destroy(link);
+    }
+}
+
+void links_destroy(struct peers *peers)
+{
+    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+        link_destroy(peers->links[i]);
+        peers->links[i] = NULL;
+    }
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Peers: the thread that makes this server a member of a farm.
+ *
+ * It owns every link and drives the farm machine: what links, clients and
+ * time bring goes in, what the machine asks for is carried out.
+ *
+ * Threads: as said with each call.
+ * Fails:   at the start, with one sentence for whoever started the server.
+ */
+#ifndef SERVER_PEER_PEERS_H
+#define SERVER_PEER_PEERS_H
+
+#include "server/farm/farm.h"
+#include "server/log/log.h"
+#include "server/loop/clock.h"
+#include "server/loop/worker.h"
+
+#define PEERS_ERROR_BYTES 512
+
+struct peers;
+
+enum peers_lookup {
+    PEERS_LOOKUP_ALWAYS,
+    PEERS_LOOKUP_AUTO, /* not where this replica is known to be complete */
+    PEERS_LOOKUP_NEVER /* but where something may have been missed */
+};
+
+/* All borrowed for the life of the peers. */
+struct peers_settings {
+    struct store *store;
+    struct log *log;
+    struct clock *clock;      /* gets the farm's offset */
+    const char *listen;       /* HOST or HOST:PORT; NULL: as `joins` suggests */
+    const char *advertise;    /* where others dial this server; NULL: there */
+    const char *const *joins; /* HOST or HOST:PORT */
+    size_t joins_count;
+    bool is_insecure; /* may listen beyond this host without keys */
+    const char *farm_name;
+    const char *name; /* NULL: host and farm port */
+    uint64_t id;
+    uint16_t tag;
+    uint64_t seed;
+    time_us heartbeat;
+    time_us ack_timeout;
+    time_us lookup_timeout;
+    size_t journal_bytes;
+    size_t memory_bytes;
+    size_t item_bytes_max;
+    enum peers_lookup lookup;
+    bool waits_for_acks;
+    size_t crews_count; /* threads that wait for acknowledgements */
+};
+
+/* Called by the thread of the peers. */
+struct peers_callbacks {
+    void *context;
+    /* All records up to `number` that the crew awaits may be answered. */
+    void (*answered)(void *context, size_t crew, uint64_t number,
+                     bool is_degraded);
+    /* A lookup has ended. */
+    void (*found)(uint64_t waiter, bool is_certain);
+    /* A line for people who watch; without a line end. */
+    void (*told)(void *context, struct span line);
+    /* Clients may be served from now on. */
+    void (*opened)(void *context);
+    /* This server is READY, for the first time. */
+    void (*ready)(void *context);
+    /* After peers_leave(): all is said. */
+    void (*left)(void *context);
+};
+
+/* NULL with the reason in `error`; what is said there is heard of only after
+ * peers_start(). */
+struct peers *peers_create(const struct peers_settings *settings,
+                           char error[PEERS_ERROR_BYTES]);
+MUST_USE bool peers_start(struct peers *peers,
+                          const struct peers_callbacks *callbacks);
+
+/* Tells everybody, then calls `left`; within some seconds whatever comes. */
+void peers_leave(struct peers *peers);
+
+/* Ends the thread; nothing is called back any more. */
+void peers_stop(struct peers *peers);
+void peers_destroy(struct peers *peers);
+
+/* ---- for any thread ---- */
+
+struct journal *peers_journal(struct peers *peers);
+
+/* How reads may be answered at `now`. */
+enum peers_reading {
+    PEERS_READ_HERE,   /* what is here is all there is */
+    PEERS_ASK_ON_MISS, /* what is here is right; what is not may be elsewhere */
+    PEERS_ASK_ALWAYS   /* something may have been missed */
+};
+enum peers_reading peers_reading(const struct peers *peers, time_us now);
+
+/* True where answers to mutations wait for others. */
+bool peers_waits(const struct peers *peers);
+
+/* The journal has grown. */
+void peers_written(struct peers *peers);
+
+/* The same; and the crew wants to hear when record `number` is held.  A crew
+ * awaits growing numbers. */
+void peers_await(struct peers *peers, size_t crew, uint64_t number);
+
+/* Has `task` run by the thread of the peers. */
+MUST_USE bool peers_post(struct peers *peers, worker_task *task, void *context);
+
+/* Somebody watches, or (-1) does no longer. */
+void peers_watch(struct peers *peers, int more);
+
+/* What `stats farm` tells. */
+struct peers_member {
+    struct farm_member row; /* its texts are those below */
+    char name[FARM_TEXT_BYTES_MAX + 1];
+    char address[FARM_TEXT_BYTES_MAX + 1];
+};
+
+struct peers_view {
+    struct farm_figures figures;
+    uint64_t digest;
+    size_t members_count;
+    struct peers_member members[FARM_MEMBERS_MAX + 1];
+};
+
+void peers_read(struct peers *peers, struct peers_view *view);
+
+/* ---- for tasks of peers_post() ---- */
+
+/* Asks the others about the key; `found` tells when that has ended. */
+void peers_look_up(struct peers *peers, struct span key, uint64_t waiter);
+
+#endif

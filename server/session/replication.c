@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/replication.h"
+
+static enum record_kind kind_of(enum mutation_kind kind)
+{
+    switch (kind) {
+    case MUTATION_CREATE:
+        return RECORD_CREATE;
+    case MUTATION_UPDATE:
+        return RECORD_UPDATE;
+    case MUTATION_TOUCH:
+        return RECORD_TOUCH;
+    case MUTATION_DELETE:
+        return RECORD_DELETE;
+    case MUTATION_FLUSH:
+        return RECORD_FLUSH;
+    case MUTATION_NONE:
+        break;
+    }
+    return RECORD_UNKNOWN;
+}
+
+uint64_t replication_journal(struct peers *peers, const struct command *command,
+                             const struct execution *execution)
+{
+    const struct mutation *mutation = &execution->mutation;
+    const struct item *item = execution->hold.item;
+    struct record record = {.kind = kind_of(mutation->kind),
+                            .version = mutation->version,
+                            .moment = mutation->moment,
+                            .key = command->key};
+
+    if (mutation->kind == MUTATION_NONE)
+        return 0;
+    if (mutation->kind != MUTATION_DELETE && mutation->kind != MUTATION_FLUSH) {
+        record.marks = item->marks;
+        record.flags = item_flags(item);
+        record.exptime = item->exptime;
+        record.version = item->version;
+        record.stamp = item_stamp(item);
+        record.token = item_token(item);
+        record.value = item_value(item);
+    }
+    return journal_append(peers_journal(peers), &record);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Replication: what a command changed, into this server's journal.
+ *
+ * Threads: any; under the lock of the mutation's key.
+ */
+#ifndef SERVER_SESSION_REPLICATION_H
+#define SERVER_SESSION_REPLICATION_H
+
+#include "server/command/execute.h"
+#include "server/peer/peers.h"
+
+/* Returns the number of the record; 0 where nothing was changed. */
+uint64_t replication_journal(struct peers *peers, const struct command *command,
+                             const struct execution *execution);
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One server's farm, told by hand what others say: whom it refuses and with
+ * what words, what time it takes, when it is fresh.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "server/farm/state.h"
+
+#define START_US (UINT64_C(1800000000) * TIME_US_PER_S)
+#define HOUR_US (3600 * TIME_US_PER_S)
+#define SELF 1000
+#define FRAMES_MAX 64
+
+struct bench {
+    struct store *store;
+    struct journal *journal;
+    struct farm *farm;
+    time_us now;
+    /* What the last step asked for. */
+    size_t frames_count;
+    uint8_t bytes[65536];
+    size_t bytes_used;
+    struct {
+        farm_link link;
+        struct message message;
+    } frames[FRAMES_MAX];
+    farm_link unlinked;
+    char event[1024]; /* all lines of the step */
+    bool has_left;
+};
+
+static void keep_frames(struct bench *bench, farm_link link, struct span bytes)
+{
+    assert_true(bench->bytes_used + bytes.length <= sizeof(bench->bytes));
+    uint8_t *copy = bench->bytes + bench->bytes_used;
+    span_copy(copy, bytes);
+    bench->bytes_used += bytes.length;
+    struct span rest = span_of(copy, bytes.length);
+    while (rest.length > 0) {
+        struct span inner;
+        size_t used;
+        assert_int_equal(message_frame(rest, 65536, &inner, &used), FRAME_OK);
+        assert_true(bench->frames_count < FRAMES_MAX);
+        bench->frames[bench->frames_count].link = link;
+        assert_int_equal(
+            message_decode(inner,
+                           &bench->frames[bench->frames_count++].message),
+            DECODE_OK);
+        rest = span_of(rest.data + used, rest.length - used);
+    }
+}
+
+static void step(struct bench *bench, struct farm_input input)
+{
+    struct farm_effect effect;
+
+    input.now = bench->now;
+    farm_step(bench->farm, &input);
+    bench->frames_count = 0;
+    bench->bytes_used = 0;
+    bench->unlinked = 0;
+    bench->event[0] = '\0';
+    while (farm_next_effect(bench->farm, &effect)) {
+        if (effect.kind == FARM_SEND)
+            keep_frames(bench, effect.link, effect.bytes);
+        else if (effect.kind == FARM_UNLINK)
+            bench->unlinked = effect.link;
+        else if (effect.kind == FARM_LEFT)
+            bench->has_left = true;
+        else if (effect.kind == FARM_EVENT) {
+            size_t used = strlen(bench->event);
+            snprintf(bench->event + used, sizeof(bench->event) - used, "%.*s\n",
+                     (int)effect.bytes.length, (const char *)effect.bytes.data);
+        }
+    }
+    farm_check(bench->farm);
+}
+
+static void tick(struct bench *bench, time_us pause)
+{
+    bench->now += pause;
+    step(bench, (struct farm_input){.kind = FARM_TICK});
+}
+
+/* Ticks as the driver owes them. */
+static void run(struct bench *bench, time_us duration)
+{
+    time_us end = bench->now + duration;
+
+    while (bench->now < end) {
+        time_us due = farm_deadline(bench->farm);
+        tick(bench, due > bench->now ? due - bench->now : 1000);
+    }
+}
+
+static void take(struct bench *bench, farm_link link,
+                 const struct message *message)
+{
+    uint8_t bytes[4096];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+
+    message_encode(message, &writer);
+    assert_true(writer.ok);
+    step(bench, (struct farm_input){
+                    .kind = FARM_FRAME,
+                    .link = link,
+                    .bytes = span_of(bytes + MESSAGE_FRAME_BYTES,
+                                     writer.used_bytes - MESSAGE_FRAME_BYTES)});
+}
+
+static const struct message *sent(const struct bench *bench,
+                                  enum message_kind kind)
+{
+    for (size_t i = 0; i < bench->frames_count; i++) {
+        if (bench->frames[i].message.kind == kind)
+            return &bench->frames[i].message;
+    }
+    return NULL;
+}
+
+static int create(void **state)
+{
+    static struct bench bench;
+    struct store_settings store = {.memory_bytes_max = 8 << 20,
+                                   .item_bytes_max = 1 << 20,
+                                   .replicates = true,
+                                   .grave_s = 3600,
+                                   .origin_tag = 7};
+    struct farm_settings settings = {.id = SELF,
+                                     .tag = 7,
+                                     .farm_name = "farm",
+                                     .name = "web1",
+                                     .address = ":11311",
+                                     .heartbeat = TIME_US_PER_S / 2,
+                                     .ack_timeout = TIME_US_PER_S / 20,
+                                     .tick_interval = TIME_US_PER_S / 50,
+                                     .memory_bytes = 8 << 20,
+                                     .item_bytes_max = 1 << 20,
+                                     .seed = 5};
+
+    bench = (struct bench){.now = START_US};
+    bench.store = store_create(&store);
+    bench.journal = journal_create(65536);
+    bench.farm = farm_create(&settings, bench.store, bench.journal, bench.now);
+    step(&bench,
+         (struct farm_input){.kind = FARM_SEED, .bytes = SPAN("web2:11311")});
+    *state = &bench;
+    return 0;
+}
+
+static int destroy(void **state)
+{
+    struct bench *bench = *state;
+
+    farm_destroy(bench->farm);
+    journal_destroy(bench->journal);
+    store_destroy(bench->store);
+    return 0;
+}
+
+static struct message hello_of(const struct bench *bench, uint64_t id)
+{
+    return (struct message){.kind = MESSAGE_HELLO,
+                            .hello = {.version_low = MESSAGE_VERSION_LOW,
+                                      .version_high = MESSAGE_VERSION_HIGH,
+                                      .id = id,
+                                      .tag = 8,
+                                      .state = MEMBER_READY,
+                                      .clock = bench->now,
+                                      .ready_since = START_US - HOUR_US,
+                                      .memory_bytes = 8 << 20,
+                                      .item_bytes_max = 1 << 20,
+                                      .farm = SPAN("farm"),
+                                      .name = SPAN("web2"),
+                                      .address = SPAN(":11311")}};
+}
+
+static void link_up(struct bench *bench, farm_link link, const char *host)
+{
+    step(bench, (struct farm_input){.kind = FARM_LINKED,
+                                    .link = link,
+                                    .host = span_of_string(host)});
+}
+
+static struct farm_member row_of(struct bench *bench, size_t row)
+{
+    struct farm_member rows[FARM_MEMBERS_MAX + 1];
+
+    assert_true(farm_read_members(bench->farm, rows) > row);
+    return rows[row];
+}
+
+static void refuse_with(struct bench *bench, const struct message *hello,
+                        const char *words)
+{
+    link_up(bench, 9, "10.0.0.9");
+    take(bench, 9, hello);
+    const struct message *refuse = sent(bench, MESSAGE_REFUSE);
+    assert_non_null(refuse);
+    char text[256];
+    snprintf(text, sizeof(text), "%.*s", (int)refuse->refuse.length,
+             (const char *)refuse->refuse.data);
+    if (strstr(text, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", text, words);
+    assert_int_equal(bench->unlinked, 9);
+}
+
+/* A heartbeat that answers one of ours, sent `trip` ago. */
+static void beat(struct bench *bench, farm_link link, uint16_t tag,
+                 time_us clock, time_us trip, uint64_t head)
+{
+    struct message message = {.kind = MESSAGE_HEARTBEAT,
+                              .heartbeat = {.state = MEMBER_READY,
+                                            .tag = tag,
+                                            .clock = clock,
+                                            .ready_since = START_US - HOUR_US,
+                                            .sent = 1,
+                                            .echo_sent = bench->now - trip,
+                                            .head = head}};
+
+    take(bench, link, &message);
+}
+
+/* As one that is synchronised with the member on link 1. */
+static void be_ready(struct bench *bench)
+{
+    struct message hello = hello_of(bench, 2000);
+    struct message attach = {.kind = MESSAGE_ATTACH};
+    struct message overrun = {.kind = MESSAGE_OVERRUN, .number = 1};
+    struct message alive = {.kind = MESSAGE_ALIVE, .subject = 2000};
+
+    link_up(bench, 1, "10.0.0.2");
+    take(bench, 1, &hello);
+    take(bench, 1, &attach);
+    take(bench, 1, &overrun);
+    beat(bench, 1, 8, bench->now, 200, 0);
+    take(bench, 1, &alive);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
+}
+
+/* ---- who is refused ---- */
+
+static void a_refusal_says_what_is_wrong(void **state)
+{
+    struct bench *bench = *state;
+    struct message hello = hello_of(bench, 3000);
+
+    be_ready(bench);
+    refuse_with(bench, &hello,
+                "its name web2 is the name of the member at "
+                "10.0.0.2:11311");
+    hello.hello.name = SPAN("web1");
+    refuse_with(bench, &hello, "its name web1 is the name of this server");
+    hello.hello.name = SPAN("web3");
+    hello.hello.farm = SPAN("barn");
+    refuse_with(bench, &hello, "it belongs to the farm barn, this is farm");
+    hello.hello.farm = SPAN("farm");
+    hello.hello.version_low = hello.hello.version_high = 9;
+    refuse_with(bench, &hello, "grapevine 9 to 9, here it is 1 to 1");
+    hello.hello.version_low = 1;
+    hello.hello.address = SPAN("");
+    refuse_with(bench, &hello, "where it can be dialled");
+    hello.hello.address = SPAN(":1");
+    hello.hello.clock = bench->now + 11 * 60 * TIME_US_PER_S;
+    refuse_with(bench, &hello, "its clock is 11 minutes ahead");
+    hello.hello.clock = UINT64_MAX;
+    refuse_with(bench, &hello, "its clock cannot be right");
+    hello.hello.clock = bench->now;
+    hello.hello.name = SPAN("\n");
+    refuse_with(bench, &hello, "not text");
+}
+
+static void a_newcomer_is_not_refused_for_its_clock(void **state)
+{
+    struct bench *bench = *state;
+    struct message hello = hello_of(bench, 3000);
+
+    be_ready(bench);
+    hello.hello.state = MEMBER_JOINING;
+    hello.hello.name = SPAN("web3");
+    hello.hello.clock = bench->now - HOUR_US;
+    link_up(bench, 9, "::1");
+    take(bench, 9, &hello);
+    assert_int_equal(bench->unlinked, 0);
+    assert_string_equal(row_of(bench, 2).address, "[::1]:11311");
+    assert_non_null(strstr(bench->event, "web3 ([::1]:11311) joins"));
+}
+
+static void who_was_refused_does_not_begin_alone(void **state)
+{
+    struct bench *bench = *state;
+    struct message refuse = {.kind = MESSAGE_REFUSE,
+                             .refuse = SPAN("its name \x1b[2J is taken")};
+
+    link_up(bench, 1, "10.0.0.2");
+    take(bench, 1, &refuse);
+    assert_string_equal(bench->event, "refused by 10.0.0.2, which says: its "
+                                      "name ?[2J is taken\n");
+    run(bench, 5 * TIME_US_PER_S / 2);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_JOINING);
+    run(bench, TIME_US_PER_S);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
+}
+
+/* ---- time ---- */
+
+static void a_newcomer_takes_the_time_outright_and_then_slews(void **state)
+{
+    struct bench *bench = *state;
+    struct message hello = hello_of(bench, 2000);
+
+    assert_false(farm_has_time(bench->farm));
+    hello.hello.clock = bench->now - HOUR_US;
+    link_up(bench, 1, "10.0.0.2");
+    take(bench, 1, &hello);
+    assert_true(farm_has_time(bench->farm));
+    assert_int_equal(farm_time(bench->farm, bench->now), bench->now - HOUR_US);
+
+    /* It is told to go back by a second: it takes 20. */
+    bench->now += 1000;
+    beat(bench, 1, 8, bench->now - HOUR_US - TIME_US_PER_S, 0, 0);
+    time_us last = farm_time(bench->farm, bench->now);
+    for (unsigned i = 0; i < 200; i++) {
+        tick(bench, TIME_US_PER_S / 100);
+        time_us now = farm_time(bench->farm, bench->now);
+        assert_int_equal(now - last, TIME_US_PER_S / 100 * 19 / 20);
+        last = now;
+    }
+    assert_int_equal(farm_time(bench->farm, bench->now + HOUR_US),
+                     bench->now - TIME_US_PER_S);
+}
+
+static void a_lonely_server_has_its_own_time(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, (struct farm_input){.kind = FARM_REFUSED,
+                                    .bytes = SPAN("web2:11311")});
+    assert_true(farm_has_time(bench->farm));
+    assert_int_equal(farm_time(bench->farm, bench->now), bench->now);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
+}
+
+static void what_lay_in_a_queue_does_not_shift_the_time(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    time_us before = farm_time(bench->farm, bench->now + HOUR_US);
+    run(bench, 3 * TIME_US_PER_S / 2);
+    beat(bench, 1, 8, bench->now - TIME_US_PER_S, TIME_US_PER_S, 0);
+    assert_int_equal(farm_time(bench->farm, bench->now + HOUR_US) - before,
+                     bench->now - START_US);
+}
+
+/* ---- tags ---- */
+
+static void the_newcomer_draws_another_tag(void **state)
+{
+    struct bench *bench = *state;
+    struct message hello = hello_of(bench, 500);
+
+    hello.hello.tag = 7;
+    link_up(bench, 1, "10.0.0.2");
+    take(bench, 1, &hello);
+    uint64_t version = store_next_version(bench->store, bench->now);
+    assert_int_not_equal(version & 0xfff, 7);
+    run(bench, TIME_US_PER_S / 2);
+    const struct message *heartbeat = sent(bench, MESSAGE_HEARTBEAT);
+    while (heartbeat == NULL) {
+        tick(bench, TIME_US_PER_S / 100);
+        heartbeat = sent(bench, MESSAGE_HEARTBEAT);
+    }
+    assert_int_equal(heartbeat->heartbeat.tag, version & 0xfff);
+}
+
+static void of_two_that_are_ready_the_higher_id_draws_another(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    beat(bench, 1, 7, bench->now, 0, 0);
+    assert_int_equal(store_next_version(bench->store, bench->now) & 0xfff, 7);
+}
+
+/* ---- waking ---- */
+
+static void
+who_slept_is_fresh_when_all_have_answered_and_all_is_here(void **state)
+{
+    struct bench *bench = *state;
+    struct record record = {
+        .kind = RECORD_DELETE, .version = START_US << 12, .key = SPAN("apple")};
+
+    be_ready(bench);
+    assert_true(farm_fresh_until(bench->farm) >= bench->now);
+    assert_true(farm_fresh_until(bench->farm) <=
+                bench->now + TIME_US_PER_S / 20);
+    assert_true(farm_deadline(bench->farm) <= bench->now + TIME_US_PER_S / 50);
+
+    tick(bench, TIME_US_PER_S / 4);
+    assert_non_null(sent(bench, MESSAGE_HEARTBEAT));
+    assert_non_null(sent(bench, MESSAGE_HEARTBEAT_REQUEST));
+    assert_true(farm_is_waking(bench->farm));
+    assert_int_equal(farm_fresh_until(bench->farm), 0);
+
+    /* That one lay in a buffer. */
+    bench->now += 1000;
+    beat(bench, 1, 8, bench->now, TIME_US_PER_S / 5, 0);
+    assert_int_equal(farm_fresh_until(bench->farm), 0);
+    beat(bench, 1, 8, bench->now, 500, 1);
+    assert_int_equal(farm_fresh_until(bench->farm), 0);
+    assert_true(farm_is_waking(bench->farm));
+
+    uint8_t bytes[64];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    record_encode(&record, &writer);
+    struct message message = {
+        .kind = MESSAGE_RECORD,
+        .state = {.number = 1, .bytes = span_of(bytes, writer.used_bytes)}};
+    take(bench, 1, &message);
+    assert_true(farm_fresh_until(bench->farm) > bench->now);
+    assert_false(farm_is_waking(bench->farm));
+}
+
+/* ---- leaving ---- */
+
+static void leaving_ends_when_the_others_have_the_last_record(void **state)
+{
+    struct bench *bench = *state;
+    struct message ack = {.kind = MESSAGE_ACK, .number = 1};
+
+    be_ready(bench);
+    step(bench, (struct farm_input){.kind = FARM_LEAVE});
+    assert_non_null(sent(bench, MESSAGE_RECORD));
+    assert_false(bench->has_left);
+    take(bench, 1, &ack);
+    assert_true(bench->has_left);
+}
+
+static void leaving_waits_for_who_is_in_sync_and_not_for_ever(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    step(bench, (struct farm_input){.kind = FARM_LEAVE});
+    time_us begun = bench->now;
+    run(bench, TIME_US_PER_S);
+    while (!bench->has_left && bench->now < begun + HOUR_US)
+        tick(bench, farm_deadline(bench->farm) - bench->now);
+    assert_int_equal(bench->now - begun, 2 * TIME_US_PER_S);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, create, destroy)
+    const struct CMUnitTest tests[] = {
+        CASE(a_refusal_says_what_is_wrong),
+        CASE(a_newcomer_is_not_refused_for_its_clock),
+        CASE(who_was_refused_does_not_begin_alone),
+        CASE(a_newcomer_takes_the_time_outright_and_then_slews),
+        CASE(a_lonely_server_has_its_own_time),
+        CASE(what_lay_in_a_queue_does_not_shift_the_time),
+        CASE(the_newcomer_draws_another_tag),
+        CASE(of_two_that_are_ready_the_higher_id_draws_another),
+        CASE(who_slept_is_fresh_when_all_have_answered_and_all_is_here),
+        CASE(leaving_ends_when_the_others_have_the_last_record),
+        CASE(leaving_waits_for_who_is_in_sync_and_not_for_ever),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
