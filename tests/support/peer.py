@@ -18,7 +18,7 @@ import struct
 import time
 
 FRAME = struct.Struct("!I")
-HELLO_HEAD = struct.Struct("!HHQHBQQQI")
+HELLO_HEAD = struct.Struct("!HHQHBQQQQI")
 HELLO_BYTES_MAX = 1 + HELLO_HEAD.size + 3 * 256 + 1024
 
 (HELLO, REFUSE, MEMBERS, HEARTBEAT, HEARTBEAT_REQUEST, ALIVE, ATTACH, OVERRUN,
@@ -64,6 +64,12 @@ def create(key, value, version):
             + text(key) + u32(len(value)) + value)
 
 
+def heartbeat(head, state=JOINING):
+    """Of one that has applied nothing of anybody."""
+    return (u8(state) + u16(0) + u64(clock()) + u64(0) + u64(clock())
+            + u64(0) + u32(0) + u64(head) + u64(0) + u16(0))
+
+
 @dataclasses.dataclass
 class Hello:
     name: str = "guest"
@@ -74,8 +80,9 @@ class Hello:
         default_factory=lambda: random.getrandbits(12))
     state: int = JOINING
     versions: tuple = (1, 1)
-    settings: int = 0
     clock: int = None  # None: that of now
+    ready_since: int = 0
+    settings: int = 0
     memory_bytes: int = 64 << 20
     item_bytes_max: int = 1 << 20
     more: bytes = b""  # of a later version
@@ -83,8 +90,9 @@ class Hello:
     def encode(self):
         return HELLO_HEAD.pack(
             *self.versions, self.id, self.tag, self.state,
-            clock() if self.clock is None else self.clock, self.settings,
-            self.memory_bytes, self.item_bytes_max) + (
+            clock() if self.clock is None else self.clock,
+            self.ready_since, self.settings, self.memory_bytes,
+            self.item_bytes_max) + (
             text(self.farm) + text(self.name) + text(self.address)
             + self.more)
 
@@ -102,8 +110,7 @@ class Hello:
             texts.append(inner[at + 1:end].decode("utf-8", "replace"))
             at = end
         return Hello(texts[1], texts[0], texts[2], *fields[:3],
-                     (low, high), fields[4], fields[3], *fields[5:],
-                     inner[at:])
+                     (low, high), *fields[3:], inner[at:])
 
 
 class Peer:

@@ -56,6 +56,7 @@ class Relay:
         self._mended = None  # an Event, new with each change
         self._tasks = set()  # one for each link
         self._links = {}  # by task: who dials whom
+        self._strangers_count = 0  # who did not say who they are
         self._listeners = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -82,6 +83,7 @@ class Relay:
 
     def cut(self, one, other, both=False, hang_up=False):
         """What `one` says to `other` does not arrive; `both`: nor back."""
+        assert not self._strangers_count, "a HELLO that peer.py cannot read"
         self._change(one, other, both, is_cut=True, hangs_up=hang_up)
 
     def mend(self):
@@ -163,6 +165,7 @@ class Relay:
                 writer.get_extra_info("socket").setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             first, who = await _who(dialler_in)
+            self._strangers_count += who is None
             if self._hangs_up(who, name):
                 return
             self._links[task] = (who, name)
@@ -234,9 +237,9 @@ async def _who(reader):
     head = await reader.readexactly(peer.FRAME.size)
     length = peer.FRAME.unpack(head)[0]
     if length > peer.HELLO_BYTES_MAX:
-        return head, "?"
+        return head, None
     inner = await reader.readexactly(length)
     try:
         return head + inner, peer.Hello.decode(inner).name
     except ValueError:
-        return head + inner, "?"
+        return head + inner, None
