@@ -149,10 +149,13 @@ static void send_acks(struct farm *farm)
 
 void broadcast_run(struct farm *farm)
 {
+    uint64_t head = journal_head(farm->journal);
+
     send_acks(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        if (farm->members[i].is_attached)
-            stream_to(farm, &farm->members[i]);
+        struct member *member = &farm->members[i];
+        if (member->is_attached && member->cursor.number <= head)
+            stream_to(farm, member);
     }
     answer_waits(farm);
 }

@@ -328,8 +328,7 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures)
 
 void farm_check(const struct farm *farm)
 {
-    uint64_t ids[FARM_MEMBERS_MAX];
-    size_t count = 0;
+    bool is_taken[1024] = {false}; /* by somebody whose id ends so */
 
     assert(farm->waits_count <= WAITS_MAX);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
@@ -339,8 +338,9 @@ void farm_check(const struct farm *farm)
         assert(member->id != farm->settings.id);
         assert(member->has_gap || member->applied >= member->needed);
         assert(!member->is_attached || member->acked < member->cursor.number);
-        for (size_t j = 0; j < count; j++)
-            assert(ids[j] != member->id);
-        ids[count++] = member->id;
+        bool *mark = &is_taken[member->id % 1024];
+        for (size_t j = 0; j < i && *mark; j++)
+            assert(farm->members[j].id != member->id);
+        *mark = true;
     }
 }

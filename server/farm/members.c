@@ -131,7 +131,9 @@ static void send_hello(struct farm *farm, farm_link link)
     effect_send(farm, link, &message);
 }
 
-static void send_members(struct farm *farm, farm_link link)
+/* All that are linked here, or `newcomer` alone. */
+static void send_members(struct farm *farm, farm_link link,
+                         const struct member *newcomer)
 {
     uint8_t bytes[FARM_MEMBERS_MAX * 64];
     struct writer writer = writer_of(bytes, sizeof(bytes));
@@ -140,7 +142,8 @@ static void send_members(struct farm *farm, farm_link link)
 
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (!member_is_up(member) || member->link == link)
+        if (!member_is_up(member) || member->link == link ||
+            (newcomer != NULL && member != newcomer))
             continue;
         struct message_member entry = {.id = member->id,
                                        .state = member->state,
@@ -340,13 +343,13 @@ static void start_link(struct farm *farm, struct member *member,
     member->owes_ack = true;
     member->echoed = 0;
     effect_send(farm, member->link, &attach);
-    send_members(farm, member->link);
+    send_members(farm, member->link, NULL);
     heartbeat_send(farm, member);
     /* Who came later should be heard of by those who were here before. */
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *other = &farm->members[i];
         if (other != member && member_is_up(other))
-            send_members(farm, other->link);
+            send_members(farm, other->link, member);
     }
 }
 

@@ -4,6 +4,7 @@
  *
  *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace]
  *   simulator --play [--rewrite] FILE...
+ *   simulator --large SERVERS [--first SEED] [--trace]
  *
  * Each seed draws 2 to 9 servers, at least 30 seconds of virtual time, 500
  * operations of clients and 5 faults: crashes and restarts with nothing,
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/large.h"
 #include "tests/simulator/play.h"
 #include "tests/simulator/world.h"
 
@@ -498,6 +500,7 @@ int main(int argc, char **argv)
     uint64_t seeds = 100;
     bool traces = false;
     bool until_failure = false;
+    unsigned large = 0;
     uint64_t failed = 0;
 
     if (argc > 2 && strcmp(argv[1], "--play") == 0) {
@@ -513,7 +516,11 @@ int main(int argc, char **argv)
             seeds = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc)
             first = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--large") == 0 && i + 1 < argc)
+            large = (unsigned)strtoul(argv[++i], NULL, 10);
     }
+    if (large > 1 && large <= WORLD_SERVERS_MAX)
+        return !large_run(first, large, traces);
     for (uint64_t seed = first;
          seed < first + seeds && !(until_failure && failed > 0); seed++)
         failed += !run_seed(seed, traces);
