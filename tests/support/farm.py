@@ -47,6 +47,9 @@ TURN_SECONDS_MAX = 600
 START_ATTEMPTS_MAX = 5
 POLL_SECONDS = 0.005
 GONE = ("dead", "left")
+# The name of a test around a farm:
+#     with tap.test(farm.ENDS), farm.running(3) as servers:
+ENDS = "the servers start, and end as they should"
 
 
 def until(holds, what, seconds_max):
