@@ -232,8 +232,10 @@ static void write_body(struct writer *writer, const struct message *message)
         break;
     case MESSAGE_MISSING:
         write_u64(writer, message->missing.id);
+        write_u8(writer, message->missing.stub_kind);
         write_u64(writer, message->missing.version);
         write_u64(writer, message->missing.stamp);
+        write_u32(writer, message->missing.exptime);
         write_u8(writer, message->missing.is_evicted);
         break;
     case MESSAGE_FETCH:
@@ -241,8 +243,9 @@ static void write_body(struct writer *writer, const struct message *message)
         break;
     case MESSAGE_PIECE:
         write_u64(writer, message->piece.id);
-        write_u64(writer, message->piece.version);
         write_u32(writer, message->piece.offset);
+        write_u16(writer, (uint16_t)message->piece.head.length);
+        write_bytes(writer, message->piece.head);
         write_bytes(writer, message->piece.bytes);
         break;
     case MESSAGE_FORWARD:
@@ -335,8 +338,10 @@ static bool read_body(struct reader *reader, struct message *message)
         return true;
     case MESSAGE_MISSING:
         message->missing.id = read_u64(reader);
+        message->missing.stub_kind = read_u8(reader);
         message->missing.version = read_u64(reader);
         message->missing.stamp = read_u64(reader);
+        message->missing.exptime = read_u32(reader);
         message->missing.is_evicted = read_u8(reader) != 0;
         return true;
     case MESSAGE_FETCH:
@@ -344,10 +349,10 @@ static bool read_body(struct reader *reader, struct message *message)
         return is_farm_key(message->fetch.key);
     case MESSAGE_PIECE:
         message->piece.id = read_u64(reader);
-        message->piece.version = read_u64(reader);
         message->piece.offset = read_u32(reader);
+        message->piece.head = read_bytes(reader, read_u16(reader));
         message->piece.bytes = read_rest(reader);
-        return true;
+        return message->piece.bytes.length > 0;
     case MESSAGE_FORWARD:
         message->forward.to = read_u64(reader);
         message->forward.from = read_u64(reader);

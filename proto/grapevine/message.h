@@ -115,10 +115,13 @@ struct message_have {
     uint32_t value_bytes;
 };
 
+/* What it knows of the key all the same: its grave, that it is wanted. */
 struct message_missing {
     uint64_t id;
-    uint64_t version; /* of its grave, or 0 */
+    uint8_t stub_kind; /* enum stub_kind of the store; 0: nothing */
+    uint64_t version;
     uint64_t stamp;
+    uint32_t exptime;
     bool is_evicted; /* it had it, and does not want it back */
 };
 
@@ -132,10 +135,11 @@ struct message_fetch {
     struct message_list lacking; /* (id u64) */
 };
 
+/* Each piece says by itself what it is a piece of. */
 struct message_piece {
     uint64_t id;
-    uint64_t version;
     uint32_t offset;
+    struct span head; /* an announce, encoded: all but the value */
     struct span bytes;
 };
 

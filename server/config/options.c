@@ -71,7 +71,7 @@ const struct option_row option_rows[] = {
      "64"},
     {0, "farm-ack", "all|local", OPTION_CHOICE, AT(farm_ack), 0, 0, 0, "all",
      "answer a change when every other member has it, or at once"},
-    {0, "farm-ack-timeout", "MS", OPTION_NUMBER, AT(farm_ack_timeout_ms), 0, 1,
+    {0, "farm-ack-timeout", "MS", OPTION_NUMBER, AT(farm_ack_timeout_ms), 0, 10,
      10000, "50", "wait at most so long for all, in milliseconds"},
     {0, "farm-ack-fallback", "answer|error", OPTION_CHOICE,
      AT(farm_ack_fallback), 0, 0, 0, "answer",

@@ -35,89 +35,147 @@ static void hold_key_of(struct farm *farm, const struct record *record,
                    store_hash(farm->store, record->key), farm->time, hold);
 }
 
-/* Asks whoever told of a state for the state itself. */
-static void pull(struct farm *farm, const struct member *from,
-                 const struct record *record)
+struct record apply_record_of(const struct item *item)
 {
-    struct message fetch = {
-        .kind = MESSAGE_FETCH,
-        .fetch = {.version = record->version, .key = record->key}};
-
-    if (record->kind != RECORD_STUB && member_is_up(from))
-        effect_send(farm, from->link, &fetch);
+    return (struct record){.kind = RECORD_UPDATE,
+                           .marks = item->marks,
+                           .flags = item_flags(item),
+                           .exptime = item->exptime,
+                           .version = item->version,
+                           .stamp = item_stamp(item),
+                           .token = item_token(item),
+                           .key = item_key(item),
+                           .value = item_value(item)};
 }
 
-/* False where no room could be made for it. */
-static bool merge(struct farm *farm, const struct member *from,
+static struct store_write news_of(const struct record *record)
+{
+    return (struct store_write){.parts = {record->value},
+                                .flags = record->flags,
+                                .marks = record->marks,
+                                .exptime = record->exptime,
+                                .version = record->version,
+                                .stamp = record->kind == RECORD_DELETE
+                                             ? record->version
+                                             : record->stamp,
+                                .token = record->token};
+}
+
+static enum merge_result merge_once(struct farm *farm,
+                                    const struct record *record,
+                                    enum news_kind kind,
+                                    struct store_stub *stub)
+{
+    struct store_write news = news_of(record);
+    struct store_hold hold;
+
+    hold_key_of(farm, record, &hold);
+    enum merge_result result = store_merge(&hold, kind, &news);
+    *stub = hold.item == NULL ? hold.stub : (struct store_stub){STUB_NONE};
+    store_release(&hold);
+    return result;
+}
+
+static void merge(struct farm *farm, const struct source *source,
                   const struct record *record)
 {
-    struct store_write news = {.parts = {record->value},
-                               .flags = record->flags,
-                               .marks = record->marks,
-                               .exptime = record->exptime,
-                               .version = record->version,
-                               .stamp = record->kind == RECORD_DELETE
-                                            ? record->version
-                                            : record->stamp,
-                               .token = record->token};
+    enum news_kind kind = news_kind_of(record);
+    struct store_stub stub;
 
+    /* A value larger than this server allows is only known to exist. */
+    if (record->value.length > store_item_bytes_max(farm->store))
+        kind = NEWS_LIFE;
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        struct store_hold hold;
-        hold_key_of(farm, record, &hold);
-        enum merge_result result =
-            store_merge(&hold, news_kind_of(record), &news);
-        store_release(&hold);
-        if (result == MERGE_WANTED)
-            pull(farm, from, record);
+        enum merge_result result = merge_once(farm, record, kind, &stub);
+        if (result == MERGE_OLDER && source->number > 0)
+            farm->figures.conflicts++;
+        if (result == MERGE_WANTED && record->kind != RECORD_STUB &&
+            source->member != NULL)
+            wants_pull(farm, source, record->key, stub.version);
         if (result != MERGE_NO_ROOM)
-            return true;
+            return;
         size_t bytes = store_item_bytes(farm->store, RECORD_KEY_BYTES_MAX,
                                         record->value.length);
         if (!store_make_room(farm->store, bytes, farm->time))
-            return false;
+            return;
     }
-    return false;
 }
 
-/* The state that was asked for, or nothing where it is gone: then it is told
- * of by the records that made it so. */
-void apply_fetch(struct farm *farm, struct member *member,
-                 const struct message_fetch *fetch)
+void apply_life(struct farm *farm, const struct record *announce)
 {
-    struct store_hold hold;
-    uint64_t hash = store_hash(farm->store, fetch->key);
+    struct source nobody = {0};
 
-    store_hold(farm->store, fetch->key, hash, farm->time, &hold);
-    if (hold.item != NULL) {
-        uint8_t head[RECORD_HEAD_BYTES_MAX];
-        struct record record = {.kind = RECORD_UPDATE,
-                                .marks = hold.item->marks,
-                                .flags = item_flags(hold.item),
-                                .exptime = hold.item->exptime,
-                                .version = hold.item->version,
-                                .stamp = item_stamp(hold.item),
-                                .token = item_token(hold.item),
-                                .key = fetch->key,
-                                .value = item_value(hold.item)};
-        struct writer writer = writer_of(head, sizeof(head));
-        record_encode_head(&record, &writer);
-        effect_send_state(farm, member->link, fetch->id,
-                          span_of(head, writer.used_bytes), record.value);
-    }
-    store_release(&hold);
+    merge(farm, &nobody, announce);
 }
 
-bool apply_state(struct farm *farm, struct member *from, struct span bytes)
+void apply_missing(struct farm *farm, struct span key,
+                   const struct message_missing *missing)
+{
+    struct source nobody = {0};
+    struct record grave = {.kind = missing->stub_kind == STUB_DELETED
+                                       ? RECORD_DELETE
+                                       : RECORD_TOUCH,
+                           .version = missing->version,
+                           .stamp = missing->stamp,
+                           .exptime = missing->exptime,
+                           .key = key};
+
+    if (missing->stub_kind != STUB_DELETED &&
+        missing->stub_kind != STUB_EXPIRED)
+        return;
+    merge(farm, &nobody, &grave);
+    if (missing->stub_kind == STUB_DELETED && grave.stamp > grave.version) {
+        grave.kind = RECORD_TOUCH;
+        merge(farm, &nobody, &grave);
+    }
+    wants_heard(farm, store_hash(farm->store, key));
+}
+
+/* An announced value does not replace what is here before it has come: if
+ * its server ends now, that would be lost, though it was answered. */
+static void announced(struct farm *farm, const struct source *source,
+                      const struct record *record)
+{
+    struct member *member = source->member;
+
+    if (wants_announced(farm, source, record))
+        return;
+    if (source->number > 0) {
+        /* There is no place to keep it in mind: as if it had not come. */
+        member->has_gap = true;
+        member->needed = source->number;
+        return;
+    }
+    if (source->is_sync && farm->asked.is_active &&
+        farm->asked.partner == member->id)
+        farm->asked.is_incomplete = true;
+    else if (source->is_sync)
+        member->must_sync = true;
+}
+
+bool apply_state(struct farm *farm, const struct source *source,
+                 struct span bytes)
 {
     struct record record;
 
     if (record_decode(bytes, &record) != DECODE_OK)
         return false;
-    if (record.kind == RECORD_FLUSH)
+    if (record.kind == RECORD_UNKNOWN || record.kind == RECORD_LEAVE)
+        return true;
+    if (record.kind == RECORD_FLUSH) {
         store_merge_flush(farm->store, record.version, record.moment,
                           farm->time);
-    else if (record.kind != RECORD_UNKNOWN && record.kind != RECORD_LEAVE)
-        merge(farm, from, &record);
+        return true;
+    }
+    uint64_t hash = record.kind == RECORD_STUB
+                        ? record.hash
+                        : store_hash(farm->store, record.key);
+    if (record.kind == RECORD_ANNOUNCE)
+        announced(farm, source, &record);
+    else
+        merge(farm, source, &record);
+    lookup_heard(farm, hash);
+    wants_heard(farm, hash);
     return true;
 }
 
@@ -145,7 +203,8 @@ void apply_record(struct farm *farm, struct member *member, uint64_t number,
         farm->figures.records_dropped++;
         return;
     }
-    if (number != member->received + 1 || !apply_state(farm, member, bytes)) {
+    struct source source = {.member = member, .number = number};
+    if (number != member->received + 1 || !apply_state(farm, &source, bytes)) {
         members_drop_link(farm, connection_find(farm, member->link),
                           "its journal is out of order");
         return;

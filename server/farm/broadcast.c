@@ -59,6 +59,17 @@ void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number)
     farm->waits_count++;
 }
 
+/* One that alone is more than is put on a link at a time. */
+static size_t read_long_record(struct farm *farm, struct member *member,
+                               bool *overrun)
+{
+    size_t bytes =
+        journal_record_bytes_max(farm->journal) + RECORD_HEAD_BYTES_MAX;
+
+    return journal_read(farm->journal, &member->cursor,
+                        effect_room(farm, bytes), bytes, overrun);
+}
+
 static void stream_to(struct farm *farm, struct member *member)
 {
     bool overrun = false;
@@ -76,7 +87,9 @@ static void stream_to(struct farm *farm, struct member *member)
             broadcast_attach(farm, member, 0);
             return;
         }
-        if (bytes == 0)
+        if (bytes == 0 && member->cursor.number <= journal_head(farm->journal))
+            bytes = read_long_record(farm, member, &overrun);
+        if (bytes == 0 || overrun)
             return;
         farm->figures.records_sent += member->cursor.number - before;
         effect_send_raw(farm, member->link,
@@ -141,7 +154,8 @@ static void send_acks(struct farm *farm)
         struct member *member = &farm->members[i];
         if (!member->owes_ack || member->link == 0)
             continue;
-        struct message ack = {.kind = MESSAGE_ACK, .number = member->applied};
+        struct message ack = {.kind = MESSAGE_ACK,
+                              .number = wants_held(farm, member)};
         effect_send(farm, member->link, &ack);
         member->owes_ack = false;
     }

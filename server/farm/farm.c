@@ -27,7 +27,9 @@ struct farm *farm_create(const struct farm_settings *settings,
     farm->started = now;
     farm->state = MEMBER_JOINING;
     farm->waits = calloc(WAITS_MAX, sizeof(farm->waits[0]));
-    if (farm->waits == NULL) {
+    farm->wants = wants_create();
+    farm->lookups = lookup_create();
+    if (farm->waits == NULL || farm->wants == NULL || farm->lookups == NULL) {
         farm_destroy(farm);
         return NULL;
     }
@@ -41,10 +43,25 @@ void farm_destroy(struct farm *farm)
     free(farm->effects.list);
     free(farm->effects.bytes);
     free(farm->waits);
+    wants_destroy(farm);
+    lookup_destroy(farm);
     free(farm);
 }
 
 /* ---- messages ---- */
+
+static void take_state(struct farm *farm, struct member *member,
+                       const struct message *message)
+{
+    struct source source = {.member = member};
+
+    if (!apply_state(farm, &source, message->state.bytes)) {
+        members_drop_link(farm, connection_find(farm, member->link),
+                          "it sent what makes no sense");
+        return;
+    }
+    lookup_state(farm, member, message->state.id);
+}
 
 static void take_message(struct farm *farm, struct connection *connection,
                          const struct message *message)
@@ -92,11 +109,24 @@ static void take_message(struct farm *farm, struct connection *connection,
     case MESSAGE_ACK:
         broadcast_ack(farm, member, message->number);
         break;
-    case MESSAGE_FETCH:
-        apply_fetch(farm, member, &message->fetch);
+    case MESSAGE_REQUEST:
+        lookup_request(farm, member, &message->request);
         break;
     case MESSAGE_STATE:
-        apply_state(farm, member, message->state.bytes);
+        take_state(farm, member, message);
+        break;
+    case MESSAGE_HAVE:
+        lookup_have(farm, member, &message->have);
+        break;
+    case MESSAGE_MISSING:
+        lookup_missing(farm, member, &message->missing);
+        wants_missing(farm, member, &message->missing);
+        break;
+    case MESSAGE_FETCH:
+        wants_fetch(farm, member, &message->fetch);
+        break;
+    case MESSAGE_PIECE:
+        wants_piece(farm, member, &message->piece);
         break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
@@ -188,7 +218,7 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         note_backlog(farm, input);
         break;
     case FARM_LOOKUP:
-        effect_found(farm, input->waiter, false);
+        lookup_begin(farm, input->waiter, input->bytes);
         break;
     case FARM_UNLINKED:
         members_unlinked(farm, input->link);
@@ -213,7 +243,9 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         return;
     if (!farm->is_leaving)
         join_tick(farm);
+    wants_run(farm);
     synchronise_tick(farm);
+    lookup_run(farm);
     broadcast_run(farm);
     tell_changes(farm);
     if (farm->is_leaving && !farm->has_left && has_left(farm)) {
@@ -240,16 +272,20 @@ time_us farm_deadline(const struct farm *farm)
         deadline = earlier(deadline, farm->waits[farm->waits_first].deadline);
     if (farm->is_ticked)
         deadline = earlier(deadline, farm->now + farm->settings.tick_interval);
+    deadline = earlier(deadline, lookup_deadline(farm));
+    deadline = earlier(deadline, wants_deadline(farm));
     return deadline;
 }
 
 time_us farm_fresh_until(const struct farm *farm)
 {
-    /* Who is not run does not hear what the others go on to do. */
-    time_us until =
-        farm->is_ticked ? farm->now + farm->settings.ack_timeout : UINT64_MAX;
+    /* Who is not run does not hear what the others go on to do, and answer
+     * without it after the timeout; a fifth of that is for the way. */
+    time_us until = farm->is_ticked
+                        ? farm->now + farm->settings.ack_timeout / 5 * 4
+                        : UINT64_MAX;
 
-    if (farm->state != MEMBER_READY)
+    if (farm->state != MEMBER_READY || wants_is_synchronising(farm))
         return 0;
     if (PLANTED == PLANTED_ALWAYS_FRESH)
         return UINT64_MAX;
@@ -259,7 +295,8 @@ time_us farm_fresh_until(const struct farm *farm)
             continue;
         if (member->link == 0 || member->awaits_heartbeat ||
             member->awaits_start || member->has_gap || member->must_sync ||
-            member->applied < member->fresh_from || member->echoed < farm->woke)
+            wants_held(farm, member) < member->fresh_from ||
+            member->echoed < farm->woke)
             return 0;
         if (member->echoed + FRESH_FOR < until)
             until = member->echoed + FRESH_FOR;
@@ -331,6 +368,8 @@ void farm_check(const struct farm *farm)
     bool is_taken[1024] = {false}; /* by somebody whose id ends so */
 
     assert(farm->waits_count <= WAITS_MAX);
+    lookup_check(farm);
+    wants_check(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0)

@@ -99,10 +99,11 @@ static void try_to_enter(struct farm *farm)
             effect_send(farm, member->link, &request);
             member->asked_to_wait = farm->now;
         }
-        if (!member->has_entered || member->applied < member->enter_head)
+        if (!member->has_entered ||
+            wants_held(farm, member) < member->enter_head)
             has_all = false;
     }
-    if (!has_all)
+    if (!has_all || wants_is_synchronising(farm))
         return;
     become_ready(farm);
 }

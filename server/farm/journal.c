@@ -62,6 +62,8 @@ static void ring_write(struct journal *journal, uint64_t offset,
     size_t at = offset % journal->ring_bytes;
     size_t first = journal->ring_bytes - at;
 
+    if (bytes.length == 0)
+        return; /* perhaps from nowhere: a delete has no value */
     if (first > bytes.length)
         first = bytes.length;
     span_copy(journal->ring + at, span_of(bytes.data, first));
@@ -99,7 +101,7 @@ static void make_way(struct journal *journal, size_t bytes)
     }
 }
 
-uint64_t journal_append(struct journal *journal, const struct record *record)
+static uint64_t append(struct journal *journal, const struct record *record)
 {
     uint8_t head[FRAME_HEAD_BYTES + RECORD_HEAD_BYTES_MAX];
     size_t bytes = record_bytes(record);
@@ -121,6 +123,17 @@ uint64_t journal_append(struct journal *journal, const struct record *record)
     journal->head_offset += FRAME_HEAD_BYTES + bytes;
     pthread_mutex_unlock(&journal->lock);
     return number;
+}
+
+uint64_t journal_append(struct journal *journal, const struct record *record)
+{
+    struct record announce = *record;
+
+    if (record_bytes(record) <= journal_record_bytes_max(journal))
+        return append(journal, record);
+    announce.kind = RECORD_ANNOUNCE;
+    announce.value_bytes = (uint32_t)record->value.length;
+    return append(journal, &announce);
 }
 
 /* ---- reading ---- */

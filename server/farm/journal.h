@@ -30,7 +30,8 @@ void journal_destroy(struct journal *journal);
 /* The longest record that fits: an eighth of the ring. */
 size_t journal_record_bytes_max(const struct journal *journal);
 
-/* Appends the record and returns its number. */
+/* Appends the record and returns its number.  One that is too long is only
+ * announced: who wants its value pulls it. */
 uint64_t journal_append(struct journal *journal, const struct record *record);
 
 /* The number of the last record; 0 if there is none. */

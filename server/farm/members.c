@@ -217,6 +217,8 @@ static void lose_link(struct farm *farm, struct member *member)
     member->is_ahead = false;
     member->out_until = UINT64_MAX;
     synchronise_forget(farm, member->id);
+    wants_forget(farm, member);
+    lookup_forget(farm, member);
 }
 
 void members_drop_link(struct farm *farm, struct connection *connection,

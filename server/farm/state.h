@@ -130,21 +130,47 @@ struct vector_entry {
     uint64_t number;
 };
 
+/* What the donor tells ahead of what is pulled; many lists are empty. */
+#define LISTS_AHEAD 64
+
 /* One synchronisation, as asker or as donor. */
 struct sync {
     bool is_active;
     uint64_t partner;
     uint32_t session;
     time_us begun;
-    time_us moved;       /* when something last happened */
-    uint64_t next_value; /* donor: of the range to be listed next */
-    bool is_waiting;     /* donor: for its own vector to reach `needs` */
+    time_us moved;        /* when something last happened */
+    uint64_t mask;        /* donor: of its ranges */
+    uint64_t next_value;  /* donor: of the range to be listed next */
+    uint64_t next_pull;   /* donor: of the range to be pulled next */
+    size_t entries_ahead; /* donor: listed, not pulled yet */
+    uint16_t counts_ahead[LISTS_AHEAD];
+    bool is_incomplete; /* asker: not all of it could be kept in mind */
+    bool is_told;       /* asker: all has come but what is being pulled */
+    bool is_waiting;    /* donor: for its own vector to reach `needs` */
     struct vector_entry vector[FARM_MEMBERS_MAX + 1]; /* donor: needs, then
-                                                         its own at start */
+                                                         its own at start;
+                                                         asker: the donor's */
     size_t vector_count;
 };
 
-#define SYNC_RANGE_MASK STORE_RANGE_MASK_MIN
+/* Of a set of members, by their place in the farm's table. */
+struct member_set {
+    uint64_t bits[FARM_MEMBERS_MAX / 64];
+};
+
+/* Who tells of a state, and in which record of its journal, if in one. */
+struct source {
+    struct member *member;
+    uint64_t number;
+    bool is_sync; /* a synchronisation brings it */
+};
+
+/* Up to here a value is answered to a lookup at once. */
+#define LOOKUP_STATE_BYTES_MAX ((size_t)16 * 1024)
+/* Up to here a value travels whole to who fetches it; else in pieces. */
+#define PIECE_BYTES ((size_t)64 * 1024)
+
 #define SYNC_DONORS_MAX 8
 #define SYNC_TIMEOUT (TIME_US_PER_S * 5)
 
@@ -207,6 +233,8 @@ struct farm {
     uint32_t next_session;
     time_us next_wants; /* when to look for wants that nobody fulfils */
     bool had_wants;
+    struct wants *wants;
+    struct lookups *lookups;
     struct farm_figures figures;
     bool is_watched;
     struct effects effects;
@@ -314,6 +342,37 @@ void tell_once(struct farm *farm, const char *line);
 /* Lines for people, of what has changed since they were told last. */
 void tell_changes(struct farm *farm);
 
+/* set of members */
+static inline size_t member_place(const struct farm *farm,
+                                  const struct member *member)
+{
+    return (size_t)(member - farm->members);
+}
+
+static inline void member_set_add(struct member_set *set, size_t place)
+{
+    set->bits[place / 64] |= UINT64_C(1) << place % 64;
+}
+
+static inline void member_set_remove(struct member_set *set, size_t place)
+{
+    set->bits[place / 64] &= ~(UINT64_C(1) << place % 64);
+}
+
+static inline bool member_set_has(const struct member_set *set, size_t place)
+{
+    return set->bits[place / 64] >> place % 64 & 1;
+}
+
+static inline bool member_set_is_empty(const struct member_set *set)
+{
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX / 64; i++)
+        any |= set->bits[i];
+    return any == 0;
+}
+
 /* broadcast.c */
 void broadcast_attach(struct farm *farm, struct member *member,
                       uint64_t number);
@@ -326,9 +385,70 @@ bool member_is_in_sync(const struct member *member);
 void apply_overrun(struct farm *farm, struct member *member, uint64_t number);
 void apply_record(struct farm *farm, struct member *member, uint64_t number,
                   struct span bytes);
-bool apply_state(struct farm *farm, struct member *from, struct span bytes);
-void apply_fetch(struct farm *farm, struct member *member,
+/* False where the bytes are no record. */
+bool apply_state(struct farm *farm, const struct source *source,
+                 struct span bytes);
+/* What a member that has no value knows of the key all the same. */
+void apply_missing(struct farm *farm, struct span key,
+                   const struct message_missing *missing);
+/* That an announced state exists: it is wanted, or dead, from now on. */
+void apply_life(struct farm *farm, const struct record *announce);
+struct record apply_record_of(const struct item *item);
+
+/* wants.c */
+struct wants *wants_create(void);
+void wants_destroy(struct farm *farm);
+/* Pulls the announced value; false where that cannot be. */
+bool wants_announced(struct farm *farm, const struct source *source,
+                     const struct record *announce);
+/* Pulls what the store knows to exist. */
+void wants_pull(struct farm *farm, const struct source *source, struct span key,
+                uint64_t version);
+/* The same for a lookup, and for those who lack it. */
+bool wants_pull_found(struct farm *farm, struct member *from, struct span key,
+                      const struct message_have *have,
+                      const struct member_set *lacking);
+void wants_fetch(struct farm *farm, struct member *member,
                  const struct message_fetch *fetch);
+void wants_piece(struct farm *farm, struct member *member,
+                 const struct message_piece *piece);
+void wants_missing(struct farm *farm, struct member *member,
+                   const struct message_missing *missing);
+/* Something of a key with this hash has come. */
+void wants_heard(struct farm *farm, uint64_t hash);
+void wants_forget(struct farm *farm, const struct member *member);
+void wants_run(struct farm *farm);
+time_us wants_deadline(const struct farm *farm);
+/* Up to where the member's journal is applied, and no value of it wanted. */
+uint64_t wants_held(const struct farm *farm, const struct member *member);
+/* True while values that a synchronisation told of are on their way. */
+bool wants_is_synchronising(const struct farm *farm);
+/* When the pull of this version last moved; 0: there is none. */
+time_us wants_moved(const struct farm *farm, struct span key, uint64_t version);
+/* What is announced of keys whose hash is `value` under `mask`. */
+typedef void want_visitor(const struct record *announce, void *context);
+void wants_visit_range(struct farm *farm, uint64_t mask, uint64_t value,
+                       want_visitor *visit, void *context);
+void wants_check(const struct farm *farm);
+
+/* lookup.c */
+struct lookups *lookup_create(void);
+void lookup_destroy(struct farm *farm);
+void lookup_begin(struct farm *farm, uint64_t waiter, struct span key);
+void lookup_request(struct farm *farm, struct member *member,
+                    const struct message_request *request);
+void lookup_state(struct farm *farm, struct member *member, uint64_t id);
+void lookup_have(struct farm *farm, struct member *member,
+                 const struct message_have *have);
+void lookup_missing(struct farm *farm, struct member *member,
+                    const struct message_missing *missing);
+/* The pull of this version is over, well or not. */
+void lookup_pulled(struct farm *farm, struct span key, uint64_t version);
+void lookup_heard(struct farm *farm, uint64_t hash);
+void lookup_forget(struct farm *farm, const struct member *member);
+void lookup_run(struct farm *farm);
+time_us lookup_deadline(const struct farm *farm);
+void lookup_check(const struct farm *farm);
 
 /* synchronise.c */
 void synchronise_tick(struct farm *farm);

@@ -15,13 +15,21 @@
 
 /* A donor waits so long to have what its asker attached behind. */
 #define DONOR_WAIT (TIME_US_PER_S * 2)
-#define RANGES (SYNC_RANGE_MASK + 1)
+/* Of one list, about; it tells the range's size. */
+#define LIST_ENTRIES 256
+/* Of these, so many ahead of what is pulled. */
+#define ENTRIES_AHEAD (2 * LIST_ENTRIES)
 
 /* What one side knows of a range, in the order of hashes. */
 struct listing {
     struct message_entry *entries;
     size_t count;
     size_t capacity;
+};
+
+struct want_listing {
+    struct listing *listing;
+    struct store *store;
 };
 
 static void listing_add(const struct store_known *known, void *context)
@@ -64,12 +72,40 @@ static bool knows_better(const struct message_entry *one,
             other->kind == ENTRY_WANT);
 }
 
-static struct listing list_range(struct farm *farm, uint64_t value)
+/* What is announced and still to come is known, too. */
+static void listing_add_want(const struct record *announce, void *context)
+{
+    struct listing *listing = ((struct want_listing *)context)->listing;
+    struct store *store = ((struct want_listing *)context)->store;
+    struct store_known known = {.hash = store_hash(store, announce->key),
+                                .stub = {.kind = STUB_WANTED,
+                                         .version = announce->version,
+                                         .stamp = announce->stamp}};
+
+    for (size_t i = 0; i < listing->count; i++) {
+        struct message_entry *entry = &listing->entries[i];
+        if (entry->hash != known.hash)
+            continue;
+        if (entry->version < announce->version) {
+            entry->version = announce->version;
+            entry->kind = ENTRY_WANT;
+        }
+        if (entry->stamp < announce->stamp)
+            entry->stamp = announce->stamp;
+        return;
+    }
+    listing_add(&known, listing);
+}
+
+static struct listing list_range(struct farm *farm, uint64_t mask,
+                                 uint64_t value)
 {
     struct listing listing = {0};
+    struct want_listing wants = {&listing, farm->store};
 
-    store_visit_range(farm->store, SYNC_RANGE_MASK, value, farm->time,
-                      listing_add, &listing);
+    store_visit_range(farm->store, mask, value, farm->time, listing_add,
+                      &listing);
+    wants_visit_range(farm, mask, value, listing_add_want, &wants);
     if (listing.count > 0)
         qsort(listing.entries, listing.count, sizeof(listing.entries[0]),
               by_hash);
@@ -94,6 +130,7 @@ struct sending {
     farm_link link;
     uint32_t session;
     const struct listing *wanted; /* hashes to be sent */
+    size_t record_bytes_max;
 };
 
 static void send_record(struct farm *farm, farm_link link, uint32_t session,
@@ -128,26 +165,36 @@ static void send_known(const struct store_known *known, void *context)
     if (listing_find(sending->wanted, known->hash) == NULL)
         return;
     if (item != NULL)
-        record = (struct record){.kind = RECORD_UPDATE,
-                                 .marks = item->marks,
-                                 .flags = item_flags(item),
-                                 .exptime = item->exptime,
-                                 .version = item->version,
-                                 .stamp = item_stamp(item),
-                                 .token = item_token(item),
-                                 .key = item_key(item),
-                                 .value = item_value(item)};
+        record = apply_record_of(item);
+    /* What is too long to be streamed is pulled in pieces here, too. */
+    if (item != NULL && record_bytes(&record) > sending->record_bytes_max) {
+        record.kind = RECORD_ANNOUNCE;
+        record.value_bytes = (uint32_t)record.value.length;
+    }
     send_record(sending->farm, sending->link, sending->session, &record);
 }
 
-static void send_states(struct farm *farm, farm_link link, uint32_t session,
-                        uint64_t value, const struct listing *wanted)
+static void send_want(const struct record *announce, void *context)
 {
-    struct sending sending = {farm, link, session, wanted};
+    struct sending *sending = context;
+    uint64_t hash = store_hash(sending->farm->store, announce->key);
 
-    if (wanted->count > 0)
-        store_visit_range(farm->store, SYNC_RANGE_MASK, value, farm->time,
-                          send_known, &sending);
+    if (listing_find(sending->wanted, hash) != NULL)
+        send_record(sending->farm, sending->link, sending->session, announce);
+}
+
+static void send_states(struct farm *farm, farm_link link,
+                        const struct message_sync *range,
+                        const struct listing *wanted)
+{
+    struct sending sending = {farm, link, range->session, wanted,
+                              journal_record_bytes_max(farm->journal)};
+
+    if (wanted->count == 0)
+        return;
+    store_visit_range(farm->store, range->mask, range->value, farm->time,
+                      send_known, &sending);
+    wants_visit_range(farm, range->mask, range->value, send_want, &sending);
 }
 
 /* ---- the donor ---- */
@@ -207,7 +254,9 @@ static bool has_needs(struct farm *farm, const struct sync *sync)
 
 static void send_list(struct farm *farm, struct sync *sync, farm_link link)
 {
-    struct listing listing = list_range(farm, sync->next_value);
+    struct listing listing = list_range(farm, sync->mask, sync->next_value);
+    if (listing.count > UINT16_MAX)
+        listing.count = UINT16_MAX; /* of 256 that were expected */
     size_t bytes = listing.count * MESSAGE_ENTRY_BYTES;
     uint8_t *packed = malloc(bytes + 1);
     struct writer writer = writer_of(packed, bytes);
@@ -219,12 +268,24 @@ static void send_list(struct farm *farm, struct sync *sync, farm_link link)
     struct message message = {
         .kind = MESSAGE_SYNC_LIST,
         .sync = {.session = sync->session,
-                 .mask = SYNC_RANGE_MASK,
+                 .mask = sync->mask,
                  .value = sync->next_value,
                  .list = {listing.count, span_of(packed, bytes)}}};
     effect_send(farm, link, &message);
+    sync->counts_ahead[sync->next_value % LISTS_AHEAD] =
+        (uint16_t)listing.count;
+    sync->entries_ahead += listing.count;
+    sync->next_value++;
     free(packed);
     free(listing.entries);
+}
+
+static void send_lists(struct farm *farm, struct sync *sync, farm_link link)
+{
+    while (sync->next_value <= sync->mask &&
+           sync->next_value - sync->next_pull < LISTS_AHEAD &&
+           sync->entries_ahead < ENTRIES_AHEAD)
+        send_list(farm, sync, link);
 }
 
 static void send_flushes(struct farm *farm, farm_link link, uint32_t session)
@@ -240,6 +301,18 @@ static void send_flushes(struct farm *farm, farm_link link, uint32_t session)
         send_record(farm, link, session, &record);
 }
 
+/* Ranges so small that a list of one is. */
+static uint64_t choose_mask(struct farm *farm)
+{
+    struct store_figures figures;
+    uint64_t mask = STORE_RANGE_MASK_MIN;
+
+    store_read_figures(farm->store, &figures);
+    while ((mask + 1) * LIST_ENTRIES < figures.items + figures.stubs)
+        mask = mask * 2 + 1;
+    return mask;
+}
+
 static void start_giving(struct farm *farm, struct sync *sync)
 {
     struct member *member = member_find(farm, sync->partner);
@@ -253,8 +326,9 @@ static void start_giving(struct farm *farm, struct sync *sync)
     sync->is_waiting = false;
     sync->moved = farm->now;
     sync->vector_count = members_vector(farm, sync->vector);
+    sync->mask = choose_mask(farm);
     send_flushes(farm, member->link, sync->session);
-    send_list(farm, sync, member->link);
+    send_lists(farm, sync, member->link);
 }
 
 static void finish_giving(struct farm *farm, struct sync *sync,
@@ -280,23 +354,26 @@ static void give(struct farm *farm, struct member *member,
     struct reader reader = reader_of(message->list.bytes);
     struct listing wanted = {.count = message->list.count};
 
-    if (sync == NULL || sync->is_waiting)
-        return;
+    if (sync == NULL || sync->next_pull == sync->next_value)
+        return; /* nothing was told that could be pulled */
     wanted.entries = calloc(wanted.count + 1, sizeof(wanted.entries[0]));
     if (wanted.entries == NULL)
         abort();
     for (size_t i = 0; i < wanted.count; i++)
         wanted.entries[i].hash = read_u64(&reader);
     qsort(wanted.entries, wanted.count, sizeof(wanted.entries[0]), by_hash);
-    send_states(farm, member->link, sync->session, sync->next_value, &wanted);
+    struct message_sync range = {
+        .session = sync->session, .mask = sync->mask, .value = sync->next_pull};
+    send_states(farm, member->link, &range, &wanted);
     free(wanted.entries);
 
     sync->moved = farm->now;
-    sync->next_value++;
-    if (sync->next_value < RANGES)
-        send_list(farm, sync, member->link);
-    else
+    sync->entries_ahead -= sync->counts_ahead[sync->next_pull % LISTS_AHEAD];
+    sync->next_pull++;
+    if (sync->next_pull > sync->mask)
         finish_giving(farm, sync, member);
+    else
+        send_lists(farm, sync, member->link);
 }
 
 /* ---- the asker ---- */
@@ -329,7 +406,7 @@ static void ask(struct farm *farm, struct member *partner)
 static void compare(struct farm *farm, struct member *member,
                     const struct message_sync *message)
 {
-    struct listing ours = list_range(farm, message->value);
+    struct listing ours = list_range(farm, message->mask, message->value);
     struct listing theirs = {.count = message->list.count};
     struct listing push = {0};
     struct reader reader = reader_of(message->list.bytes);
@@ -354,7 +431,7 @@ static void compare(struct farm *farm, struct member *member,
         if (knows_better(our, their))
             push.entries[push.count++] = *our;
     }
-    send_states(farm, member->link, message->session, message->value, &push);
+    send_states(farm, member->link, message, &push);
     struct message pull = {
         .kind = MESSAGE_SYNC_PULL,
         .sync = {.session = message->session,
@@ -392,15 +469,21 @@ static void adopt(struct farm *farm, uint64_t id, uint64_t number)
     member->owes_ack = true;
 }
 
-static void end_asking(struct farm *farm, struct member *member,
-                       const struct message_sync *message)
+/* What the donor's vector stands for is here only when all that it told of
+ * is pulled. */
+static void end_asking(struct farm *farm)
 {
-    struct reader reader = reader_of(message->list.bytes);
+    struct sync *sync = &farm->asked;
+    struct member *member = member_find(farm, sync->partner);
 
-    for (size_t i = 0; i < message->list.count; i++) {
-        uint64_t id = read_u64(&reader);
-        adopt(farm, id, read_u64(&reader));
-    }
+    if (wants_is_synchronising(farm))
+        return;
+    sync->is_active = false;
+    farm->wants_tick = true;
+    if (sync->is_incomplete || member == NULL)
+        return;
+    for (size_t i = 0; i < sync->vector_count; i++)
+        adopt(farm, sync->vector[i].id, sync->vector[i].number);
     /* Whoever was ahead says so again, if it still is. */
     for (size_t i = 0; i < FARM_MEMBERS_MAX && farm->state != MEMBER_READY;
          i++) {
@@ -408,14 +491,34 @@ static void end_asking(struct farm *farm, struct member *member,
         farm->members[i].has_entered = false;
         farm->members[i].asked_to_wait = 0;
     }
-    farm->asked.is_active = false;
     farm->figures.syncs_done++;
     effect_event(farm, FARM_MEMBERS, "synchronised with %s in %u ms",
                  member->name,
                  (unsigned)((farm->now - farm->asked.begun) / 1000));
     member->must_sync = false;
     member->behind_since = 0;
-    farm->wants_tick = true;
+}
+
+static void take_end(struct farm *farm, const struct message_sync *message)
+{
+    struct sync *sync = &farm->asked;
+    struct reader reader = reader_of(message->list.bytes);
+
+    if (message->list.count > FARM_MEMBERS_MAX + 1 || sync->is_told)
+        return;
+    sync->vector_count = message->list.count;
+    for (size_t i = 0; i < sync->vector_count; i++) {
+        sync->vector[i].id = read_u64(&reader);
+        sync->vector[i].number = read_u64(&reader);
+    }
+    sync->is_told = true;
+    sync->moved = farm->now;
+    end_asking(farm);
+}
+
+static bool is_mask(uint64_t mask)
+{
+    return mask >= STORE_RANGE_MASK_MIN && (mask & (mask + 1)) == 0;
 }
 
 /* ---- both ---- */
@@ -423,6 +526,7 @@ static void end_asking(struct farm *farm, struct member *member,
 void synchronise_message(struct farm *farm, struct member *member,
                          const struct message *message)
 {
+    struct source source = {.member = member, .is_sync = true};
     bool is_answer = farm->asked.is_active &&
                      farm->asked.partner == member->id &&
                      farm->asked.session == message->sync.session;
@@ -435,17 +539,19 @@ void synchronise_message(struct farm *farm, struct member *member,
         give(farm, member, &message->sync);
         break;
     case MESSAGE_SYNC_STATE:
-        apply_state(farm, member, message->state.bytes);
+        if (!apply_state(farm, &source, message->state.bytes))
+            members_drop_link(farm, connection_find(farm, member->link),
+                              "it sent what makes no sense");
         break;
     case MESSAGE_SYNC_LIST:
-        if (is_answer && message->sync.mask == SYNC_RANGE_MASK) {
+        if (is_answer && is_mask(message->sync.mask)) {
             farm->asked.moved = farm->now;
             compare(farm, member, &message->sync);
         }
         break;
     case MESSAGE_SYNC_END:
         if (is_answer)
-            end_asking(farm, member, &message->sync);
+            take_end(farm, &message->sync);
         break;
     default:
         break;
@@ -514,6 +620,8 @@ void synchronise_tick(struct farm *farm)
         if (farm->given[i].is_active && farm->given[i].is_waiting)
             start_giving(farm, &farm->given[i]);
     }
+    if (farm->asked.is_active && farm->asked.is_told)
+        end_asking(farm);
     if (farm->asked.is_active && farm->now - farm->asked.moved > SYNC_TIMEOUT)
         farm->asked.is_active = false;
     if (farm->asked.is_active)

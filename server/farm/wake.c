@@ -52,8 +52,10 @@ bool farm_is_waking(const struct farm *farm)
         return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member_is_in_view(member) && (member->echoed < farm->woke ||
-                                          member->applied < member->fresh_from))
+        if (member_is_in_view(member) &&
+            (member->echoed < farm->woke || member->must_sync ||
+             member->has_gap || member->awaits_start ||
+             wants_held(farm, member) < member->fresh_from))
             return true;
     }
     return false;

@@ -126,6 +126,11 @@ bool worker_post(struct worker *worker, worker_task *task, void *context)
     return mailbox_post(&worker->mailbox, task, context);
 }
 
+void worker_finish(struct worker *worker)
+{
+    mailbox_empty(&worker->mailbox);
+}
+
 /* ---- watches ---- */
 
 static void on_ready(evutil_socket_t fd, short events, void *context)

@@ -38,6 +38,10 @@ void worker_stop(struct worker *worker);
 MUST_USE bool worker_post(struct worker *worker, worker_task *task,
                           void *context);
 
+/* Runs in this thread what was posted and did not run any more: the worker's
+ * own has ended.  Tasks own what they are given. */
+void worker_finish(struct worker *worker);
+
 /* Watches `fd`, which stays the caller's; nothing is wanted of it yet. */
 struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
                            void *context);

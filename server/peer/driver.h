@@ -20,7 +20,8 @@
 #define DRIVER_REFUSALS_MAX 64
 /* The machine is promised a step so often: a longer silence of the clock is
  * a sleep that it has to make up for. */
-#define DRIVER_TICK_US (TIME_US_PER_S / 50)
+#define DRIVER_TICK_US_MAX (TIME_US_PER_S / 50)
+#define DRIVER_TICKS_PER_ACK_TIMEOUT 4
 
 /* What a crew waits for. */
 struct crew_wait {
@@ -41,6 +42,7 @@ struct peers {
     struct timer *resolver_timer;
     bool is_started;
     size_t frame_bytes_max;
+    time_us tick;
 
     pthread_mutex_t lock; /* of all that follows, and of all links */
     struct farm *farm;

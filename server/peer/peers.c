@@ -116,9 +116,24 @@ void driver_leave(struct peers *peers)
     call_back(peers, now);
     time_us deadline = farm_deadline(peers->farm);
     time_us delay = deadline > now ? deadline - now : 0;
-    timer_arm(peers->timer, delay < DRIVER_TICK_US ? delay : DRIVER_TICK_US);
+    timer_arm(peers->timer, delay < peers->tick ? delay : peers->tick);
     links_sweep(peers);
     pthread_mutex_unlock(&peers->lock);
+}
+
+/* What the crews have come to wait for. */
+static void tell_of_waits(struct peers *peers)
+{
+    for (size_t i = 0; i < peers->settings.crews_count; i++) {
+        struct crew_wait *wait = &peers->waits[i];
+        uint64_t wanted = atomic_load(&wait->wanted);
+        if (wanted == wait->told)
+            continue;
+        wait->told = wanted;
+        driver_step(peers, (struct farm_input){.kind = FARM_AWAIT,
+                                               .number = wanted,
+                                               .waiter = i});
+    }
 }
 
 static void tick(void *context)
@@ -126,6 +141,7 @@ static void tick(void *context)
     struct peers *peers = context;
 
     driver_enter(peers);
+    tell_of_waits(peers); /* of whom no wake-up told: memory was out */
     links_watch(peers, clock_own(peers->settings.clock));
     driver_leave(peers);
 }
@@ -201,9 +217,16 @@ static bool start_resolver(struct peers *peers)
         return false;
     peers->resolver_timer =
         timer_create_every(peers->resolver, RESOLVE_US, resolve, peers);
-    return peers->resolver_timer != NULL &&
-           worker_post(peers->resolver, resolve, peers) &&
-           worker_start(peers->resolver, "farm-names");
+    if (peers->resolver_timer != NULL &&
+        worker_post(peers->resolver, resolve, peers) &&
+        worker_start(peers->resolver, "farm-names"))
+        return true;
+    /* There is no thread to be joined. */
+    timer_destroy(peers->resolver_timer);
+    worker_destroy(peers->resolver);
+    peers->resolver_timer = NULL;
+    peers->resolver = NULL;
+    return false;
 }
 
 /* ---- life ---- */
@@ -219,6 +242,7 @@ static bool open_farm(struct peers *peers)
                                  .heartbeat = settings->heartbeat,
                                  .ack_timeout = settings->ack_timeout,
                                  .lookup_timeout = settings->lookup_timeout,
+                                 .tick_interval = peers->tick,
                                  .seed = settings->seed,
                                  .memory_bytes = settings->memory_bytes,
                                  .item_bytes_max = settings->item_bytes_max};
@@ -257,6 +281,9 @@ struct peers *peers_create(const struct peers_settings *settings,
         return NULL;
     pthread_mutex_init(&peers->lock, NULL);
     peers->settings = *settings;
+    peers->tick = settings->ack_timeout / DRIVER_TICKS_PER_ACK_TIMEOUT;
+    if (peers->tick > DRIVER_TICK_US_MAX)
+        peers->tick = DRIVER_TICK_US_MAX;
     peers->frame_bytes_max =
         settings->item_bytes_max + FRAME_BYTES_BESIDE_VALUE;
     if (peers->frame_bytes_max < FRAME_BYTES_MIN)
@@ -310,9 +337,12 @@ static void begin_to_leave(void *context)
     struct peers *peers = context;
 
     driver_enter(peers);
-    peers->is_leaving = true;
-    peers->leaves_until = clock_own(peers->settings.clock) + LEAVE_US_MAX;
-    driver_step(peers, (struct farm_input){.kind = FARM_LEAVE});
+    /* However often it is asked to: the first time counts. */
+    if (peers->leaves_until == 0) {
+        peers->is_leaving = true;
+        peers->leaves_until = clock_own(peers->settings.clock) + LEAVE_US_MAX;
+        driver_step(peers, (struct farm_input){.kind = FARM_LEAVE});
+    }
     driver_leave(peers);
 }
 
@@ -391,16 +421,7 @@ static void wake(void *context)
     /* From here on whoever writes wakes again. */
     atomic_store(&peers->is_woken, false);
     driver_enter(peers);
-    for (size_t i = 0; i < peers->settings.crews_count; i++) {
-        struct crew_wait *wait = &peers->waits[i];
-        uint64_t wanted = atomic_load(&wait->wanted);
-        if (wanted == wait->told)
-            continue;
-        wait->told = wanted;
-        driver_step(peers, (struct farm_input){.kind = FARM_AWAIT,
-                                               .number = wanted,
-                                               .waiter = i});
-    }
+    tell_of_waits(peers);
     driver_leave(peers);
 }
 

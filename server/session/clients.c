@@ -33,6 +33,8 @@ static struct crew *create_crew(struct clients *clients)
 
 static void destroy_crew(struct crew *crew)
 {
+    /* What the peers said meanwhile; there is no session to hear it. */
+    worker_finish(crew->worker);
     inquiries_destroy(crew);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);

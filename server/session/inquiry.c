@@ -96,9 +96,10 @@ static void ask(void *context)
 
 bool inquiry_send(struct inquiry *inquiry)
 {
-    inquiry->is_sent = true;
     atomic_init(&inquiry->open_count, inquiry->count);
-    return peers_post(inquiry->crew->clients->settings.peers, ask, inquiry);
+    inquiry->is_sent =
+        peers_post(inquiry->crew->clients->settings.peers, ask, inquiry);
+    return inquiry->is_sent;
 }
 
 static void answer(void *context)

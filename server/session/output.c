@@ -139,11 +139,10 @@ static size_t limit_bytes(const struct output *output)
     return held == NULL ? output->used_bytes : held->begin_bytes;
 }
 
-/* How far the bytes go before the next reference, or the end. */
-static size_t bytes_until(const struct output *output, size_t reference)
+/* How far the bytes go before the next reference, or the limit. */
+static size_t bytes_until(const struct output *output, size_t reference,
+                          size_t limit)
 {
-    size_t limit = limit_bytes(output);
-
     return reference < output->references_used &&
                    output->references[reference].at_bytes <= limit
                ? output->references[reference].at_bytes
@@ -151,14 +150,15 @@ static size_t bytes_until(const struct output *output, size_t reference)
 }
 
 /* True where a value is to be sent, behind the bytes before it. */
-static bool has_reference(const struct output *output, size_t reference)
+static bool has_reference(const struct output *output, size_t reference,
+                          size_t limit)
 {
     return reference < output->references_used &&
-           output->references[reference].at_bytes <= limit_bytes(output);
+           output->references[reference].at_bytes <= limit;
 }
 
 /* What is to be sent next, in order, as far as one call takes it. */
-static size_t list_pieces(const struct output *output,
+static size_t list_pieces(const struct output *output, size_t limit,
                           struct iovec pieces[PIECES_MAX])
 {
     size_t count = 0;
@@ -167,13 +167,13 @@ static size_t list_pieces(const struct output *output,
     size_t skip_bytes = output->reference_sent_bytes;
 
     while (count < PIECES_MAX) {
-        size_t until_bytes = bytes_until(output, reference);
+        size_t until_bytes = bytes_until(output, reference, limit);
         if (at_bytes < until_bytes) {
             pieces[count++] =
                 (struct iovec){.iov_base = output->bytes + at_bytes,
                                .iov_len = until_bytes - at_bytes};
             at_bytes = until_bytes;
-        } else if (has_reference(output, reference)) {
+        } else if (has_reference(output, reference, limit)) {
             struct span value = output->references[reference++].value;
             pieces[count++] = (struct iovec){
                 .iov_base = (void *)(uintptr_t)(value.data + skip_bytes),
@@ -186,17 +186,19 @@ static size_t list_pieces(const struct output *output,
     return count;
 }
 
-static void drop_sent(struct output *output, struct store *store, size_t bytes)
+static void drop_sent(struct output *output, struct store *store, size_t limit,
+                      size_t bytes)
 {
     for (;;) {
-        size_t until_bytes = bytes_until(output, output->references_sent);
+        size_t until_bytes =
+            bytes_until(output, output->references_sent, limit);
         size_t plain_bytes = until_bytes - output->sent_bytes;
         if (plain_bytes > bytes)
             plain_bytes = bytes;
         output->sent_bytes += plain_bytes;
         bytes -= plain_bytes;
         if (output->sent_bytes < until_bytes ||
-            !has_reference(output, output->references_sent))
+            !has_reference(output, output->references_sent, limit))
             break;
 
         struct reference *reference =
@@ -230,9 +232,10 @@ enum output_result output_send(struct output *output, struct store *store,
                                int fd, size_t *sent_bytes)
 {
     struct iovec pieces[PIECES_MAX];
+    size_t limit = limit_bytes(output);
 
     while (!output_is_empty(output)) {
-        size_t count = list_pieces(output, pieces);
+        size_t count = list_pieces(output, limit, pieces);
         if (count == 0)
             return OUTPUT_HELD;
         ssize_t sent = send_pieces(fd, pieces, count);
@@ -242,7 +245,7 @@ enum output_result output_send(struct output *output, struct store *store,
             return errno == EAGAIN || errno == EWOULDBLOCK ? OUTPUT_BLOCKED
                                                            : OUTPUT_BROKEN;
         *sent_bytes += (size_t)sent;
-        drop_sent(output, store, (size_t)sent);
+        drop_sent(output, store, limit, (size_t)sent);
     }
     output->used_bytes = 0;
     output->sent_bytes = 0;

@@ -11,6 +11,9 @@
 #ifndef SERVER_SESSION_OUTPUT_H
 #define SERVER_SESSION_OUTPUT_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "server/store/store.h"
 
 /*
@@ -38,18 +41,20 @@ struct reference {
 
 struct output {
     uint8_t *bytes;
-    size_t used_bytes;
-    size_t sent_bytes;
     size_t capacity_bytes;
     struct reference *references;
+    size_t references_capacity;
+    struct held_reply *held;
+    size_t held_capacity;
+
+    /* All 0 in an empty output. */
+    size_t used_bytes;
+    size_t sent_bytes;
     size_t references_used;
     size_t references_sent;
-    size_t references_capacity;
     size_t reference_sent_bytes; /* of the first one not sent */
-    struct held_reply *held;
     size_t held_first;
     size_t held_used;
-    size_t held_capacity;
 };
 
 /* OUTPUT_HELD: all is sent that may be. */
@@ -57,6 +62,15 @@ enum output_result { OUTPUT_SENT, OUTPUT_HELD, OUTPUT_BLOCKED, OUTPUT_BROKEN };
 
 bool output_is_empty(const struct output *output);
 bool output_is_high(const struct output *output);
+
+/* The memory of an empty output goes to one that has none. */
+static inline void output_hand_over(struct output *from, struct output *to)
+{
+    size_t memory_bytes = offsetof(struct output, used_bytes);
+
+    memcpy(to, from, memory_bytes);
+    memset(from, 0, memory_bytes);
+}
 
 /* Room for `bytes` more, of which output_add() then takes some; NULL: none. */
 uint8_t *output_room(struct output *output, size_t bytes);

@@ -69,15 +69,18 @@ static enum merge_result put_stub(struct store_hold *hold,
     return is_alive ? MERGE_WANTED : MERGE_TAKEN;
 }
 
-/* The value is in the news. */
+/* The value is in the news, or in the reservation. */
 static enum store_result put_state(struct store_hold *hold,
                                    const struct known *known,
-                                   const struct store_write *news)
+                                   const struct store_write *news,
+                                   struct store_reservation *reservation)
 {
     struct store_write write = *news;
 
     write.stamp = known->stamp;
     write.exptime = known->exptime;
+    if (reservation != NULL)
+        return store_put_reserved(hold, &write, reservation);
     return store_put(hold, &write);
 }
 
@@ -95,8 +98,9 @@ static enum store_result put_life(struct store_hold *hold,
     return store_touch(hold, known->exptime, known->stamp);
 }
 
-enum merge_result store_merge(struct store_hold *hold, enum news_kind kind,
-                              const struct store_write *news)
+static enum merge_result merge(struct store_hold *hold, enum news_kind kind,
+                               const struct store_write *news,
+                               struct store_reservation *reservation)
 {
     struct known known = known_here(hold);
     uint64_t stamp = news->stamp != 0 ? news->stamp : news->version;
@@ -127,7 +131,26 @@ enum merge_result store_merge(struct store_hold *hold, enum news_kind kind,
     }
     if (!known.has_value || !lives(hold, &known))
         return put_stub(hold, &known);
-    enum store_result result =
-        takes_value ? put_state(hold, &known, news) : put_life(hold, &known);
+    enum store_result result = takes_value
+                                   ? put_state(hold, &known, news, reservation)
+                                   : put_life(hold, &known);
     return result == STORE_OK ? MERGE_TAKEN : MERGE_NO_ROOM;
+}
+
+enum merge_result store_merge(struct store_hold *hold, enum news_kind kind,
+                              const struct store_write *news)
+{
+    return merge(hold, kind, news, NULL);
+}
+
+enum merge_result store_merge_reserved(struct store_hold *hold,
+                                       const struct store_write *news,
+                                       struct store_reservation *reservation)
+{
+    enum merge_result result = merge(hold, NEWS_STATE, news, reservation);
+
+    /* Of no use where something newer is here: then it was not put. */
+    if (result != MERGE_NO_ROOM)
+        store_cancel(hold->store, reservation);
+    return result;
 }

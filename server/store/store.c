@@ -77,6 +77,11 @@ uint64_t store_next_version(struct store *store, time_us now)
     return version_next(&store->clock, now);
 }
 
+void store_saw_version(struct store *store, uint64_t version)
+{
+    version_saw(&store->clock, version);
+}
+
 /* ---- life and death ---- */
 
 enum store_absence replica_death(const struct store *store,

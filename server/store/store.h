@@ -159,6 +159,9 @@ MUST_USE enum merge_result store_merge(struct store_hold *hold,
                                        enum news_kind kind,
                                        const struct store_write *news);
 
+/* A version was heard of from elsewhere: those drawn here are above it. */
+void store_saw_version(struct store *store, uint64_t version);
+
 /*
  * Room for a value of `value_bytes` that arrives in pieces, outside of any
  * hold; STORE_REFUSED when half of the memory is reserved already, which no
@@ -173,6 +176,12 @@ MUST_USE enum store_result
 store_put_reserved(struct store_hold *hold, const struct store_write *write,
                    struct store_reservation *reservation);
 void store_cancel(struct store *store, struct store_reservation *reservation);
+
+/* store_merge() of a state whose value is in the reservation, which ends
+ * unless the result is MERGE_NO_ROOM. */
+MUST_USE enum merge_result
+store_merge_reserved(struct store_hold *hold, const struct store_write *news,
+                     struct store_reservation *reservation);
 
 /* Keeps hold->item's value where it is, past the hold; NULL if it is small
  * enough to be better copied. */

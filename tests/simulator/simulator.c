@@ -14,8 +14,9 @@
  *   - nothing that was answered is older anywhere than when it was answered;
  *   - what is there was written once, whole, by somebody.
  *
- * All the while, what is answered is held by the whole view, and what a
- * fresh server reads is not older than what was answered.
+ * All the while, what is answered is held by the whole view, and what is
+ * read is not older than what was answered: from its replica, by a server
+ * that is fresh and has the key; else by a lookup.
  *
  * A seed that fails prints the command that replays it.
  */
@@ -34,6 +35,10 @@
 #define FAULTS_MIN 5
 /* After each operation. */
 #define READS 4
+#define READINGS_MAX 65536
+/* The ring streams values of less than an eighth of it. */
+#define LARGE_BYTES ((size_t)33 * 1024)
+#define VALUE_BYTES_MAX ((size_t)256 * 1024)
 #define QUIET_US (30 * TIME_US_PER_S)
 
 enum operation_kind { OPERATION_SET, OPERATION_TOUCH, OPERATION_DELETE };
@@ -45,7 +50,17 @@ struct operation {
     uint64_t version; /* or stamp of a touch */
     time_s exptime;
     bool is_answered;
-    char value[24];
+    size_t value_bytes;
+};
+
+/* A client that waits for a lookup, and what had been answered before. */
+struct reading {
+    bool is_waiting;
+    unsigned server;
+    uint64_t server_id; /* a crash ends the waiting, too */
+    unsigned key;
+    uint64_t version;
+    uint64_t stamp;
 };
 
 struct judge {
@@ -63,7 +78,19 @@ struct judge {
     uint64_t reads;
     bool has_cuts; /* every other seed */
     time_us end;   /* in farm time */
+    unsigned readings_count;
+    struct reading readings[READINGS_MAX];
 };
+
+/* Of all seeds. */
+static struct {
+    uint64_t reads;   /* from one replica alone */
+    uint64_t lookups; /* and what came of them */
+    uint64_t certain;
+    uint64_t hits;
+    uint64_t stale;
+    uint64_t large; /* values that were written */
+} totals;
 
 static struct judge judge;
 static struct world world;
@@ -82,6 +109,34 @@ static struct span key_of(unsigned number, char to[16])
     int length = snprintf(to, 16, "key-%u", number);
 
     return span_of(to, (size_t)length);
+}
+
+/* Every write has a value of its own, of some length. */
+static struct span value_of(unsigned number, size_t bytes)
+{
+    static uint8_t value[VALUE_BYTES_MAX];
+    char text[24];
+    size_t length = (size_t)snprintf(text, sizeof(text), "value-%u", number);
+
+    memset(value, (int)(number & 0xff), bytes);
+    memcpy(value, text, length < bytes ? length : bytes);
+    return span_of(value, bytes);
+}
+
+static size_t draw_value_bytes(struct prng *prng)
+{
+    switch (prng_below(prng, 40)) {
+    case 0:
+    case 1:
+        totals.large++;
+        return LARGE_BYTES +
+               prng_below(prng, VALUE_BYTES_MAX - LARGE_BYTES + 1);
+    case 2:
+    case 3:
+        return 16384 + prng_below(prng, 49152);
+    default:
+        return 10 + prng_below(prng, 20);
+    }
 }
 
 /* What the server knows of the key: value or grave, each with its age. */
@@ -149,20 +204,22 @@ static void answered(struct world *w, unsigned server, uint64_t waiter,
 }
 
 /* The change a client asks for, under the key's lock, and its record. */
-static bool change(struct server *server, struct operation *operation,
+static bool change(unsigned number, struct operation *operation,
                    struct store_hold *hold, struct record *record)
 {
-    *record = (struct record){.kind = RECORD_UPDATE,
-                              .exptime = operation->exptime,
-                              .version = operation->version,
-                              .stamp = operation->version,
-                              .token = operation->version,
-                              .key = hold->key,
-                              .value = span_of_string(operation->value)};
+    *record =
+        (struct record){.kind = RECORD_UPDATE,
+                        .exptime = operation->exptime,
+                        .version = operation->version,
+                        .stamp = operation->version,
+                        .token = operation->version,
+                        .key = hold->key,
+                        .value = operation->kind == OPERATION_SET
+                                     ? value_of(number, operation->value_bytes)
+                                     : SPAN("")};
     struct store_write write = {.parts = {record->value},
                                 .exptime = operation->exptime,
                                 .version = operation->version};
-    (void)server;
     switch (operation->kind) {
     case OPERATION_SET:
         return store_put(hold, &write) == STORE_OK;
@@ -198,13 +255,14 @@ static void operate(unsigned number)
         .exptime = prng_below(prng, 3) == 0
                        ? 0
                        : time_seconds(now) + 1 + (time_s)prng_below(prng, 60)};
-    snprintf(operation->value, sizeof(operation->value), "value-%u",
-             judge.operations_count);
+    if (operation->kind == OPERATION_SET)
+        operation->value_bytes = draw_value_bytes(prng);
     struct span span = key_of(operation->key, key);
     store_hold(server->store, span, store_hash(server->store, span), now,
                &hold);
     operation->version = store_next_version(server->store, now);
-    bool has_changed = change(server, operation, &hold, &record);
+    bool has_changed =
+        change(judge.operations_count, operation, &hold, &record);
     uint64_t journaled =
         has_changed ? journal_append(server->journal, &record) : 0;
     store_release(&hold);
@@ -222,23 +280,87 @@ static bool is_fresh(unsigned number)
 
 /*
  * A read that a READY, fresh server answers by itself is never older than
- * what was answered, not degraded, before.  After a cut each side may have
- * been a farm of its own: seeds with cuts are not judged by this.
+ * what was answered, not degraded, before; nor is what a lookup finds, if it
+ * is certain, older than what was answered before it began.  After a cut
+ * each side may have been a farm of its own: seeds with cuts are not judged
+ * by this.
  */
+static void judge_read(unsigned server, unsigned key, uint64_t least_version,
+                       uint64_t least_stamp)
+{
+    uint64_t version;
+    uint64_t stamp;
+
+    look(server, key, &version, &stamp);
+    if (!judge.has_cuts && (version < least_version || stamp < least_stamp))
+        complain("a server read an older state", server, key);
+}
+
+/* A value or a grave is here; of a want there is only word. */
+static bool is_held(unsigned server, unsigned number)
+{
+    struct store *store = world.servers[server].store;
+    struct store_hold hold;
+    char key[16];
+    struct span span = key_of(number, key);
+
+    store_hold(store, span, store_hash(store, span), world_time(&world, server),
+               &hold);
+    bool is_held = hold.item != NULL || hold.stub.kind == STUB_DELETED ||
+                   hold.stub.kind == STUB_EXPIRED;
+    bool is_wanted = hold.stub.kind == STUB_WANTED;
+    store_release(&hold);
+    return is_held && !is_wanted;
+}
+
+static void found(struct world *w, unsigned server, uint64_t waiter,
+                  bool is_certain)
+{
+    struct reading *reading = &judge.readings[waiter];
+
+    (void)w;
+    if (!reading->is_waiting)
+        complain("a lookup ended twice", server, reading->key);
+    reading->is_waiting = false;
+    if (!is_certain)
+        return;
+    totals.certain++;
+    judge_read(server, reading->key, reading->version, reading->stamp);
+    if (is_held(server, reading->key))
+        return;
+    uint64_t version;
+    uint64_t stamp;
+    look(server, reading->key, &version, &stamp);
+    if (version != 0)
+        complain("a lookup found what is only wanted", server, reading->key);
+}
+
 static void read_somewhere(void)
 {
     unsigned number = (unsigned)prng_below(&world.prng, world.servers_count);
     unsigned key = (unsigned)prng_below(&world.prng, KEYS);
-    uint64_t version;
-    uint64_t stamp;
+    char text[16];
 
-    if (judge.has_cuts || !world_is_awake(&world, number) || !is_fresh(number))
+    if (!world_is_awake(&world, number))
         return;
-    look(number, key, &version, &stamp);
     judge.reads++;
-    if (version < judge.answered_version[key] ||
-        stamp < judge.answered_stamp[key])
-        complain("a fresh server read an older state", number, key);
+    if (is_fresh(number) && is_held(number, key)) {
+        totals.reads++;
+        judge_read(number, key, judge.answered_version[key],
+                   judge.answered_stamp[key]);
+        return;
+    }
+    if (judge.readings_count == READINGS_MAX)
+        return;
+    totals.lookups++;
+    judge.readings[judge.readings_count] =
+        (struct reading){.is_waiting = true,
+                         .server = number,
+                         .server_id = world.servers[number].id,
+                         .key = key,
+                         .version = judge.answered_version[key],
+                         .stamp = judge.answered_stamp[key]};
+    world_look_up(&world, number, key_of(key, text), judge.readings_count++);
 }
 
 /*
@@ -388,15 +510,53 @@ static void judge_key(unsigned server, unsigned number)
     if (hold.item != NULL) {
         bool is_genuine = false;
         for (unsigned i = 0; i < judge.operations_count; i++)
-            is_genuine |= judge.operations[i].version == version &&
-                          judge.operations[i].kind == OPERATION_SET &&
-                          judge.operations[i].key == number &&
-                          span_equal(item_value(hold.item),
-                                     span_of_string(judge.operations[i].value));
+            is_genuine |=
+                judge.operations[i].version == version &&
+                judge.operations[i].kind == OPERATION_SET &&
+                judge.operations[i].key == number &&
+                span_equal(item_value(hold.item),
+                           value_of(i, judge.operations[i].value_bytes));
         if (!is_genuine)
             complain("a state that nobody wrote", server, number);
     }
     store_release(&hold);
+}
+
+/* Of what is announced and has not come, nobody may have it any more. */
+static void judge_want(const struct record *announce, void *context)
+{
+    unsigned number = *(unsigned *)context;
+
+    for (unsigned i = 0; i < world.servers_count; i++) {
+        struct store *store = world.servers[i].store;
+        struct store_hold hold;
+        store_hold(store, announce->key, store_hash(store, announce->key),
+                   judge.end, &hold);
+        if (hold.item != NULL && hold.item->version >= announce->version)
+            complain("it still wants what another has", number, i);
+        store_release(&hold);
+    }
+}
+
+static void judge_readings(void)
+{
+    for (unsigned i = 0; i < judge.readings_count; i++) {
+        const struct reading *reading = &judge.readings[i];
+        const struct server *server = &world.servers[reading->server];
+        if (reading->is_waiting && server->id == reading->server_id)
+            complain("a lookup never ended", reading->server, reading->key);
+    }
+}
+
+static void count_figures(unsigned server)
+{
+    struct farm_figures figures;
+
+    farm_read_figures(world.servers[server].farm, &figures);
+    totals.hits += figures.lookup_hits;
+    totals.stale += figures.stale_reads;
+    if (wants_is_synchronising(world.servers[server].farm))
+        complain("it still pulls what it synchronised", server, 0);
 }
 
 static int by_number(const void *a, const void *b)
@@ -444,6 +604,7 @@ static void judge_all(void)
 {
     judge_times();
     judge_versions();
+    judge_readings();
     store_maintain(world.servers[0].store, judge.end);
     uint64_t first = store_digest(world.servers[0].store);
     for (unsigned i = 0; i < world.servers_count; i++) {
@@ -457,22 +618,25 @@ static void judge_all(void)
             complain("it does not hold what the first holds", i, 0);
         for (unsigned key = 0; key < KEYS; key++)
             judge_key(i, key);
+        wants_visit_range(world.servers[i].farm, 0, 0, judge_want, &i);
+        count_figures(i);
     }
 }
 
 static bool run_seed(uint64_t seed, bool traces)
 {
     struct prng shape = {.state = seed};
-    struct world_totals totals = world.totals;
+    struct world_totals before = world.totals;
 
     memset(&judge, 0, sizeof(judge));
     judge.seed = seed;
     judge.has_cuts = seed % 2 != 0;
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 8));
-    world.totals = totals;
+    world.totals = before;
     world.answered = answered;
     world.woken = woken;
     world.has_few_tags = seed % 4 < 2;
+    world.found = found;
     world.traces = traces;
     for (unsigned i = 0; i < world.servers_count; i++) {
         world_start(&world, i);
@@ -533,5 +697,10 @@ int main(int argc, char **argv)
            (unsigned long long)world.totals.faults,
            (unsigned long long)world.totals.steps,
            (unsigned long long)world.totals.packets);
+    printf("%llu reads, %llu lookups (%llu certain), %llu hits, %llu stale; "
+           "%llu large values\n",
+           (unsigned long long)totals.reads, (unsigned long long)totals.lookups,
+           (unsigned long long)totals.certain, (unsigned long long)totals.hits,
+           (unsigned long long)totals.stale, (unsigned long long)totals.large);
     return failed > 0;
 }

@@ -113,8 +113,10 @@ static void answered(struct world *world, unsigned server, uint64_t waiter,
         key->stamp = write->version;
 }
 
-static void found(struct world *world, unsigned server, uint64_t waiter)
+static void found(struct world *world, unsigned server, uint64_t waiter,
+                  bool is_certain)
 {
+    (void)is_certain;
     struct stage *stage = world->judge;
 
     (void)server;

@@ -385,7 +385,8 @@ static void carry_out(struct world *world, struct server *server)
             break;
         case FARM_FOUND:
             if (world->found != NULL)
-                world->found(world, server->number, effect.waiter);
+                world->found(world, server->number, effect.waiter,
+                             effect.is_certain);
             break;
         case FARM_EVENT:
             if (world->traces)

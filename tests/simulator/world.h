@@ -99,7 +99,8 @@ struct world {
     void (*answered)(struct world *world, unsigned server, uint64_t waiter,
                      bool is_degraded);
     /* Called for each lookup that has come to its end; may be NULL. */
-    void (*found)(struct world *world, unsigned server, uint64_t waiter);
+    void (*found)(struct world *world, unsigned server, uint64_t waiter,
+                  bool is_certain);
     /* Called after each step of a server; may be NULL. */
     void (*stepped)(struct world *world, unsigned server);
     /* Called before each step of a server that was frozen, for a tenth of a

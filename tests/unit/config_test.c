@@ -136,7 +136,7 @@ static const struct number farm_numbers[] = {
      "1000", "1001", "--farm-join a", false},
     {NULL, "--farm-journal", AT(farm_journal_megabytes), "1", "0", "4096",
      "4097", "--farm-join a -m 8192", false},
-    {NULL, "--farm-ack-timeout", AT(farm_ack_timeout_ms), "1", "0", "10000",
+    {NULL, "--farm-ack-timeout", AT(farm_ack_timeout_ms), "10", "9", "10000",
      "10001", "--farm-join a", false},
 };
 
@@ -456,7 +456,7 @@ static void other_farm_options_need_a_farm(void **state)
         "--farm-name a",           "--farm-server-name a",
         "--farm-heartbeat 500",    "--farm-lookup always",
         "--farm-lookup-timeout 9", "--farm-journal 1",
-        "--farm-ack all",          "--farm-ack-timeout 9",
+        "--farm-ack all",          "--farm-ack-timeout 99",
         "--farm-insecure",         "--farm-ack-fallback answer"};
     char line[128];
     char parts[128];
@@ -663,7 +663,7 @@ static void help_shows_every_option_with_limits_and_default(void **state)
                                         "    --farm-ack=all|local ",
                                         "[default: all]",
                                         "    --farm-ack-timeout=MS ",
-                                        "(1 to 10000) [default: 50]",
+                                        "(10 to 10000) [default: 50]",
                                         "    --farm-ack-fallback=answer|error ",
                                         "[default: answer]",
                                         "    --farm-insecure ",

@@ -107,14 +107,15 @@ static size_t make_messages(struct message messages[24])
         .kind = MESSAGE_STATE, .state = {.id = 42, .bytes = make_record()}};
     messages[count++] =
         (struct message){.kind = MESSAGE_HAVE, .have = {42, 5, 6, 1 << 20}};
-    messages[count++] =
-        (struct message){.kind = MESSAGE_MISSING, .missing = {42, 5, 6, true}};
+    messages[count++] = (struct message){
+        .kind = MESSAGE_MISSING, .missing = {42, 2, 5, 6, 1800000000, true}};
     messages[count++] = (struct message){
         .kind = MESSAGE_FETCH,
         .fetch = {
             42, 5, 65536, 65536, SPAN("apple"), {1, span_of(vector_bytes, 8)}}};
-    messages[count++] = (struct message){
-        .kind = MESSAGE_PIECE, .piece = {42, 5, 65536, SPAN("bytes")}};
+    messages[count++] =
+        (struct message){.kind = MESSAGE_PIECE,
+                         .piece = {42, 65536, make_record(), SPAN("bytes")}};
     messages[count++] =
         (struct message){.kind = MESSAGE_FORWARD,
                          .forward = {1, 2, SPAN("\x06\0\0\0\0\0\0\0\1")}};

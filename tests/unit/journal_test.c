@@ -141,6 +141,40 @@ static void the_longest_record_fits(void **state)
     journal_destroy(journal);
 }
 
+static void what_is_longer_is_announced(void **state)
+{
+    static uint8_t value[RING_BYTES];
+    struct journal *journal = journal_create(RING_BYTES);
+    struct record record = {.kind = RECORD_UPDATE,
+                            .version = 7,
+                            .stamp = 8,
+                            .key = SPAN("key"),
+                            .value = span_of(value, sizeof(value))};
+    struct journal_cursor cursor;
+    struct message message;
+    struct record read;
+    struct span inner;
+    uint8_t buffer[RING_BYTES];
+    size_t used;
+    bool overrun;
+
+    (void)state;
+    assert_true(journal_seek(journal, 1, &cursor));
+    assert_int_equal(journal_append(journal, &record), 1);
+    size_t bytes =
+        journal_read(journal, &cursor, buffer, sizeof(buffer), &overrun);
+    assert_int_equal(
+        message_frame(span_of(buffer, bytes), RING_BYTES, &inner, &used),
+        FRAME_OK);
+    assert_int_equal(message_decode(inner, &message), DECODE_OK);
+    assert_int_equal(record_decode(message.state.bytes, &read), DECODE_OK);
+    assert_int_equal(read.kind, RECORD_ANNOUNCE);
+    assert_int_equal(read.version, 7);
+    assert_int_equal(read.stamp, 8);
+    assert_int_equal(read.value_bytes, sizeof(value));
+    journal_destroy(journal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_keeps_up_misses_nothing),
         cmocka_unit_test(a_reader_left_behind_is_told),
         cmocka_unit_test(the_longest_record_fits),
+        cmocka_unit_test(what_is_longer_is_announced),
     };
 
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

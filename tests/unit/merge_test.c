@@ -332,6 +332,35 @@ static void order_and_repetition_do_not_matter(void **unused)
     }
 }
 
+/* A value that came in pieces is one like any other, and its memory is given
+ * back where it is of no use any more. */
+static void a_value_in_pieces_is_merged_like_any_other(void **unused)
+{
+    struct store *store = create();
+    size_t value_bytes = 300000;
+
+    (void)unused;
+    for (uint64_t version = 2; version > 0; version--) {
+        struct store_write news = {.version = BASE + version};
+        struct store_reservation reservation;
+        struct store_hold held;
+        assert_int_equal(
+            store_reserve(store, SPAN("key"), value_bytes, &reservation),
+            STORE_OK);
+        memset(reservation.value, (int)version, value_bytes);
+        hold(store, START_US, &held);
+        assert_int_equal(store_merge_reserved(&held, &news, &reservation),
+                         version == 2 ? MERGE_TAKEN : MERGE_OLDER);
+        assert_null(reservation.item);
+        assert_int_equal(held.item->version, BASE + 2);
+        assert_int_equal(item_value(held.item).length, value_bytes);
+        assert_int_equal(item_value(held.item).data[value_bytes - 1], 2);
+        store_release(&held);
+    }
+    store_check(store);
+    store_destroy(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_touch_elsewhere_revives_what_just_died_here),
         cmocka_unit_test(what_is_older_than_a_flush_is_dead_on_arrival),
         cmocka_unit_test(order_and_repetition_do_not_matter),
+        cmocka_unit_test(a_value_in_pieces_is_merged_like_any_other),
     };
 
     return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
