@@ -205,8 +205,8 @@ void apply_record(struct farm *farm, struct member *member, uint64_t number,
     }
     struct source source = {.member = member, .number = number};
     if (number != member->received + 1 || !apply_state(farm, &source, bytes)) {
-        members_drop_link(farm, connection_find(farm, member->link),
-                          "its journal is out of order");
+        members_cut(farm, connection_find(farm, member->link),
+                    "its journal is out of order");
         return;
     }
     member->received = number;

@@ -63,21 +63,19 @@ void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number)
 static size_t read_long_record(struct farm *farm, struct member *member,
                                bool *overrun)
 {
-    size_t bytes =
-        journal_record_bytes_max(farm->journal) + RECORD_HEAD_BYTES_MAX;
+    size_t bytes = journal_next_bytes(farm->journal, &member->cursor);
 
-    return journal_read(farm->journal, &member->cursor,
-                        effect_room(farm, bytes), bytes, overrun);
+    return bytes == 0 ? 0
+                      : journal_read(farm->journal, &member->cursor,
+                                     effect_room(farm, bytes), bytes, overrun);
 }
 
 static void stream_to(struct farm *farm, struct member *member)
 {
     bool overrun = false;
 
-    const struct connection *connection = connection_find(farm, member->link);
-
     while (member->is_attached && member_is_up(member) &&
-           connection->backlog_bytes < BACKLOG_BYTES_MAX &&
+           link_backlog_bytes(farm, member->link) < BACKLOG_BYTES_MAX &&
            member->cursor.number - member->acked < WINDOW_RECORDS) {
         uint64_t before = member->cursor.number;
         size_t bytes = journal_read(farm->journal, &member->cursor,
@@ -87,7 +85,7 @@ static void stream_to(struct farm *farm, struct member *member)
             broadcast_attach(farm, member, 0);
             return;
         }
-        if (bytes == 0 && member->cursor.number <= journal_head(farm->journal))
+        if (bytes == 0)
             bytes = read_long_record(farm, member, &overrun);
         if (bytes == 0 || overrun)
             return;
@@ -156,6 +154,8 @@ static void send_acks(struct farm *farm)
             continue;
         struct message ack = {.kind = MESSAGE_ACK,
                               .number = wants_held(farm, member)};
+        if (PLANTED == PLANTED_WANT_ACKNOWLEDGED)
+            ack.number = member->applied;
         effect_send(farm, member->link, &ack);
         member->owes_ack = false;
     }

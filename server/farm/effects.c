@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/farm/state.h"
 
@@ -49,11 +50,28 @@ static struct pending_effect *add(struct farm *farm, enum farm_effect_kind kind,
     return effect;
 }
 
+/* Each frame grows by what tells the neighbour where it is to go. */
+static void add_forwarded(struct farm *farm, farm_link link, size_t bytes)
+{
+    uint8_t *copy = malloc(bytes);
+
+    if (copy == NULL)
+        abort();
+    memcpy(copy, farm->effects.bytes + farm->effects.bytes_used, bytes);
+    forward_send(farm, link, span_of(copy, bytes));
+    free(copy);
+}
+
 /* Frames for one link that follow each other are sent as one. */
 static void add_bytes(struct farm *farm, enum farm_effect_kind kind,
                       farm_link link, size_t bytes)
 {
     struct effects *effects = &farm->effects;
+
+    if (kind == FARM_SEND && link_is_virtual(link)) {
+        add_forwarded(farm, link, bytes);
+        return;
+    }
     struct pending_effect *last =
         effects->count > 0 ? &effects->list[effects->count - 1] : NULL;
 

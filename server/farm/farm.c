@@ -56,8 +56,8 @@ static void take_state(struct farm *farm, struct member *member,
     struct source source = {.member = member};
 
     if (!apply_state(farm, &source, message->state.bytes)) {
-        members_drop_link(farm, connection_find(farm, member->link),
-                          "it sent what makes no sense");
+        members_cut(farm, connection_find(farm, member->link),
+                    "it sent what makes no sense");
         return;
     }
     lookup_state(farm, member, message->state.id);
@@ -79,7 +79,7 @@ static void take_message(struct farm *farm, struct connection *connection,
         return;
     }
     if (member == NULL) {
-        members_drop_link(farm, connection, "it did not begin with HELLO");
+        members_cut(farm, connection, "it did not begin with HELLO");
         return;
     }
     if (member->link != connection->link)
@@ -128,6 +128,9 @@ static void take_message(struct farm *farm, struct connection *connection,
     case MESSAGE_PIECE:
         wants_piece(farm, member, &message->piece);
         break;
+    case MESSAGE_FORWARD:
+        forward_take(farm, member, message);
+        break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
     case MESSAGE_SYNC_PULL:
@@ -140,16 +143,15 @@ static void take_message(struct farm *farm, struct connection *connection,
     }
 }
 
-static void take_frame(struct farm *farm, farm_link link, struct span inner)
+void farm_take_frame(struct farm *farm, farm_link link, struct span inner)
 {
     struct connection *connection = connection_find(farm, link);
     struct message message;
 
-    farm->figures.bytes_received += inner.length + MESSAGE_FRAME_BYTES;
     if (connection == NULL)
         return;
     if (message_decode(inner, &message) != DECODE_OK)
-        members_drop_link(farm, connection, "it sent what makes no sense");
+        members_cut(farm, connection, "it sent what makes no sense");
     else if (message.kind != MESSAGE_UNKNOWN)
         take_message(farm, connection, &message);
 }
@@ -227,7 +229,9 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         members_refused(farm, input->bytes);
         break;
     case FARM_FRAME:
-        take_frame(farm, input->link, input->bytes);
+        farm->figures.bytes_received +=
+            input->bytes.length + MESSAGE_FRAME_BYTES;
+        farm_take_frame(farm, input->link, input->bytes);
         break;
     case FARM_AWAIT:
         broadcast_await(farm, input->waiter, input->number);

@@ -23,7 +23,8 @@
 
 struct farm;
 
-/* A connection to one other server, as the driver numbers them; not 0. */
+/* A connection to one other server, as the driver numbers them; neither 0 nor
+ * above INT32_MAX. */
 typedef uint32_t farm_link;
 
 struct farm_settings {

@@ -139,7 +139,7 @@ void heartbeat_request(struct farm *farm, struct member *member,
     }
     /* About somebody else: who was heard of lately lives. */
     const struct member *other = member_find(farm, subject);
-    if (other != NULL && member_is_up(other) &&
+    if (other != NULL && member_is_up(other) && member_has_real_link(other) &&
         farm->now - other->heartbeat_at <
             SUSPECT_HEARTBEATS * farm->settings.heartbeat) {
         struct message alive = {.kind = MESSAGE_ALIVE, .subject = subject};
@@ -157,6 +157,7 @@ void heartbeat_alive(struct farm *farm, struct member *member, uint64_t subject)
         member->enter_head = member->head;
     } else if (other != NULL && other->state == MEMBER_SUSPECT) {
         other->suspected = farm->now;
+        forward_vouched(farm, other, member);
     }
 }
 
@@ -167,8 +168,10 @@ static void ask_about(struct farm *farm, struct member *suspect)
     suspect->asked_about = farm->now;
     effect_send(farm, suspect->link, &request);
     request.subject = suspect->id;
+    /* Not the same three each time: not everybody may hear it. */
+    size_t start = prng_below(&farm->prng, FARM_MEMBERS_MAX);
     for (size_t i = 0, asked = 0; i < FARM_MEMBERS_MAX && asked < 3; i++) {
-        struct member *other = &farm->members[i];
+        struct member *other = &farm->members[(start + i) % FARM_MEMBERS_MAX];
         if (other != suspect && member_is_up(other) &&
             other->state != MEMBER_SUSPECT) {
             effect_send(farm, other->link, &request);
@@ -188,6 +191,10 @@ void heartbeat_watch(struct farm *farm, struct member *member)
     if (member->state != MEMBER_SUSPECT) {
         member->state = MEMBER_SUSPECT;
         member->suspected = farm->now;
+        member->suspect_since = farm->now;
+        if (link_is_virtual(member->link))
+            members_drop_link(farm, connection_find(farm, member->link),
+                              "it is silent");
         ask_about(farm, member);
     } else if (farm->now - member->suspected >= DEATH_AFTER_SUSPICION) {
         member_die(farm, member, PROOF_NONE);

@@ -10,14 +10,15 @@ static void dial_again(struct farm *farm)
         const struct seed *seed = &farm->seeds[i];
         /* Who answers there may know itself by another address. */
         const struct member *member = member_find(farm, seed->id);
-        if (seed->state != SEED_SELF && (member == NULL || member->link == 0) &&
+        if (seed->state != SEED_SELF &&
+            (member == NULL || !member_has_real_link(member)) &&
             !members_is_linked_to(farm, seed->address))
             effect_dial(farm, seed->address);
     }
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         /* The dead are dialled for ever: another may answer there. */
-        if (member->id != 0 && member->link == 0 &&
+        if (member->id != 0 && !member_has_real_link(member) &&
             member->address[0] != '\0' && member->state != MEMBER_LEFT &&
             !members_is_linked_to(farm, member->address) &&
             members_find_seed(farm, span_of_string(member->address)) == NULL)
@@ -130,6 +131,7 @@ void join_tick(struct farm *farm)
         if (farm->members[i].id != 0)
             heartbeat_watch(farm, &farm->members[i]);
     }
+    forward_tick(farm);
     advance_state(farm);
     if (farm->now >= farm->next_heartbeat) {
         time_us interval = farm->settings.heartbeat;

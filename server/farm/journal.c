@@ -164,6 +164,19 @@ bool journal_seek(struct journal *journal, uint64_t number,
     return is_there;
 }
 
+size_t journal_next_bytes(struct journal *journal,
+                          const struct journal_cursor *cursor)
+{
+    size_t bytes = 0;
+
+    pthread_mutex_lock(&journal->lock);
+    if (cursor->number >= journal->tail_number &&
+        cursor->number <= journal->head_number)
+        bytes = frame_bytes_at(journal, cursor->offset);
+    pthread_mutex_unlock(&journal->lock);
+    return bytes;
+}
+
 size_t journal_read(struct journal *journal, struct journal_cursor *cursor,
                     uint8_t *to, size_t bytes, bool *overrun)
 {

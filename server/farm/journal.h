@@ -42,9 +42,15 @@ uint64_t journal_head(struct journal *journal);
 MUST_USE bool journal_seek(struct journal *journal, uint64_t number,
                            struct journal_cursor *cursor);
 
+/* The bytes of the frame that the cursor is before; 0 when there is nothing
+ * new, or that record is gone. */
+size_t journal_next_bytes(struct journal *journal,
+                          const struct journal_cursor *cursor);
+
 /*
  * Copies whole frames, as many as fit, and moves the cursor behind them.
- * Returns their bytes, 0 when there is nothing new; `overrun` tells that the
+ * Returns their bytes, 0 when there is nothing new or the first does not fit
+ * (journal_next_bytes() tells what it takes); `overrun` tells that the
  * cursor's record is gone.
  */
 size_t journal_read(struct journal *journal, struct journal_cursor *cursor,

@@ -60,6 +60,7 @@ struct resting {
     uint8_t key_bytes;
     uint8_t key[RECORD_KEY_BYTES_MAX];
     size_t count;
+    size_t reached; /* of the entries, the first ones */
     struct vector_entry vector[FARM_MEMBERS_MAX];
 };
 
@@ -559,10 +560,10 @@ void lookup_forget(struct farm *farm, const struct member *member)
 /* ---- being asked ---- */
 
 /* Of ids that are gone or unknown nothing more will come. */
-static bool has_reached(struct farm *farm, const struct resting *resting)
+static bool has_reached(struct farm *farm, struct resting *resting)
 {
-    for (size_t i = 0; i < resting->count; i++) {
-        const struct vector_entry *entry = &resting->vector[i];
+    for (; resting->reached < resting->count; resting->reached++) {
+        const struct vector_entry *entry = &resting->vector[resting->reached];
         const struct member *member = member_find(farm, entry->id);
         if (member != NULL && !member_is_gone(member) &&
             member->applied < entry->number)
@@ -642,6 +643,7 @@ void lookup_request(struct farm *farm, struct member *member,
     resting->key_bytes = (uint8_t)request->key.length;
     span_copy(resting->key, request->key);
     resting->count = request->vector.count;
+    resting->reached = 0;
     for (size_t i = 0; i < resting->count; i++) {
         resting->vector[i].id = read_u64(&reader);
         resting->vector[i].number = read_u64(&reader);

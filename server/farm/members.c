@@ -27,6 +27,15 @@ struct connection *connection_find(struct farm *farm, farm_link link)
     return NULL;
 }
 
+struct connection *connection_take(struct farm *farm)
+{
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        if (farm->connections[i].link == 0)
+            return &farm->connections[i];
+    }
+    return NULL;
+}
+
 bool member_is_up(const struct member *member)
 {
     return member->id != 0 && member->link != 0 &&
@@ -108,7 +117,7 @@ struct message_list vector_pack(struct farm *farm,
 
 /* ---- what is said about oneself ---- */
 
-static void send_hello(struct farm *farm, farm_link link)
+void members_send_hello(struct farm *farm, farm_link link)
 {
     const struct farm_settings *settings = &farm->settings;
     struct message message = {
@@ -142,8 +151,9 @@ static void send_members(struct farm *farm, farm_link link,
 
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (!member_is_up(member) || member->link == link ||
-            (newcomer != NULL && member != newcomer))
+        /* Who is reached through another is to be heard of from that one. */
+        if (!member_is_up(member) || !member_has_real_link(member) ||
+            member->link == link || (newcomer != NULL && member != newcomer))
             continue;
         struct message_member entry = {.id = member->id,
                                        .state = member->state,
@@ -192,15 +202,15 @@ static void set_seed(struct farm *farm, struct span address,
 
 void members_linked(struct farm *farm, const struct farm_input *input)
 {
-    for (size_t i = 0; i < LINKS_MAX; i++) {
-        struct connection *connection = &farm->connections[i];
-        if (connection->link != 0)
-            continue;
+    assert(input->link != 0 && !link_is_virtual(input->link));
+    struct connection *connection = connection_take(farm);
+
+    if (connection != NULL) {
         *connection = (struct connection){
             .link = input->link, .is_dialled = input->bytes.length > 0};
         members_copy_text(connection->address, input->bytes);
         members_copy_text(connection->host, input->host);
-        send_hello(farm, input->link);
+        members_send_hello(farm, input->link);
         return;
     }
     effect_unlink(farm, input->link, "too many links");
@@ -221,10 +231,23 @@ static void lose_link(struct farm *farm, struct member *member)
     lookup_forget(farm, member);
 }
 
+void members_cut(struct farm *farm, struct connection *connection,
+                 const char *reason)
+{
+    const struct member *member = connection->member;
+    const char *where =
+        connection->address[0] != '\0' ? connection->address : connection->host;
+
+    effect_event(farm, FARM_MEMBERS, "the link with %s is cut: %s",
+                 member != NULL ? member->name : where, reason);
+    members_drop_link(farm, connection, reason);
+}
+
 void members_drop_link(struct farm *farm, struct connection *connection,
                        const char *reason)
 {
-    effect_unlink(farm, connection->link, reason);
+    if (!link_is_virtual(connection->link))
+        effect_unlink(farm, connection->link, reason);
     if (connection->member != NULL &&
         connection->member->link == connection->link)
         lose_link(farm, connection->member);
@@ -295,6 +318,9 @@ static bool keeps_new_link(const struct farm *farm,
                            const struct connection *new)
 {
     bool lower_is_me = farm->settings.id < new->member->id;
+
+    if (link_is_virtual(old->link) != link_is_virtual(new->link))
+        return link_is_virtual(old->link);
 
     if (old->is_dialled == new->is_dialled)
         return true;
@@ -465,11 +491,31 @@ bool members_is_linked_to(const struct farm *farm, const char *address)
 {
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member->id != 0 && member->link != 0 &&
+        if (member->id != 0 && member_has_real_link(member) &&
             strcmp(member->address, address) == 0)
             return true;
     }
     return false;
+}
+
+/* Whoever serves and cannot be reached answers without us: it is a member
+ * from the first word of it, so that reads are not taken for fresh. */
+static void note_unlinked(struct farm *farm, const struct message_member *entry)
+{
+    struct member *member = NULL;
+
+    if (entry->state == MEMBER_READY || entry->state == MEMBER_SUSPECT)
+        member = member_take(farm);
+    if (member == NULL)
+        return;
+    *member = (struct member){.id = entry->id,
+                              .state = entry->state,
+                              .is_ready = true,
+                              .heard = farm->now,
+                              .suspected = farm->now,
+                              .out_until = UINT64_MAX};
+    members_copy_text(member->name, entry->name);
+    members_copy_text(member->address, entry->address);
 }
 
 void members_learn(struct farm *farm, const struct message_list *list)
@@ -478,11 +524,13 @@ void members_learn(struct farm *farm, const struct message_list *list)
 
     for (size_t i = 0; i < list->count; i++) {
         struct message_member entry = message_read_member(&reader);
-        const struct member *known = member_find(farm, entry.id);
         char address[FARM_TEXT_BYTES_MAX + 1];
         members_copy_text(address, entry.address);
-        if (entry.id != farm->settings.id && known == NULL &&
-            address[0] != '\0' && !members_is_linked_to(farm, address))
-            effect_dial(farm, address);
+        if (entry.id == 0 || entry.id == farm->settings.id ||
+            member_find(farm, entry.id) != NULL || address[0] == '\0' ||
+            members_is_linked_to(farm, address))
+            continue;
+        note_unlinked(farm, &entry);
+        effect_dial(farm, address);
     }
 }

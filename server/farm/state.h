@@ -44,7 +44,11 @@ struct member {
     time_us heard;        /* anything that shows that it lives */
     time_us heartbeat_at; /* its last heartbeat came */
     time_us suspected;    /* since when, or since somebody heard of it */
+    time_us suspect_since;
     time_us asked_about;
+    time_us vouched; /* a neighbour heard of it, while it was suspected */
+    uint64_t vouched_by;
+    time_us detoured;        /* a virtual link was begun last */
     uint64_t sent_heard;     /* when that was sent, on its own clock */
     time_us ready_since;     /* as it says, farm time; 0: it is not READY */
     time_us trip_least;      /* there and back, of late; 0: not measured */
@@ -89,6 +93,11 @@ struct connection {
     char host[FARM_TEXT_BYTES_MAX + 1];    /* where the far end is */
     uint64_t backlog_bytes;                /* not sent yet */
     struct member *member;                 /* after its HELLO */
+    /* Of a virtual link (forward.c). */
+    uint64_t to;       /* who is at the far end */
+    uint64_t relay;    /* who carries what we send */
+    uint64_t comes_by; /* and who brought its HELLO */
+    time_us begun;
 };
 
 struct wait {
@@ -231,6 +240,7 @@ struct farm {
     struct sync asked;
     struct sync given[SYNC_DONORS_MAX];
     uint32_t next_session;
+    uint32_t next_detour;
     time_us next_wants; /* when to look for wants that nobody fulfils */
     bool had_wants;
     struct wants *wants;
@@ -263,6 +273,8 @@ struct member *member_find(struct farm *farm, uint64_t id);
 /* Room for one more, NULL if all are alive. */
 struct member *member_take(struct farm *farm);
 struct connection *connection_find(struct farm *farm, farm_link link);
+/* A free one, or NULL. */
+struct connection *connection_take(struct farm *farm);
 bool member_is_up(const struct member *member);   /* linked, neither dead */
 bool member_is_gone(const struct member *member); /* DEAD or LEFT */
 /* READY when it was heard last, and not gone: freshness hangs on it. */
@@ -274,6 +286,7 @@ void member_die(struct farm *farm, struct member *member, enum proof proof);
 struct seed *members_find_seed(struct farm *farm, struct span address);
 bool members_is_linked_to(const struct farm *farm, const char *address);
 void members_linked(struct farm *farm, const struct farm_input *input);
+void members_send_hello(struct farm *farm, farm_link link);
 void members_copy_text(char to[FARM_TEXT_BYTES_MAX + 1], struct span text);
 void members_add_seed(struct farm *farm, struct span address);
 void members_unlinked(struct farm *farm, farm_link link);
@@ -283,6 +296,9 @@ void members_hello(struct farm *farm, struct connection *connection,
 void members_learn(struct farm *farm, const struct message_list *list);
 void members_drop_link(struct farm *farm, struct connection *connection,
                        const char *reason);
+/* The same for who breaks the protocol: people are told. */
+void members_cut(struct farm *farm, struct connection *connection,
+                 const char *reason);
 size_t members_vector(struct farm *farm,
                       struct vector_entry vector[FARM_MEMBERS_MAX + 1]);
 struct message_list vector_pack(struct farm *farm,
@@ -335,6 +351,23 @@ bool refuse_or_take(struct farm *farm, const struct connection *connection,
 /* The other side would not have us, and said why. */
 void refuse_heard(struct farm *farm, struct connection *connection,
                   struct span reason);
+
+/* farm.c */
+void farm_take_frame(struct farm *farm, farm_link link, struct span inner);
+
+/* forward.c */
+bool link_is_virtual(farm_link link);
+bool member_has_real_link(const struct member *member);
+/* What waits to be sent there. */
+uint64_t link_backlog_bytes(struct farm *farm, farm_link link);
+/* Sends whole frames on a virtual link. */
+void forward_send(struct farm *farm, farm_link link, struct span frames);
+void forward_take(struct farm *farm, const struct member *sender,
+                  const struct message *message);
+/* `neighbour` has heard of `subject` of late. */
+void forward_vouched(struct farm *farm, struct member *subject,
+                     const struct member *neighbour);
+void forward_tick(struct farm *farm);
 
 /* tell.c */
 /* A line that would come again and again is told once a minute. */

@@ -540,8 +540,8 @@ void synchronise_message(struct farm *farm, struct member *member,
         break;
     case MESSAGE_SYNC_STATE:
         if (!apply_state(farm, &source, message->state.bytes))
-            members_drop_link(farm, connection_find(farm, member->link),
-                              "it sent what makes no sense");
+            members_cut(farm, connection_find(farm, member->link),
+                        "it sent what makes no sense");
         break;
     case MESSAGE_SYNC_LIST:
         if (is_answer && is_mask(message->sync.mask)) {

@@ -572,8 +572,8 @@ void wants_piece(struct farm *farm, struct member *member,
         return;
     if (record_decode(piece->head, &head) != DECODE_OK ||
         head.kind != RECORD_ANNOUNCE || !span_equal(head.key, key_of(pull))) {
-        members_drop_link(farm, connection_find(farm, member->link),
-                          "it sent a piece of something else");
+        members_cut(farm, connection_find(farm, member->link),
+                    "it sent a piece of something else");
         return;
     }
     if (head.version == pull->head.version) {

@@ -14,13 +14,13 @@ static time_us read_clock(clockid_t id)
 void clock_start(struct clock *clock)
 {
     clock->wall_at_zero =
-        read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+        read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME);
     atomic_init(&clock->offset_us, 0);
 }
 
 time_us clock_own(const struct clock *clock)
 {
-    return clock->wall_at_zero + read_clock(CLOCK_MONOTONIC);
+    return clock->wall_at_zero + read_clock(CLOCK_BOOTTIME);
 }
 
 time_us clock_now(const struct clock *clock)

@@ -68,7 +68,7 @@ void links_close(struct peers *peers, farm_link number, struct span reason)
 
     if (link == NULL || link->state == LINK_CLOSED)
         return;
-    log_event(peers->settings.log, EVENT_FARM, SEVERITY_NOTICE,
+    log_event(peers->settings.log, EVENT_FARM, SEVERITY_INFO,
               "farm: the link with %s ends: %.*s", name_of(link),
               (int)reason.length, (const char *)reason.data);
     /* Its last words, a refusal perhaps, as far as the system takes them. */

@@ -145,6 +145,8 @@ static void judge(void)
     }
     if (unequal() > 0)
         complain("digests differ", unequal(), 0);
+    if (world->bounds.excesses > 0)
+        complain("more than may be", 0, 0);
 }
 
 bool large_run(uint64_t seed, unsigned servers_count, bool traces)
@@ -176,6 +178,7 @@ bool large_run(uint64_t seed, unsigned servers_count, bool traces)
            (unsigned long long)world->totals.packets,
            (double)(world->now - WORLD_START_US) / 1e6,
            (double)(clock() - begun) / CLOCKS_PER_SEC);
+    bounds_print(&world->bounds);
     fflush(stdout);
     world_destroy(world);
     return large.complaints == 0;

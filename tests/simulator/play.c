@@ -721,7 +721,10 @@ static bool act_script(char *script)
         if (!split(line, &words) || (words.count > 0 && !act_words(&words)))
             return false;
     }
-    return play.is_open || complain("there is no farm in it");
+    if (!play.is_open)
+        return complain("there is no farm in it");
+    return play.stage.world.bounds.excesses == 0 ||
+           complain("a server asked for or kept more than it may");
 }
 
 static bool rewrite(const char *script, const char *transcript)

@@ -18,6 +18,9 @@
  * read is not older than what was answered: from its replica, by a server
  * that is fresh and has the key; else by a lookup.
  *
+ * Each seed also plays a farm of which two members reach each other only
+ * through a neighbour (detour.h).
+ *
  * A seed that fails prints the command that replays it.
  */
 #include <assert.h>
@@ -26,6 +29,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/detour.h"
 #include "tests/simulator/large.h"
 #include "tests/simulator/play.h"
 #include "tests/simulator/world.h"
@@ -627,12 +631,16 @@ static bool run_seed(uint64_t seed, bool traces)
 {
     struct prng shape = {.state = seed};
     struct world_totals before = world.totals;
+    struct bounds bounds = {.excesses = 0};
+
+    memcpy(bounds.peaks, world.bounds.peaks, sizeof(bounds.peaks));
 
     memset(&judge, 0, sizeof(judge));
     judge.seed = seed;
     judge.has_cuts = seed % 2 != 0;
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 8));
     world.totals = before;
+    world.bounds = bounds;
     world.answered = answered;
     world.woken = woken;
     world.has_few_tags = seed % 4 < 2;
@@ -651,6 +659,8 @@ static bool run_seed(uint64_t seed, bool traces)
         run_with_clients(TIME_US_PER_S);
     world_run(&world, world.now + QUIET_US);
     judge_all();
+    if (world.bounds.excesses > 0)
+        complain("more than may be", 0, 0);
     world_destroy(&world);
     if (judge.complaints > 0)
         printf("replay: simulator --first %llu --seeds 1 --trace\n",
@@ -687,7 +697,7 @@ int main(int argc, char **argv)
         return !large_run(first, large, traces);
     for (uint64_t seed = first;
          seed < first + seeds && !(until_failure && failed > 0); seed++)
-        failed += !run_seed(seed, traces);
+        failed += !run_seed(seed, traces) || !detour_holds(seed);
     printf("%llu seeds, %llu failed: %llu operations, %llu answers (%llu "
            "degraded), %llu faults, %llu steps, %llu packets\n",
            (unsigned long long)seeds, (unsigned long long)failed,
@@ -702,5 +712,6 @@ int main(int argc, char **argv)
            (unsigned long long)totals.reads, (unsigned long long)totals.lookups,
            (unsigned long long)totals.certain, (unsigned long long)totals.hits,
            (unsigned long long)totals.stale, (unsigned long long)totals.large);
+    bounds_print(&world.bounds);
     return failed > 0;
 }

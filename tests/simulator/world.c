@@ -11,6 +11,7 @@
 /* How long a dial takes to be refused, and a dead link to be noticed. */
 #define REFUSAL_US 1000
 #define GRAVE_S 3600
+#define BOUNDS_INTERVAL 8
 /* Of what is due at one moment: dials, then links, then ticks; of dials and
  * links the newest first. */
 #define RANK_DIAL UINT64_C(0)
@@ -254,6 +255,11 @@ static void send_bytes(struct world *world, struct end *from, struct span bytes)
     else
         to->first = packet;
     to->last = packet;
+    to->packets_count++;
+    to->packets_bytes += bytes.length;
+    bounds_judge(&world->bounds, BOUND_FLIGHT, from->server, to->packets_count);
+    bounds_judge(&world->bounds, BOUND_FLIGHT_BYTES, from->server,
+                 to->packets_bytes);
     world->totals.packets++;
     schedule_end(world, to);
 }
@@ -356,9 +362,13 @@ static void close_end(struct world *world, unsigned server, farm_link link)
 static void carry_out(struct world *world, struct server *server)
 {
     struct farm_effect effect;
+    uint64_t count = 0;
 
     while (farm_next_effect(server->farm, &effect)) {
         struct end *end;
+        count += effect.kind != FARM_ANSWER && effect.kind != FARM_FOUND;
+        bounds_judge(&world->bounds, BOUND_EFFECT_BYTES, server->number,
+                     effect.bytes.length);
         switch (effect.kind) {
         case FARM_SEND:
             end = find_end(world, server->number, effect.link);
@@ -399,6 +409,23 @@ static void carry_out(struct world *world, struct server *server)
             break;
         }
     }
+    bounds_judge(&world->bounds, BOUND_EFFECTS, server->number, count);
+}
+
+/* What takes time to count is counted with one tick of many. */
+static void judge_bounds(struct world *world, const struct server *server)
+{
+    struct farm_figures farm;
+    struct store_figures store;
+
+    if (world->totals.steps % BOUNDS_INTERVAL != 0)
+        return;
+    farm_read_figures(server->farm, &farm);
+    store_read_figures(server->store, &store);
+    bounds_judge(&world->bounds, BOUND_WAITING, server->number, farm.waiting);
+    bounds_judge(&world->bounds, BOUND_MEMORY_PERCENT, server->number,
+                 (store.segment_bytes + store.index_bytes) * 100 /
+                     store.memory_bytes_max);
 }
 
 static void tell_of_waking(struct world *world, struct server *server)
@@ -521,6 +548,8 @@ static void deliver(struct world *world, struct end *end)
     end->first = packet->next;
     if (end->first == NULL)
         end->last = NULL;
+    end->packets_count--;
+    end->packets_bytes -= packet->length;
     end->input = realloc(end->input, end->input_bytes + packet->length);
     assert(end->input != NULL);
     memcpy(end->input + end->input_bytes, packet->bytes, packet->length);
@@ -604,6 +633,7 @@ static void run_end(struct world *world, struct end *end)
 static void run_tick(struct world *world, struct server *server)
 {
     store_maintain(server->store, world_time(world, server->number));
+    judge_bounds(world, server);
     step(world, server, (struct farm_input){.kind = FARM_TICK});
 }
 

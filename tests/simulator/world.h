@@ -13,6 +13,7 @@
 #include "proto/base/prng.h"
 #include "server/farm/farm.h"
 #include "tests/simulator/agenda.h"
+#include "tests/simulator/bounds.h"
 
 #define WORLD_SERVERS_MAX 128
 #define WORLD_START_US (UINT64_C(1800000000) * TIME_US_PER_S)
@@ -32,6 +33,8 @@ struct end {
     bool is_dialler;
     struct packet *first; /* on their way to this end */
     struct packet *last;
+    size_t packets_count;
+    size_t packets_bytes;
     time_us last_due;
     struct agenda_entry next; /* delivery, or news of the break */
     uint8_t *input;           /* delivered, not yet a whole frame */
@@ -95,6 +98,7 @@ struct world {
     uint64_t next_id;
     bool traces;
     struct world_totals totals;
+    struct bounds bounds;
     /* Called for each answer that a waiting client gets. */
     void (*answered)(struct world *world, unsigned server, uint64_t waiter,
                      bool is_degraded);

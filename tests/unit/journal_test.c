@@ -175,6 +175,33 @@ static void what_is_longer_is_announced(void **state)
     journal_destroy(journal);
 }
 
+static void a_frame_that_does_not_fit_tells_what_it_takes(void **state)
+{
+    struct journal *journal = journal_create(RING_BYTES);
+    struct journal_cursor cursor;
+    uint8_t buffer[RING_BYTES];
+    bool overrun = true;
+
+    (void)state;
+    assert_true(journal_seek(journal, 1, &cursor));
+    assert_int_equal(journal_next_bytes(journal, &cursor), 0);
+    append(journal, 1, 300);
+    size_t bytes = journal_next_bytes(journal, &cursor);
+    assert_true(bytes > 300);
+    assert_int_equal(
+        journal_read(journal, &cursor, buffer, bytes - 1, &overrun), 0);
+    assert_false(overrun);
+    assert_int_equal(journal_read(journal, &cursor, buffer, bytes, &overrun),
+                     bytes);
+    assert_int_equal(journal_next_bytes(journal, &cursor), 0);
+    /* One that is gone takes nothing. */
+    assert_true(journal_seek(journal, 1, &cursor));
+    for (uint64_t number = 2; number <= 100; number++)
+        append(journal, number, 200);
+    assert_int_equal(journal_next_bytes(journal, &cursor), 0);
+    journal_destroy(journal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_reader_left_behind_is_told),
         cmocka_unit_test(the_longest_record_fits),
         cmocka_unit_test(what_is_longer_is_announced),
+        cmocka_unit_test(a_frame_that_does_not_fit_tells_what_it_takes),
     };
 
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
