@@ -82,7 +82,7 @@ def running(kind, *arguments, unix=False, life_seconds_max=LIFE_SECONDS_MAX):
         try:
             yield server
         except BaseException:
-            _show(server)
+            show(server)
             raise
         finally:
             watchdog.cancel()
@@ -156,6 +156,11 @@ class Server:
         raise ServerFailed(f"{self.kind} {what}\n{self.errors()}")
 
 
+def forget(server):
+    """Of one whom spawn() started, and whose end was waited for."""
+    _living.discard(server.process)
+
+
 def stop_all():
     """For a signal handler: ends what runs, whatever thread waits on it."""
     for process in list(_living):
@@ -204,14 +209,21 @@ def _give_away(directory):
 def _start(kind, arguments, directory, unix):
     """Tries a few ports, as another process may take the one we chose."""
     for attempt in range(START_ATTEMPTS_MAX):
+        _forget_errors(directory)
         server = _spawn(kind, arguments, directory, unix)
-        if _accepts(server):
+        if accepts(server):
             return server
         server.stop()
         last = attempt == START_ATTEMPTS_MAX - 1
         if unix or last or "in use" not in server.errors().lower():
             break
     raise ServerFailed(f"{kind} did not start\n{server.errors()}")
+
+
+def _forget_errors(directory):
+    """A second try is not judged by what the first one said."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(directory, "errors"))
 
 
 def _spawn(kind, arguments, directory, unix):
@@ -223,15 +235,20 @@ def _spawn(kind, arguments, directory, unix):
         address = ["-l", "127.0.0.1", "-p", str(port)]
     words = command(kind) + address + user_arguments()
     words += [str(argument) for argument in arguments]
-    error_path = os.path.join(directory, "errors")
-    with open(error_path, "wb") as errors:
+    return spawn(kind, words, os.path.join(directory, "errors"), port, path)
+
+
+def spawn(kind, words, error_path, port=None, path=None):
+    """A Server from its whole command line, not waited for.  What it says
+    is added to `error_path`.  The caller ends it."""
+    with open(error_path, "ab") as errors:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL,
                                    stdout=errors, stderr=errors)
     _living.add(process)
     return Server(kind, process, error_path, port, path)
 
 
-def _accepts(server):
+def accepts(server):
     """Waits until it accepts; false when it died or took too long."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
@@ -261,7 +278,7 @@ def _is_itself(server, connection):
     return b"STAT pid %d\r\n" % server.pid in answer
 
 
-def _show(server):
+def show(server):
     """Its stderr as TAP diagnostics, beside the failure it explains."""
     for line in server.errors().splitlines():
         print(f"# {server.kind}: {line}", file=sys.stdout)
