@@ -91,11 +91,11 @@ static bool must_ask(const struct command *command,
 {
     const struct store_hold *hold = &execution->hold;
 
-    if (execution->asking == ASK_NEVER || is_blind(command))
+    if (execution->asking == ASK_ON_MISS && hold->item != NULL)
         return false;
-    if (execution->asking == ASK_ALWAYS)
-        return true;
-    return hold->item == NULL &&
+    if (is_blind(command))
+        return false;
+    return execution->asking == ASK_ALWAYS ||
            (hold->stub.kind == STUB_NONE || hold->stub.kind == STUB_WANTED);
 }
 
@@ -103,16 +103,17 @@ static enum store_result hold_and_run(const struct command *command,
                                       struct execution *execution)
 {
     execution->outcome = (struct outcome){0};
-    execution->mutation = (struct mutation){0};
-    execution->is_created = false;
     store_hold(execution->store, command->key, command->hash, execution->now,
                &execution->hold);
     execution->is_held = true;
     /* What a retry finds is gone already: the first look is what counts. */
     if (execution->hold.absence != STORE_NEVER)
         execution->absence = execution->hold.absence;
-    execution->must_ask = must_ask(command, execution);
-    return execution->must_ask ? STORE_OK : run(command, execution);
+    if (execution->asking != ASK_NEVER && must_ask(command, execution)) {
+        execution->must_ask = true;
+        return STORE_OK;
+    }
+    return run(command, execution);
 }
 
 /* A set that finds no memory must not leave the old value to be read.  It
@@ -123,10 +124,10 @@ static void run_out_of_memory(const struct command *command,
     bool replaces = command->kind == COMMAND_STORE &&
                     command->mode == MODE_SET && !command->has_compare;
 
-    execution->mutation = (struct mutation){0};
+    execution->mutation.kind = MUTATION_NONE;
     if (replaces && rule_has_to_drop(execution) &&
         rule_drop(execution) != STORE_OK)
-        execution->mutation = (struct mutation){0};
+        execution->mutation.kind = MUTATION_NONE;
     execution->outcome = (struct outcome){.kind = OUTCOME_NO_MEMORY};
 }
 
@@ -140,6 +141,8 @@ static void execute_on_key(const struct command *command,
         command_finish(execution);
         bool has_room = store_make_room(
             execution->store, execution->needed_bytes, execution->now);
+        execution->mutation.kind = MUTATION_NONE;
+        execution->is_created = false;
         result = hold_and_run(command, execution);
         if (!has_room)
             break;
@@ -176,13 +179,25 @@ static bool needs_key(const struct execution *execution)
            (execution->replicates && execution->mutation.kind != MUTATION_NONE);
 }
 
-void command_execute(const struct command *command, struct execution *execution)
+/* The big ones are filled where they come to be used. */
+static void begin(struct execution *execution)
 {
+    execution->mutation.kind = MUTATION_NONE;
+    execution->must_ask = false;
     execution->is_held = false;
     execution->is_created = false;
     execution->absence = STORE_NEVER;
-    execution->must_ask = false;
-    execution->mutation = (struct mutation){0};
+}
+
+void command_skip(struct execution *execution)
+{
+    begin(execution);
+    execution->outcome = (struct outcome){0};
+}
+
+void command_execute(const struct command *command, struct execution *execution)
+{
+    begin(execution);
     if (command->refusal != REFUSAL_NONE)
         execution->outcome = (struct outcome){.kind = OUTCOME_REFUSED};
     else if (command->kind == COMMAND_FLUSH)
@@ -203,7 +218,7 @@ bool command_must_ask(const struct command *command,
         return false;
     store_hold(execution->store, command->key, command->hash, execution->now,
                &execution->hold);
-    bool asks = must_ask(command, execution);
+    bool asks = execution->asking != ASK_NEVER && must_ask(command, execution);
     store_release(&execution->hold);
     return asks;
 }
@@ -221,6 +236,7 @@ bool command_reserve(const struct command *command, struct execution *execution,
     size_t bytes = store_item_bytes(execution->store, command->key.length,
                                     command->value_bytes);
 
+    begin(execution);
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         enum store_result result = store_reserve(
             execution->store, command->key, command->value_bytes, reservation);

@@ -34,7 +34,7 @@ enum mutation_kind {
 
 struct mutation {
     enum mutation_kind kind;
-    uint64_t version;
+    uint64_t version; /* this and `moment` are set where named above */
     time_us moment;
 };
 
@@ -67,6 +67,10 @@ bool command_is_executed(enum command_kind kind);
  */
 void command_execute(const struct command *command,
                      struct execution *execution);
+
+/* The same for a command that is not one of those; `outcome` is then the
+ * caller's, too. */
+void command_skip(struct execution *execution);
 
 /* Whether command_execute() would ask, as things are. */
 bool command_must_ask(const struct command *command,

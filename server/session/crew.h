@@ -28,7 +28,7 @@
 struct session;
 struct inquiry;
 
-/* Where parsing stood behind a command of the batch. */
+/* Where parsing stood before a command of the batch. */
 struct mark {
     struct span rest;
     struct text_parser text;
@@ -49,7 +49,6 @@ struct crew {
     uint64_t awaited;  /* the last one that somebody waits for */
     bool has_written;  /* since the peers were told */
     struct output output;
-    struct mark begin; /* of the batch */
     struct command batch[CREW_BATCH_MAX];
     struct mark marks[CREW_BATCH_MAX];
     uint8_t input[CREW_INPUT_BYTES];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/session/replication.h"
 
+#include <assert.h>
+
 static enum record_kind kind_of(enum mutation_kind kind)
 {
     switch (kind) {
@@ -26,13 +28,13 @@ uint64_t replication_journal(struct peers *peers, const struct command *command,
     const struct mutation *mutation = &execution->mutation;
     const struct item *item = execution->hold.item;
     struct record record = {.kind = kind_of(mutation->kind),
-                            .version = mutation->version,
-                            .moment = mutation->moment,
                             .key = command->key};
 
-    if (mutation->kind == MUTATION_NONE)
-        return 0;
-    if (mutation->kind != MUTATION_DELETE && mutation->kind != MUTATION_FLUSH) {
+    assert(mutation->kind != MUTATION_NONE);
+    if (mutation->kind == MUTATION_DELETE || mutation->kind == MUTATION_FLUSH) {
+        record.version = mutation->version;
+        record.moment = mutation->moment;
+    } else {
         record.marks = item->marks;
         record.flags = item_flags(item);
         record.exptime = item->exptime;

@@ -10,7 +10,7 @@
 #include "server/command/execute.h"
 #include "server/peer/peers.h"
 
-/* Returns the number of the record; 0 where nothing was changed. */
+/* Only where something was changed.  Returns the number of the record. */
 uint64_t replication_journal(struct peers *peers, const struct command *command,
                              const struct execution *execution);
 
