@@ -108,11 +108,12 @@ static bool is_possible(const struct farm *farm,
 {
     if (hello->version_low > MESSAGE_VERSION_HIGH ||
         hello->version_high < MESSAGE_VERSION_LOW)
-        return refuse(reason,
-                      "it speaks grapevine %u to %u, here it is %u to "
-                      "%u",
-                      hello->version_low, hello->version_high,
-                      MESSAGE_VERSION_LOW, MESSAGE_VERSION_HIGH);
+        return refuse(
+            reason,
+            "it speaks version %u to %u of grapevine, here it is %u to "
+            "%u",
+            hello->version_low, hello->version_high, MESSAGE_VERSION_LOW,
+            MESSAGE_VERSION_HIGH);
     if (!refuse_is_text(hello->farm) || !refuse_is_text(hello->name) ||
         !refuse_is_text(hello->address))
         return refuse(reason, "its names are not text");
