@@ -2,7 +2,7 @@
 /*
  * Simulator: farms that live through what a seed has in store for them.
  *
- *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace]
+ *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace] [--jobs N]
  *   simulator --play [--rewrite] FILE...
  *   simulator --large SERVERS [--first SEED] [--trace]
  *
@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/crowd.h"
 #include "tests/simulator/detour.h"
 #include "tests/simulator/large.h"
 #include "tests/simulator/play.h"
@@ -87,7 +88,7 @@ struct judge {
 };
 
 /* Of all seeds. */
-static struct {
+static struct totals {
     uint64_t reads;   /* from one replica alone */
     uint64_t lookups; /* and what came of them */
     uint64_t certain;
@@ -671,14 +672,88 @@ static bool run_seed(uint64_t seed, bool traces)
     return judge.complaints == 0;
 }
 
+/* ---- many seeds ---- */
+
+static struct {
+    bool traces;
+    bool until_failure;
+} wishes;
+
+/* What came of some seeds: numbers, to be added up, and peaks. */
+struct account {
+    uint64_t failed;
+    struct world_totals world;
+    struct totals totals;
+    struct bounds bounds;
+};
+
+static void run_seeds(uint64_t first, uint64_t stride, uint64_t end,
+                      void *result)
+{
+    struct account *account = result;
+
+    for (uint64_t seed = first;
+         seed < end && !(wishes.until_failure && account->failed > 0);
+         seed += stride)
+        account->failed +=
+            !run_seed(seed, wishes.traces) || !detour_holds(seed);
+    account->world = world.totals;
+    account->totals = totals;
+    account->bounds = world.bounds;
+}
+
+static void add_numbers(void *to, const void *from, size_t bytes)
+{
+    uint64_t *sums = to;
+    const uint64_t *numbers = from;
+
+    for (size_t i = 0; i < bytes / sizeof(*sums); i++)
+        sums[i] += numbers[i];
+}
+
+static void add_account(void *to, const void *from)
+{
+    struct account *sum = to;
+    const struct account *one = from;
+
+    sum->failed += one->failed;
+    add_numbers(&sum->world, &one->world, sizeof(sum->world));
+    add_numbers(&sum->totals, &one->totals, sizeof(sum->totals));
+    for (size_t i = 0; i < BOUNDS; i++) {
+        if (one->bounds.peaks[i] > sum->bounds.peaks[i])
+            sum->bounds.peaks[i] = one->bounds.peaks[i];
+    }
+}
+
+static void print_account(const struct account *account, uint64_t seeds)
+{
+    const struct world_totals *events = &account->world;
+    const struct totals *reads = &account->totals;
+
+    printf("%llu seeds, %llu failed: %llu operations, %llu answers (%llu "
+           "degraded), %llu faults, %llu steps, %llu packets\n",
+           (unsigned long long)seeds, (unsigned long long)account->failed,
+           (unsigned long long)events->operations,
+           (unsigned long long)events->answers,
+           (unsigned long long)events->degraded,
+           (unsigned long long)events->faults,
+           (unsigned long long)events->steps,
+           (unsigned long long)events->packets);
+    printf("%llu reads, %llu lookups (%llu certain), %llu hits, %llu stale; "
+           "%llu large values\n",
+           (unsigned long long)reads->reads, (unsigned long long)reads->lookups,
+           (unsigned long long)reads->certain, (unsigned long long)reads->hits,
+           (unsigned long long)reads->stale, (unsigned long long)reads->large);
+    bounds_print(&account->bounds);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t first = 1;
     uint64_t seeds = 100;
-    bool traces = false;
-    bool until_failure = false;
     unsigned large = 0;
-    uint64_t failed = 0;
+    unsigned jobs = 1;
+    struct account account = {0};
 
     if (argc > 2 && strcmp(argv[1], "--play") == 0) {
         int skipped = strcmp(argv[2], "--rewrite") == 0 ? 3 : 2;
@@ -686,9 +761,11 @@ int main(int argc, char **argv)
     }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0)
-            traces = true;
+            wishes.traces = true;
         else if (strcmp(argv[i], "--until-failure") == 0)
-            until_failure = true;
+            wishes.until_failure = true;
+        else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc)
+            jobs = (unsigned)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
             seeds = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc)
@@ -697,24 +774,11 @@ int main(int argc, char **argv)
             large = (unsigned)strtoul(argv[++i], NULL, 10);
     }
     if (large > 1 && large <= WORLD_SERVERS_MAX)
-        return !large_run(first, large, traces);
-    for (uint64_t seed = first;
-         seed < first + seeds && !(until_failure && failed > 0); seed++)
-        failed += !run_seed(seed, traces) || !detour_holds(seed);
-    printf("%llu seeds, %llu failed: %llu operations, %llu answers (%llu "
-           "degraded), %llu faults, %llu steps, %llu packets\n",
-           (unsigned long long)seeds, (unsigned long long)failed,
-           (unsigned long long)world.totals.operations,
-           (unsigned long long)world.totals.answers,
-           (unsigned long long)world.totals.degraded,
-           (unsigned long long)world.totals.faults,
-           (unsigned long long)world.totals.steps,
-           (unsigned long long)world.totals.packets);
-    printf("%llu reads, %llu lookups (%llu certain), %llu hits, %llu stale; "
-           "%llu large values\n",
-           (unsigned long long)totals.reads, (unsigned long long)totals.lookups,
-           (unsigned long long)totals.certain, (unsigned long long)totals.hits,
-           (unsigned long long)totals.stale, (unsigned long long)totals.large);
-    bounds_print(&world.bounds);
-    return failed > 0;
+        return !large_run(first, large, wishes.traces);
+    if (jobs == 0 || jobs > CROWD_JOBS_MAX)
+        jobs = 1;
+    bool holds = crowd_run(jobs, first, first + seeds, run_seeds, add_account,
+                           &account, sizeof(account));
+    print_account(&account, seeds);
+    return !holds || account.failed > 0;
 }
