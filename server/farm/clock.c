@@ -97,11 +97,17 @@ static bool is_lowest(const struct farm *farm, const struct member *member)
     return member->id < farm->settings.id;
 }
 
+/* Nobody who is READY has told it what time it is. */
+static bool is_newcomer(const struct farm *farm)
+{
+    return farm->state != MEMBER_READY && !farm->clock.is_from_ready;
+}
+
 /* `offset`: its farm time, less our driver's. */
 static void take_sample(struct farm *farm, const struct member *member,
                         int64_t offset)
 {
-    bool is_new = farm->state != MEMBER_READY && !farm->clock.is_from_ready;
+    bool is_new = is_newcomer(farm);
 
     if (is_new && (member->is_ready || is_lowest(farm, member)))
         set_outright(farm, offset, member->is_ready);
@@ -115,7 +121,7 @@ static void take_sample(struct farm *farm, const struct member *member,
 void clock_hello(struct farm *farm, const struct member *member,
                  const struct message_hello *hello)
 {
-    if (farm->state != MEMBER_READY && !farm->clock.is_from_ready)
+    if (is_newcomer(farm))
         take_sample(farm, member, (int64_t)(hello->clock - farm->now));
 }
 
@@ -152,7 +158,10 @@ void clock_heartbeat(struct farm *farm, struct member *member,
 {
     time_us trip = trip_of(farm, heartbeat);
 
-    if (!clock_is_sane(heartbeat->clock) || !is_good_trip(member, trip))
+    if (!clock_is_sane(heartbeat->clock))
+        return;
+    /* Whatever it tells is nearer than a newcomer's own clock. */
+    if (!is_good_trip(member, trip) && !is_newcomer(farm))
         return;
     time_us its_time = heartbeat->clock + trip / 2;
     member->clock_offset_us = (int64_t)(its_time - farm->time);

@@ -334,7 +334,8 @@ size_t farm_read_members(struct farm *farm,
                                          .is_self = true};
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member->id == 0 || member->name[0] == '\0')
+        if (member->id == 0 || member->name[0] == '\0' ||
+            (!member->was_met && member_is_gone(member)))
             continue;
         rows[count++] = (struct farm_member){
             .name = member->name,

@@ -8,7 +8,7 @@
  * nothing.  It begins with HELLO, and again with another HELLO; a real link
  * replaces it, never the reverse.
  */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/farm/state.h"
@@ -234,8 +234,10 @@ void forward_tick(struct farm *farm)
         if (member->link != 0)
             members_drop_link(farm, connection_find(farm, member->link),
                               "it is reached through a neighbour");
-        effect_event(farm, FARM_MEMBERS, "%s (%s) is reached through %s",
-                     member->name, member->address, relay->name);
+        char line[FARM_TEXT_BYTES_MAX + 1];
+        snprintf(line, sizeof(line), "%.70s (%.70s) is reached through %.70s",
+                 member->name, member->address, relay->name);
+        tell_once(farm, line);
         member->detoured = farm->now;
         open_detour(farm, member->id, relay);
     }

@@ -47,7 +47,8 @@ static bool is_first(const struct farm *farm)
         return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member_is_up(member) &&
+        /* Also who is only heard of from a neighbour. */
+        if (member->id != 0 && !member_is_gone(member) &&
             (member->is_ready || member->id < farm->settings.id))
             return false;
         /* Silent, not proven dead: the farm's data may come back with it. */
@@ -86,7 +87,7 @@ static void try_to_enter(struct farm *farm)
 {
     struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST,
                               .subject = farm->settings.id};
-    bool has_all = true;
+    bool has_all = farm->clock.is_from_ready;
 
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];

@@ -292,8 +292,9 @@ void member_die(struct farm *farm, struct member *member, enum proof proof)
         member->state = MEMBER_DEAD;
     member->had_data = member->is_ready && proof == PROOF_NONE;
     member->told_state = member->state;
-    effect_event(farm, FARM_MEMBERS, "%s (%s) is dead: %s", member->name,
-                 member->address, reason_of(proof));
+    if (member->was_met)
+        effect_event(farm, FARM_MEMBERS, "%s (%s) is dead: %s", member->name,
+                     member->address, reason_of(proof));
     member->is_ready = false;
     member->is_entering = false;
     member->died = farm->now;
@@ -347,7 +348,8 @@ static void bury_predecessors(struct farm *farm, const struct member *heir)
 static bool served_apart(const struct farm *farm, const struct member *member,
                          const struct message_hello *hello)
 {
-    bool was_known = member->id == hello->id && !member_is_gone(member);
+    bool was_known =
+        member->was_met && member->id == hello->id && !member_is_gone(member);
 
     return !was_known && farm->state == MEMBER_READY &&
            hello->state == MEMBER_READY;
@@ -432,6 +434,7 @@ static void take_hello(struct farm *farm, struct connection *connection,
 {
     struct member *member = connection->member;
 
+    member->was_met = true;
     member->tag = hello->tag;
     members_copy_text(member->name, hello->name);
     members_copy_text(member->address, span_of_string(address));
@@ -478,12 +481,13 @@ void members_hello(struct farm *farm, struct connection *connection,
         return;
     }
     bool must_sync = served_apart(farm, member, hello);
+    bool was_met = !is_new && member->was_met;
     if (is_new)
         *member = (struct member){.id = hello->id, .out_until = UINT64_MAX};
     connection->member = member;
     member->must_sync |= must_sync;
     take_hello(farm, connection, hello, address);
-    if (is_new)
+    if (!was_met)
         compare_sizes(farm, member, hello);
 }
 
@@ -498,24 +502,35 @@ bool members_is_linked_to(const struct farm *farm, const char *address)
     return false;
 }
 
-/* Whoever serves and cannot be reached answers without us: it is a member
- * from the first word of it, so that reads are not taken for fresh. */
-static void note_unlinked(struct farm *farm, const struct message_member *entry)
+/* Somebody else is linked to it.  Where it cannot be dialled from here, its
+ * silence leads to a way through that neighbour. */
+static void learn(struct farm *farm, const struct message_member *entry)
 {
-    struct member *member = NULL;
+    struct member *member = member_find(farm, entry->id);
+    bool is_new = member == NULL;
 
-    if (entry->state == MEMBER_READY || entry->state == MEMBER_SUSPECT)
-        member = member_take(farm);
-    if (member == NULL)
+    if (entry->id == 0 || entry->id == farm->settings.id ||
+        entry->name.length == 0 || entry->address.length == 0 ||
+        !refuse_is_text(entry->name) || !refuse_is_text(entry->address))
         return;
-    *member = (struct member){.id = entry->id,
-                              .state = entry->state,
-                              .is_ready = true,
-                              .heard = farm->now,
-                              .suspected = farm->now,
-                              .out_until = UINT64_MAX};
+    if (is_new)
+        member = member_take(farm);
+    if (member == NULL ||
+        (!is_new && (member->was_met || !member_is_gone(member))))
+        return;
+    if (is_new)
+        *member = (struct member){.id = entry->id, .out_until = UINT64_MAX};
+    /* Whoever serves answers without us: nothing is fresh until it is linked
+     * or dead. */
+    member->is_ready =
+        entry->state == MEMBER_READY || entry->state == MEMBER_SUSPECT;
+    member->state = member->is_ready ? entry->state : MEMBER_JOINING;
+    member->suspected = farm->now;
+    member->heard = farm->now;
     members_copy_text(member->name, entry->name);
     members_copy_text(member->address, entry->address);
+    if (!members_is_linked_to(farm, member->address))
+        effect_dial(farm, member->address);
 }
 
 void members_learn(struct farm *farm, const struct message_list *list)
@@ -524,13 +539,6 @@ void members_learn(struct farm *farm, const struct message_list *list)
 
     for (size_t i = 0; i < list->count; i++) {
         struct message_member entry = message_read_member(&reader);
-        char address[FARM_TEXT_BYTES_MAX + 1];
-        members_copy_text(address, entry.address);
-        if (entry.id == 0 || entry.id == farm->settings.id ||
-            member_find(farm, entry.id) != NULL || address[0] == '\0' ||
-            members_is_linked_to(farm, address))
-            continue;
-        note_unlinked(farm, &entry);
-        effect_dial(farm, address);
+        learn(farm, &entry);
     }
 }

@@ -26,7 +26,7 @@ static bool refuse(char reason[REFUSAL_BYTES_MAX + 1], const char *format, ...)
 }
 
 /* Names and addresses are compared, dialled and logged. */
-static bool is_printable(struct span text)
+bool refuse_is_text(struct span text)
 {
     for (size_t i = 0; i < text.length; i++) {
         if (text.data[i] < ' ' || text.data[i] == 0x7f)
@@ -67,7 +67,7 @@ static bool is_name_free(const struct farm *farm,
                       farm->settings.name, farm->settings.address);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member->id == 0 || member->id == hello->id ||
+        if (member->id == 0 || member->id == hello->id || !member->was_met ||
             member_is_gone(member) || strcmp(member->address, address) == 0 ||
             !span_equal(span_of_string(member->name), hello->name))
             continue;
@@ -108,13 +108,14 @@ static bool is_possible(const struct farm *farm,
 {
     if (hello->version_low > MESSAGE_VERSION_HIGH ||
         hello->version_high < MESSAGE_VERSION_LOW)
-        return refuse(reason,
-                      "it speaks grapevine %u to %u, here it is %u to "
-                      "%u",
-                      hello->version_low, hello->version_high,
-                      MESSAGE_VERSION_LOW, MESSAGE_VERSION_HIGH);
-    if (!is_printable(hello->farm) || !is_printable(hello->name) ||
-        !is_printable(hello->address))
+        return refuse(
+            reason,
+            "it speaks version %u to %u of grapevine, here it is %u to "
+            "%u",
+            hello->version_low, hello->version_high, MESSAGE_VERSION_LOW,
+            MESSAGE_VERSION_HIGH);
+    if (!refuse_is_text(hello->farm) || !refuse_is_text(hello->name) ||
+        !refuse_is_text(hello->address))
         return refuse(reason, "its names are not text");
     if (!span_equal(span_of_string(farm->settings.farm_name), hello->farm))
         return refuse(reason,

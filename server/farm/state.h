@@ -37,6 +37,7 @@ struct member {
     uint8_t state; /* as it says itself, or SUSPECT, DEAD, LEFT */
     bool is_ready; /* it said READY last */
     bool had_data; /* and was, when it fell silent and was declared dead */
+    bool was_met;  /* it said HELLO; else a neighbour told of it */
     time_us died;
     char name[FARM_TEXT_BYTES_MAX + 1];
     char address[FARM_TEXT_BYTES_MAX + 1];
@@ -342,6 +343,8 @@ bool farm_is_waking(const struct farm *farm);
 
 /* refuse.c */
 #define REFUSAL_BYTES_MAX 250
+/* Whether a name or an address can be shown and compared. */
+bool refuse_is_text(struct span text);
 /* Completes the address of `hello` in `address`; false, and one line in
  * `reason`, where its server cannot be a member here. */
 bool refuse_or_take(struct farm *farm, const struct connection *connection,

@@ -42,7 +42,7 @@ static void tell_state(struct farm *farm, struct member *member)
 {
     uint8_t before = member->told_state;
 
-    if (member->state == before || member->name[0] == '\0')
+    if (member->state == before || !member->was_met)
         return;
     member->told_state = member->state;
     if (member->state == MEMBER_READY)

@@ -144,6 +144,11 @@ void clients_accept(int fd, void *context)
     struct clients *clients = context;
     struct arrival *arrival = NULL;
 
+    /* A farm may open the doors while the server is on its way out. */
+    if (clients->is_stopped) {
+        close(fd);
+        return;
+    }
     if (atomic_load(&clients->connections) >=
         clients->settings.connections_max) {
         turn_away(clients, fd);

@@ -14,7 +14,7 @@ static const struct {
     const char *name;
     uint64_t limit;
 } limits[BOUNDS] = {
-    [BOUND_EFFECTS] = {"effects of a step", 512},
+    [BOUND_EFFECTS] = {"effects of a step", 1024},
     [BOUND_EFFECT_BYTES] = {"bytes of a step on a link", 512 * 1024},
     [BOUND_FLIGHT] = {"packets on a link", 4096},
     [BOUND_FLIGHT_BYTES] = {"bytes on a link", 4 * 1024 * 1024},

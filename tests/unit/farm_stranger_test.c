@@ -210,7 +210,8 @@ static void draw_message(struct scene *scene, struct message *message)
         message->heartbeat = (struct message_heartbeat){
             .state = (uint8_t)below(scene, 8),
             .clock = scene->now,
-            .echo_clock = scene->now - below(scene, 1000),
+            .sent = scene->now,
+            .echo_sent = scene->now - below(scene, 1000),
             .head = draw_number(scene),
             .vector = draw_vector(scene, list)};
         break;

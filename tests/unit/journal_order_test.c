@@ -159,7 +159,9 @@ static void run(struct player *player, struct command *command)
 
     command->hash = store_hash(match->store, command->key);
     command_execute(command, &execution);
-    uint64_t number = replication_journal(&match->peers, command, &execution);
+    uint64_t number = 0;
+    if (execution.mutation.kind != MUTATION_NONE)
+        number = replication_journal(&match->peers, command, &execution);
     if (command->kind == COMMAND_RETRIEVE && !command->touches)
         look(player, &execution);
     command_finish(&execution);
