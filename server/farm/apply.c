@@ -71,7 +71,7 @@ static enum merge_result merge_once(struct farm *farm,
 
     hold_key_of(farm, record, &hold);
     enum merge_result result = store_merge(&hold, kind, &news);
-    *stub = hold.item == NULL ? hold.stub : (struct store_stub){STUB_NONE};
+    *stub = hold.item == NULL ? hold.stub : (struct store_stub){0};
     store_release(&hold);
     return result;
 }

@@ -36,8 +36,12 @@ void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
 
 void broadcast_ack(struct farm *farm, struct member *member, uint64_t number)
 {
-    /* Nobody holds what was never sent. */
-    if (number < member->cursor.number && number > member->acked)
+    if (member->cursor.number == 0)
+        return;
+    /* By a synchronisation it may be ahead of the stream, not beyond it. */
+    if (number >= member->cursor.number)
+        number = member->cursor.number - 1;
+    if (number > member->acked)
         member->acked = number;
     farm->wants_tick = true;
 }

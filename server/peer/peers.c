@@ -472,11 +472,13 @@ void peers_read(struct peers *peers, struct peers_view *view)
     view->digest = store_digest(peers->settings.store);
 }
 
-void peers_look_up(struct peers *peers, struct span key, uint64_t waiter)
+void peers_look_up(struct peers *peers, const struct peers_question *questions,
+                   size_t count)
 {
     driver_enter(peers);
-    driver_step(peers, (struct farm_input){.kind = FARM_LOOKUP,
-                                           .bytes = key,
-                                           .waiter = waiter});
+    for (size_t i = 0; i < count; i++)
+        driver_step(peers, (struct farm_input){.kind = FARM_LOOKUP,
+                                               .bytes = questions[i].key,
+                                               .waiter = questions[i].waiter});
     driver_leave(peers);
 }

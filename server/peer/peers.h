@@ -130,7 +130,14 @@ void peers_read(struct peers *peers, struct peers_view *view);
 
 /* ---- for tasks of peers_post() ---- */
 
-/* Asks the others about the key; `found` tells when that has ended. */
-void peers_look_up(struct peers *peers, struct span key, uint64_t waiter);
+struct peers_question {
+    struct span key;
+    uint64_t waiter;
+};
+
+/* Asks the others about the keys; `found` tells, for each, when that has
+ * ended.  The questions are not looked at once the last is answered. */
+void peers_look_up(struct peers *peers, const struct peers_question *questions,
+                   size_t count);
 
 #endif

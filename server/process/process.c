@@ -18,8 +18,9 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-/* Descriptors besides the clients': listeners, logs, and a few a thread. */
-#define FILES_BASE 64
+/* Descriptors besides the clients': listeners, logs, links to other servers,
+ * and a few a thread. */
+#define FILES_BASE (64 + 512)
 #define FILES_PER_THREAD 4
 
 bool process_raise_files(uint64_t connections_max, uint64_t threads,

@@ -84,14 +84,17 @@ static void ask(void *context)
 {
     struct inquiry *inquiry = context;
     struct peers *peers = inquiry->crew->clients->settings.peers;
+    struct peers_question questions[CREW_BATCH_MAX];
     size_t count = inquiry->count;
 
-    /* With the last answer it may be gone. */
+    /* With the last answer the inquiry may be gone. */
     for (size_t i = 0; i < count; i++) {
-        struct question *question = &inquiry->questions[i];
-        peers_look_up(peers, span_of(question->key, question->key_bytes),
-                      (uint64_t)(uintptr_t)question);
+        const struct question *question = &inquiry->questions[i];
+        questions[i] = (struct peers_question){
+            .key = span_of(question->key, question->key_bytes),
+            .waiter = (uint64_t)(uintptr_t)question};
     }
+    peers_look_up(peers, questions, count);
 }
 
 bool inquiry_send(struct inquiry *inquiry)

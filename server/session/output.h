@@ -26,7 +26,7 @@ struct held_reply {
     uint64_t number; /* of the record that it waits for */
     uint32_t opaque; /* of its request, to answer otherwise */
     uint8_t opcode;
-    bool is_plain; /* not the answer to a mutation, but it comes after some */
+    bool is_plain; /* a value, which is told whatever comes of its touch */
 };
 
 /* Beyond this a session sends before it answers more. */

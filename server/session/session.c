@@ -202,8 +202,7 @@ static void hold_back(struct session *session, const struct command *command,
                               .number = number,
                               .opaque = command->opaque,
                               .opcode = command->opcode,
-                              .is_plain = command->kind == COMMAND_NOOP ||
-                                          command->kind == COMMAND_RETRIEVE};
+                              .is_plain = command->kind == COMMAND_RETRIEVE};
 
     if (held.end_bytes == begin_bytes || number <= crew->answered ||
         !peers_waits(peers_of(session)))

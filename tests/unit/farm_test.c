@@ -263,7 +263,7 @@ static void a_refusal_says_what_is_wrong(void **state)
     refuse_with(bench, &hello, "it belongs to the farm barn, this is farm");
     hello.hello.farm = SPAN("farm");
     hello.hello.version_low = hello.hello.version_high = 9;
-    refuse_with(bench, &hello, "grapevine 9 to 9, here it is 1 to 1");
+    refuse_with(bench, &hello, "version 9 to 9 of grapevine, here it is 1 to 1");
     hello.hello.version_low = 1;
     hello.hello.address = SPAN("");
     refuse_with(bench, &hello, "where it can be dialled");
