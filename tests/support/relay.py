@@ -86,6 +86,11 @@ class Relay:
         assert not self._strangers_count, "a HELLO that peer.py cannot read"
         self._change(one, other, both, is_cut=True, hangs_up=hang_up)
 
+    def are_linked(self, one, other):
+        """Whether either has a link to the other, whoever dialled."""
+        links = list(self._links.values())
+        return (one, other) in links or (other, one) in links
+
     def mend(self):
         """Whole again; what was held back arrives."""
         self._do(self._mend())
@@ -169,12 +174,11 @@ class Relay:
             if self._hangs_up(who, name):
                 return
             self._links[task] = (who, name)
-            there, back = self._ways[who, name], self._ways[name, who]
             async with asyncio.TaskGroup() as both:
-                both.create_task(
-                    self._pass(dialler_in, listener_out, there, first))
-                both.create_task(
-                    self._pass(listener_in, dialler_out, back, b""))
+                self._pass(both, dialler_in, listener_out,
+                           self._ways[who, name], first)
+                self._pass(both, listener_in, dialler_out,
+                           self._ways[name, who], b"")
         except* (OSError, asyncio.IncompleteReadError):
             pass  # one end is gone
         finally:
@@ -183,28 +187,11 @@ class Relay:
             for writer in filter(None, (dialler_out, listener_out)):
                 _reset(writer)
 
-    async def _pass(self, reader, writer, way, first):
+    def _pass(self, group, reader, writer, way, first):
         """One direction: pieces are stamped, wait, and go on in order."""
         held = asyncio.Queue(HELD_CHUNKS_MAX)
-        sender = asyncio.create_task(self._send(held, writer, way))
-        try:
-            data = first
-            while True:
-                if data:
-                    put = asyncio.create_task(
-                        held.put((time.monotonic(), data)))
-                    await asyncio.wait({put, sender},
-                                       return_when=asyncio.FIRST_COMPLETED)
-                    if sender.done():
-                        put.cancel()
-                        break
-                data = await reader.read(CHUNK_BYTES)
-                if not data:
-                    await held.put((time.monotonic(), b""))
-                    break
-            await sender
-        finally:
-            sender.cancel()
+        group.create_task(_receive(reader, held, first))
+        group.create_task(self._send(held, writer, way))
 
     async def _send(self, held, writer, way):
         while True:
@@ -222,6 +209,16 @@ class Relay:
             await writer.drain()
             if way.bytes_per_s:
                 await asyncio.sleep(len(data) / way.bytes_per_s)
+
+
+async def _receive(reader, held, data):
+    while True:
+        if data:
+            await held.put((time.monotonic(), data))
+        data = await reader.read(CHUNK_BYTES)
+        if not data:
+            await held.put((time.monotonic(), b""))
+            return
 
 
 def _reset(writer):
