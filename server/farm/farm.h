@@ -159,7 +159,8 @@ time_us farm_time(const struct farm *farm, time_us now);
  * are not to be served before. */
 bool farm_has_time(const struct farm *farm);
 
-/* True while anybody is linked: only then is there anyone to wait for. */
+/* True while anybody is linked, or in the view without a link: only then is
+ * there anyone to wait for. */
 bool farm_has_others(const struct farm *farm);
 
 /*
