@@ -625,7 +625,7 @@ static void answer(struct farm *farm, const struct resting *resting)
     store_release(&hold);
 }
 
-/* Of more than rest here the asker hears nothing, and asks others. */
+/* Of more than may rest here the asker hears nothing. */
 void lookup_request(struct farm *farm, struct member *member,
                     const struct message_request *request)
 {

@@ -30,7 +30,8 @@
 /* A server that knew of a READY member waits so long for it to come back
  * before it begins a farm of its own, with nothing. */
 #define BEGIN_EMPTY_AFTER (30 * TIME_US_PER_S)
-/* A dead member is remembered so long for the sake of its numbers. */
+/* What nobody fulfils for so long is to be had by synchronising; half of it
+ * is enough where others have applied more of the dead. */
 #define STUCK_INTERVAL TIME_US_PER_S
 
 struct member {
