@@ -28,8 +28,13 @@
 /* A server that knew of a READY member waits so long for it to come back
  * before it begins a farm of its own, with nothing. */
 #define BEGIN_EMPTY_AFTER (30 * TIME_US_PER_S)
-/* A dead member is remembered so long for the sake of its numbers. */
+/* Somebody knows more of the dead, or a want stays, for so long. */
 #define STUCK_INTERVAL TIME_US_PER_S
+
+/* Of a set of members, by their place in the farm's table. */
+struct member_set {
+    uint64_t bits[FARM_MEMBERS_MAX / 64];
+};
 
 struct member {
     uint64_t id; /* 0: this place is free */
@@ -85,6 +90,11 @@ struct member {
     /* What people were told of it last. */
     uint8_t told_state;
     bool is_told_out; /* that it is out of sync */
+
+    /* Of one that is gone (settle.c). */
+    struct member_set agreed; /* told the same number */
+    time_us agreed_since;     /* all of the view did; 0: not all */
+    bool is_settled;
 };
 
 struct connection {
@@ -164,11 +174,6 @@ struct sync {
     size_t vector_count;
 };
 
-/* Of a set of members, by their place in the farm's table. */
-struct member_set {
-    uint64_t bits[FARM_MEMBERS_MAX / 64];
-};
-
 /* Who tells of a state, and in which record of its journal, if in one. */
 struct source {
     struct member *member;
@@ -222,6 +227,7 @@ struct farm {
     bool is_ticked;      /* the driver owed a tick after the last step */
     time_us refused;     /* somebody would not have us, last; 0: never */
     struct telling tellings[TELLINGS_MAX];
+    bool has_synchronised; /* with somebody who was READY, once */
     bool is_leaving;
     bool has_left;
     time_us leave_by; /* whoever has not all by then will do without */
@@ -271,8 +277,8 @@ void effects_reset(struct farm *farm);
 
 /* members.c */
 struct member *member_find(struct farm *farm, uint64_t id);
-/* Room for one more, NULL if all are alive. */
-struct member *member_take(struct farm *farm);
+/* One more, with nothing but its id; NULL if all are alive. */
+struct member *member_create(struct farm *farm, uint64_t id);
 struct connection *connection_find(struct farm *farm, farm_link link);
 /* A free one, or NULL. */
 struct connection *connection_take(struct farm *farm);
@@ -315,6 +321,16 @@ void heartbeat_request(struct farm *farm, struct member *member,
                        uint64_t subject);
 void heartbeat_alive(struct farm *farm, struct member *member,
                      uint64_t subject);
+
+/* settle.c */
+/* What is known of `origin` is not what it was when they agreed. */
+void settle_not(struct member *origin);
+/* `member` has applied so much of `origin`. */
+void settle_told(struct farm *farm, const struct member *member,
+                 struct member *origin, uint64_t number);
+/* Another takes its place. */
+void settle_forget(struct farm *farm, const struct member *member);
+void settle_tick(struct farm *farm);
 
 /* join.c */
 void join_tick(struct farm *farm);

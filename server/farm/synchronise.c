@@ -452,16 +452,16 @@ static void adopt(struct farm *farm, uint64_t id, uint64_t number)
         return;
     /* Dead before we heard of it: remembered for the sake of its number. */
     if (member == NULL) {
-        member = member_take(farm);
+        member = member_create(farm, id);
         if (member == NULL)
             return;
-        *member = (struct member){.id = id,
-                                  .state = MEMBER_DEAD,
-                                  .heard = farm->now,
-                                  .out_until = UINT64_MAX};
+        member->state = MEMBER_DEAD;
+        member->heard = farm->now;
     }
-    if (number > member->applied)
+    if (number > member->applied) {
         member->applied = number;
+        settle_not(member);
+    }
     if (member->has_gap && member->applied >= member->needed)
         member->has_gap = false;
     if (!member->has_gap && member->received > member->applied)
@@ -491,6 +491,7 @@ static void end_asking(struct farm *farm)
         farm->members[i].has_entered = false;
         farm->members[i].asked_to_wait = 0;
     }
+    farm->has_synchronised = true;
     farm->figures.syncs_done++;
     effect_event(farm, FARM_MEMBERS, "synchronised with %s in %u ms",
                  member->name,
@@ -570,7 +571,8 @@ void synchronise_forget(struct farm *farm, uint64_t partner)
 
 /* Whom to ask: who served apart from us, or knows more of the dead; for the
  * gaps of streams in turn the lowest id that is READY, which has them all as
- * a rule, and the stream's own server. */
+ * a rule, and the stream's own server.  A newcomer asks even where there are
+ * no gaps: what is settled of the dead is told by nobody. */
 static struct member *choose_partner(struct farm *farm)
 {
     struct member *lowest = NULL;
@@ -588,6 +590,8 @@ static struct member *choose_partner(struct farm *farm)
         if (member->has_gap)
             origin = member;
     }
+    if (farm->state == MEMBER_SYNCING && !farm->has_synchronised)
+        return lowest;
     if (origin == NULL)
         return NULL;
     return farm->next_session % 2 == 0 ? lowest : origin;

@@ -13,6 +13,8 @@
 #define WORDS_MAX 40
 #define COMPLAINT_BYTES 512
 #define WITHIN_STEP 500
+#define RESTART_PAUSE (TIME_US_PER_S / 10)
+#define RESTART_MAX (30 * TIME_US_PER_S)
 #define FILL_VALUE_BYTES_MAX 16384
 
 struct play {
@@ -167,6 +169,62 @@ static bool do_crash(const struct words *words)
         if (!server_of(server)->is_running)
             return complain("%s is not running", words->list[i]);
         world_crash(&play.stage.world, server);
+    }
+    return true;
+}
+
+static bool are_ready(void)
+{
+    for (unsigned i = 0; i < play.stage.servers_count; i++) {
+        if (server_of(i)->is_running && !world_is_ready(&play.stage.world, i))
+            return false;
+    }
+    return true;
+}
+
+/* It has written something, crashes, and is back when all are READY. */
+static bool restart(unsigned server, unsigned round)
+{
+    struct world *world = &play.stage.world;
+    char value[16];
+
+    snprintf(value, sizeof(value), "%u", round);
+    struct client_write write = {.kind = CLIENT_SET,
+                                 .key = span_of_string(name_of(server)),
+                                 .value = span_of_string(value)};
+    if (!stage_write(&play.stage, server, &write))
+        return complain("%s changed nothing", name_of(server));
+    world_run(world, world->now + RESTART_PAUSE);
+    world_crash(world, server);
+    world_run(world, world->now + RESTART_PAUSE);
+    world_start(world, server);
+    time_us end = world->now + RESTART_MAX;
+    while (!are_ready() && world->now < end)
+        world_run(world, world->now + RESTART_PAUSE);
+    return are_ready() || complain("%s was restarted, round %u: not all are "
+                                   "READY after 30s",
+                                   name_of(server), round);
+}
+
+/* restart NAMES, 50 times: one after the other */
+static bool do_restart(const struct words *words)
+{
+    unsigned names_count = words->count;
+    unsigned long times = 1;
+
+    if (words->count > 2 &&
+        strcmp(words->list[words->count - 1], "times") == 0) {
+        names_count -= 2;
+        if (!parse_number(words->list[names_count], 1000, &times))
+            return false;
+    }
+    for (unsigned round = 1; round <= times; round++) {
+        for (unsigned i = 0; i < names_count; i++) {
+            unsigned server = 0;
+            if (!parse_server(words->list[i], &server) || !is_awake(server) ||
+                !restart(server, round))
+                return false;
+        }
     }
     return true;
 }
@@ -547,6 +605,7 @@ static const struct verb farm_verbs[] = {
     {"farm", 1, WORDS_MAX, false, do_farm},
     {"start", 1, WORDS_MAX, false, do_start},
     {"crash", 1, WORDS_MAX, false, do_crash},
+    {"restart", 1, WORDS_MAX, false, do_restart},
     {"freeze", 2, 2, false, do_freeze},
     {"cut", 3, WORDS_MAX, false, do_cut},
     {"mend", 0, 0, false, do_mend},
