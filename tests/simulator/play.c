@@ -15,7 +15,7 @@
 #define WITHIN_STEP 500
 #define RESTART_PAUSE (TIME_US_PER_S / 10)
 #define RESTART_MAX (30 * TIME_US_PER_S)
-#define FILL_VALUE_BYTES_MAX 16384
+#define FILL_VALUE_BYTES_MAX 65536
 
 struct play {
     const char *path;
@@ -123,6 +123,7 @@ static bool is_awake(unsigned server)
 static bool do_farm(const struct words *words)
 {
     unsigned long seed = 1;
+    unsigned long memory = 0;
 
     if (play.is_open)
         return complain("there is a farm already");
@@ -130,6 +131,11 @@ static bool do_farm(const struct words *words)
         const char *word = words->list[i];
         if (strcmp(word, "seed") == 0 && i + 2 == words->count) {
             if (!parse_number(words->list[++i], 1000000000, &seed))
+                return false;
+            continue;
+        }
+        if (strcmp(word, "memory") == 0 && i + 1 < words->count) {
+            if (!parse_number(words->list[++i], 1024, &memory))
                 return false;
             continue;
         }
@@ -143,6 +149,11 @@ static bool do_farm(const struct words *words)
         strcpy(play.stage.servers[play.stage.servers_count++].name, word);
     }
     stage_open(&play.stage, seed);
+    if (memory > 0) {
+        /* As real servers have it. */
+        play.stage.world.memory_bytes = (size_t)memory << 20;
+        play.stage.world.journal_bytes = (size_t)memory << 18;
+    }
     play.is_open = true;
     return true;
 }
@@ -260,6 +271,23 @@ static bool do_cut(const struct words *words)
         if (is_whole)
             world_cut(&play.stage.world, to, from, true);
     }
+    return true;
+}
+
+/* slow a -> b, 500: kilobytes a second */
+static bool do_slow(const struct words *words)
+{
+    unsigned from = 0;
+    unsigned to = 0;
+    unsigned long rate = 0;
+
+    if (strcmp(words->list[1], "->") != 0)
+        return complain("say: slow a -> b, 500");
+    if (!parse_server(words->list[0], &from) ||
+        !parse_server(words->list[2], &to) ||
+        !parse_number(words->list[3], 1000000, &rate))
+        return false;
+    world_slow(&play.stage.world, from, to, rate * 1000);
     return true;
 }
 
@@ -608,6 +636,7 @@ static const struct verb farm_verbs[] = {
     {"restart", 1, WORDS_MAX, false, do_restart},
     {"freeze", 2, 2, false, do_freeze},
     {"cut", 3, WORDS_MAX, false, do_cut},
+    {"slow", 4, 4, false, do_slow},
     {"mend", 0, 0, false, do_mend},
     {"run", 1, 1, false, do_run},
     {"trace", 1, WORDS_MAX, false, do_trace},

@@ -36,6 +36,8 @@ struct end {
     size_t packets_count;
     size_t packets_bytes;
     time_us last_due;
+    time_us busy_until;       /* of a slow link: with what was sent so far */
+    uint64_t told_backlog;    /* to the server at the other end, who sends */
     struct agenda_entry next; /* delivery, or news of the break */
     uint8_t *input;           /* delivered, not yet a whole frame */
     size_t input_bytes;
@@ -93,6 +95,11 @@ struct world {
     bool is_dialling[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
     /* True: what the first sends does not reach the second. */
     bool is_cut[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
+    /* Bytes a second from the first to the second; 0: no limit. */
+    uint64_t rate[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
+    bool has_rates;
+    size_t memory_bytes; /* of each server's items, and of its ring */
+    size_t journal_bytes;
     time_us delay_least;
     time_us delay_most;
     uint64_t next_id;
@@ -123,6 +130,9 @@ void world_start(struct world *world, unsigned server);
 void world_crash(struct world *world, unsigned server);
 void world_freeze(struct world *world, unsigned server, time_us until);
 void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut);
+
+/* The first sends no more than so many bytes a second to the second. */
+void world_slow(struct world *world, unsigned from, unsigned to, uint64_t rate);
 
 /* Lets time pass until `moment`. */
 void world_run(struct world *world, time_us moment);
