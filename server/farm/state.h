@@ -15,8 +15,10 @@
 #define WINDOW_RECORDS 4096
 /* Nothing more is streamed on a link that has so much to send already. */
 #define BACKLOG_BYTES_MAX ((uint64_t)1 << 20)
-/* Frames that one step puts on one link. */
+/* Frames that are copied at a time; a step puts on a link no more than the
+ * second, or one record, and goes on with another step. */
 #define STREAM_BYTES ((size_t)64 * 1024)
+#define STREAM_STEP_BYTES ((size_t)256 * 1024)
 
 /* After so many heartbeats without one, a member is suspected; after this
  * much more silence, to everyone asked, it is dead. */
@@ -164,7 +166,9 @@ struct sync {
     uint64_t next_value;  /* donor: of the range to be listed next */
     uint64_t next_pull;   /* donor: of the range to be pulled next */
     size_t entries_ahead; /* donor: listed, not pulled yet */
+    size_t bytes_ahead;   /* and what they would be, all pulled */
     uint16_t counts_ahead[LISTS_AHEAD];
+    size_t sizes_ahead[LISTS_AHEAD];
     bool is_incomplete; /* asker: not all of it could be kept in mind */
     bool is_told;       /* asker: all has come but what is being pulled */
     bool is_waiting;    /* donor: for its own vector to reach `needs` */

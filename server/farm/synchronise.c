@@ -15,16 +15,22 @@
 
 /* A donor waits so long to have what its asker attached behind. */
 #define DONOR_WAIT (TIME_US_PER_S * 2)
-/* Of one list, about; it tells the range's size. */
+/* Of one list, about; and of what it is a list of.  They tell the range's
+ * size. */
 #define LIST_ENTRIES 256
-/* Of these, so many ahead of what is pulled. */
+#define LIST_BYTES ((size_t)256 * 1024)
+/* Of these, so many ahead of what is pulled: all that is ahead may come to
+ * be on the link at once. */
 #define ENTRIES_AHEAD (2 * LIST_ENTRIES)
+#define BYTES_AHEAD ((size_t)1 << 20)
 
 /* What one side knows of a range, in the order of hashes. */
 struct listing {
     struct message_entry *entries;
     size_t count;
     size_t capacity;
+    size_t value_bytes; /* of the values, those that are sent whole */
+    size_t record_bytes_max;
 };
 
 struct want_listing {
@@ -44,6 +50,8 @@ static void listing_add(const struct store_known *known, void *context)
             abort();
     }
     bool is_item = known->item != NULL;
+    if (is_item && known->item->value_bytes <= listing->record_bytes_max)
+        listing->value_bytes += known->item->value_bytes;
     listing->entries[listing->count++] = (struct message_entry){
         .hash = known->hash,
         .version = is_item ? known->item->version : known->stub.version,
@@ -100,7 +108,8 @@ static void listing_add_want(const struct record *announce, void *context)
 static struct listing list_range(struct farm *farm, uint64_t mask,
                                  uint64_t value)
 {
-    struct listing listing = {0};
+    struct listing listing = {.record_bytes_max =
+                                  journal_record_bytes_max(farm->journal)};
     struct want_listing wants = {&listing, farm->store};
 
     store_visit_range(farm->store, mask, value, farm->time, listing_add,
@@ -275,6 +284,8 @@ static void send_list(struct farm *farm, struct sync *sync, farm_link link)
     sync->counts_ahead[sync->next_value % LISTS_AHEAD] =
         (uint16_t)listing.count;
     sync->entries_ahead += listing.count;
+    sync->sizes_ahead[sync->next_value % LISTS_AHEAD] = listing.value_bytes;
+    sync->bytes_ahead += listing.value_bytes;
     sync->next_value++;
     free(packed);
     free(listing.entries);
@@ -284,7 +295,8 @@ static void send_lists(struct farm *farm, struct sync *sync, farm_link link)
 {
     while (sync->next_value <= sync->mask &&
            sync->next_value - sync->next_pull < LISTS_AHEAD &&
-           sync->entries_ahead < ENTRIES_AHEAD)
+           sync->entries_ahead < ENTRIES_AHEAD &&
+           sync->bytes_ahead < BYTES_AHEAD)
         send_list(farm, sync, link);
 }
 
@@ -301,14 +313,15 @@ static void send_flushes(struct farm *farm, farm_link link, uint32_t session)
         send_record(farm, link, session, &record);
 }
 
-/* Ranges so small that a list of one is. */
+/* Ranges so small that a list of one is, and what it tells of. */
 static uint64_t choose_mask(struct farm *farm)
 {
     struct store_figures figures;
     uint64_t mask = STORE_RANGE_MASK_MIN;
 
     store_read_figures(farm->store, &figures);
-    while ((mask + 1) * LIST_ENTRIES < figures.items + figures.stubs)
+    while ((mask + 1) * LIST_ENTRIES < figures.items + figures.stubs ||
+           (mask + 1) * LIST_BYTES < figures.item_bytes)
         mask = mask * 2 + 1;
     return mask;
 }
@@ -369,6 +382,7 @@ static void give(struct farm *farm, struct member *member,
 
     sync->moved = farm->now;
     sync->entries_ahead -= sync->counts_ahead[sync->next_pull % LISTS_AHEAD];
+    sync->bytes_ahead -= sync->sizes_ahead[sync->next_pull % LISTS_AHEAD];
     sync->next_pull++;
     if (sync->next_pull > sync->mask)
         finish_giving(farm, sync, member);
