@@ -72,9 +72,10 @@ struct member {
     bool awaits_heartbeat; /* none yet on this link */
     uint64_t fresh_from;   /* its head then: to be applied to be fresh */
     bool owes_ack;
-    uint64_t head;       /* as its heartbeat told */
-    uint64_t enter_head; /* its head when it began to wait for us */
-    bool has_entered;    /* it waits for us */
+    uint64_t leaves_with; /* its last record; 0: it stays */
+    uint64_t head;        /* as its heartbeat told */
+    uint64_t enter_head;  /* its head when it began to wait for us */
+    bool has_entered;     /* it waits for us */
     time_us asked_to_wait;
 
     /* Our journal, there. */
@@ -439,6 +440,8 @@ bool member_is_in_sync(const struct member *member);
 
 /* apply.c */
 void apply_overrun(struct farm *farm, struct member *member, uint64_t number);
+/* Who leaves has left when all of its journal is here. */
+void apply_departures(struct farm *farm);
 void apply_record(struct farm *farm, struct member *member, uint64_t number,
                   struct span bytes);
 /* False where the bytes are no record. */

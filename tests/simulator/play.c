@@ -184,6 +184,17 @@ static bool do_crash(const struct words *words)
     return true;
 }
 
+static bool do_leave(const struct words *words)
+{
+    for (unsigned i = 0; i < words->count; i++) {
+        unsigned server = 0;
+        if (!parse_server(words->list[i], &server) || !is_awake(server))
+            return false;
+        world_leave(&play.stage.world, server);
+    }
+    return true;
+}
+
 static bool are_ready(void)
 {
     for (unsigned i = 0; i < play.stage.servers_count; i++) {
@@ -633,6 +644,7 @@ static const struct verb farm_verbs[] = {
     {"farm", 1, WORDS_MAX, false, do_farm},
     {"start", 1, WORDS_MAX, false, do_start},
     {"crash", 1, WORDS_MAX, false, do_crash},
+    {"leave", 1, WORDS_MAX, false, do_leave},
     {"restart", 1, WORDS_MAX, false, do_restart},
     {"freeze", 2, 2, false, do_freeze},
     {"cut", 3, WORDS_MAX, false, do_cut},

@@ -116,6 +116,7 @@ void world_start(struct world *world, unsigned number)
     assert(server->store && server->journal && server->farm);
     server->is_running = true;
     server->frozen_until = 0;
+    server->has_left = false;
     server->has_slept = false;
     server->woke = 0;
     for (unsigned i = 0; i < world->servers_count; i++)
@@ -415,6 +416,7 @@ static void carry_out(struct world *world, struct server *server)
                        (const char *)effect.bytes.data);
             break;
         case FARM_LEFT:
+            server->has_left = true;
             break;
         }
     }
@@ -536,6 +538,21 @@ void world_crash(struct world *world, unsigned number)
     }
     free_server(server);
     schedule_tick(world, server);
+}
+
+void world_leave(struct world *world, unsigned number)
+{
+    step(world, &world->servers[number],
+         (struct farm_input){.kind = FARM_LEAVE});
+}
+
+/* What was on its way to the others when they ended still comes. */
+static void end_left(struct world *world)
+{
+    for (unsigned i = 0; i < world->servers_count; i++) {
+        if (world->servers[i].is_running && world->servers[i].has_left)
+            world_crash(world, i);
+    }
 }
 
 void world_freeze(struct world *world, unsigned number, time_us until)
@@ -695,6 +712,7 @@ void world_run(struct world *world, time_us moment)
             run_end(world, next->subject);
         else
             run_dial(world, next->subject);
+        end_left(world);
         sweep_wires(world);
     }
     if (world->now < moment)

@@ -57,6 +57,7 @@ struct server {
     int64_t skew_us; /* of its clock, from the start on */
     int64_t drift_ppm;
     time_us frozen_until;
+    bool has_left;  /* it ends at once */
     bool has_slept; /* and not taken a step since */
     time_us woke;
     time_us dial_pause;
@@ -128,6 +129,8 @@ void world_destroy(struct world *world);
 void world_start(struct world *world, unsigned server);
 /* At once, without a word; what it had not sent is lost. */
 void world_crash(struct world *world, unsigned server);
+/* Tells the others, then ends by itself. */
+void world_leave(struct world *world, unsigned server);
 void world_freeze(struct world *world, unsigned server, time_us until);
 void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut);
 
