@@ -217,7 +217,18 @@ void apply_record(struct farm *farm, struct member *member, uint64_t number,
         member->applied = number;
     member->owes_ack = true;
     farm->figures.records_applied++;
-    if (is_leave(bytes)) {
+    if (is_leave(bytes))
+        member->leaves_with = number;
+}
+
+/* Until then it waits for us, and gives what we lack. */
+void apply_departures(struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        struct member *member = &farm->members[i];
+        if (member->leaves_with == 0 || !member_is_up(member) ||
+            wants_held(farm, member) < member->leaves_with)
+            continue;
         member->state = MEMBER_LEFT;
         member->is_ready = false;
     }

@@ -77,11 +77,17 @@ static size_t read_long_record(struct farm *farm, struct member *member,
 static void stream_to(struct farm *farm, struct member *member)
 {
     bool overrun = false;
+    size_t sent_bytes = 0;
 
     while (member->is_attached && member_is_up(member) &&
            link_backlog_bytes(farm, member->link) < BACKLOG_BYTES_MAX &&
            member->cursor.number - member->acked < WINDOW_RECORDS) {
         uint64_t before = member->cursor.number;
+        if (sent_bytes >= STREAM_STEP_BYTES) {
+            /* The driver sends that, and tells what is left of it. */
+            farm->wants_tick = true;
+            return;
+        }
         size_t bytes = journal_read(farm->journal, &member->cursor,
                                     effect_room(farm, STREAM_BYTES),
                                     STREAM_BYTES, &overrun);
@@ -93,6 +99,7 @@ static void stream_to(struct farm *farm, struct member *member)
             bytes = read_long_record(farm, member, &overrun);
         if (bytes == 0 || overrun)
             return;
+        sent_bytes += bytes;
         farm->figures.records_sent += member->cursor.number - before;
         effect_send_raw(farm, member->link,
                         span_of(effect_room(farm, 0), bytes));

@@ -173,20 +173,25 @@ static void begin_to_leave(struct farm *farm)
 }
 
 /* Everybody who is to have the last record has it; who is late anyhow gets
- * it from the others. */
+ * it from the others, if one of them has it. */
 static bool has_left(struct farm *farm)
 {
     uint64_t head = journal_head(farm->journal);
+    bool has_others = false;
+    bool is_held = false;
 
     if (farm->now >= farm->leave_by)
         return true;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member_is_in_view(member) && member_is_in_sync(member) &&
-            member->acked < head)
+        if (!member_is_in_view(member) || !member_is_up(member))
+            continue;
+        has_others = true;
+        is_held |= member->acked >= head;
+        if (member_is_in_sync(member) && member->acked < head)
             return false;
     }
-    return true;
+    return is_held || !has_others;
 }
 
 static void note_backlog(struct farm *farm, const struct farm_input *input)
@@ -248,6 +253,7 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     if (!farm->is_leaving)
         join_tick(farm);
     wants_run(farm);
+    apply_departures(farm);
     synchronise_tick(farm);
     lookup_run(farm);
     broadcast_run(farm);

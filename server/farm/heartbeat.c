@@ -48,14 +48,16 @@ static void compare_vectors(struct farm *farm, struct member *member,
     for (size_t i = 0; i < vector->count; i++) {
         uint64_t id = read_u64(&reader);
         uint64_t number = read_u64(&reader);
-        const struct member *origin = member_find(farm, id);
+        struct member *origin = member_find(farm, id);
         if (id == farm->settings.id || id == member->id)
             continue;
         /* Of one that came and went unseen, all is missing. */
-        if (origin == NULL)
+        if (origin == NULL) {
             is_behind = true;
-        else
-            is_behind |= !member_is_up(origin) && number > origin->applied;
+            continue;
+        }
+        is_behind |= !member_is_up(origin) && number > origin->applied;
+        settle_told(farm, member, origin, number);
     }
     member->is_ahead = is_behind && member->is_ready;
     if (farm->state != MEMBER_READY)

@@ -104,7 +104,7 @@ static void try_to_enter(struct farm *farm)
             wants_held(farm, member) < member->enter_head)
             has_all = false;
     }
-    if (!has_all || wants_is_synchronising(farm))
+    if (!has_all || !farm->has_synchronised || wants_is_synchronising(farm))
         return;
     become_ready(farm);
 }
@@ -138,6 +138,7 @@ void join_tick(struct farm *farm)
         /* A tenth more or less, so that members do not march in step. */
         farm->next_heartbeat = farm->now + interval - interval / 10 +
                                prng_below(&farm->prng, interval / 5 + 1);
+        settle_tick(farm);
         for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
             if (member_is_up(&farm->members[i]))
                 heartbeat_send(farm, &farm->members[i]);

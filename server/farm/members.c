@@ -52,8 +52,15 @@ bool member_is_in_view(const struct member *member)
     return member->id != 0 && !member_is_gone(member) && member->is_ready;
 }
 
-/* A free place, or that of whoever is dead for longest. */
-struct member *member_take(struct farm *farm)
+/* Of whose number others have yet to hear. */
+static bool is_of_use(const struct member *member)
+{
+    return member->applied > 0 && !member->is_settled;
+}
+
+/* A free place, or that of whoever is dead for longest; rather of one whose
+ * number is of no use. */
+static struct member *take_place(struct farm *farm)
 {
     struct member *oldest = NULL;
 
@@ -61,11 +68,27 @@ struct member *member_take(struct farm *farm)
         struct member *member = &farm->members[i];
         if (member->id == 0)
             return member;
-        if (member_is_gone(member) && member->link == 0 &&
-            (oldest == NULL || member->heard < oldest->heard))
+        if (!member_is_gone(member) || member->link != 0)
+            continue;
+        bool is_better =
+            oldest == NULL || (is_of_use(member) == is_of_use(oldest)
+                                   ? member->heard < oldest->heard
+                                   : !is_of_use(member));
+        if (is_better)
             oldest = member;
     }
     return oldest;
+}
+
+struct member *member_create(struct farm *farm, uint64_t id)
+{
+    struct member *member = take_place(farm);
+
+    if (member == NULL)
+        return NULL;
+    *member = (struct member){.id = id, .out_until = UINT64_MAX};
+    settle_forget(farm, member);
+    return member;
 }
 
 void members_copy_text(char to[FARM_TEXT_BYTES_MAX + 1], struct span text)
@@ -93,7 +116,8 @@ size_t members_vector(struct farm *farm,
         (struct vector_entry){farm->settings.id, journal_head(farm->journal)};
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member->id != 0 && member->applied > 0)
+        bool is_told = !member_is_gone(member) || !member->is_settled;
+        if (member->id != 0 && member->applied > 0 && is_told)
             vector[count++] =
                 (struct vector_entry){member->id, member->applied};
     }
@@ -382,6 +406,7 @@ static void start_link(struct farm *farm, struct member *member,
         .kind = MESSAGE_ATTACH,
         .number = member->received > 0 ? member->received + 1 : 0};
 
+    settle_not(member);
     member->link = connection->link;
     member->heard = farm->now;
     member->is_attached = false;
@@ -490,7 +515,7 @@ void members_hello(struct farm *farm, struct connection *connection,
     struct member *member = member_find(farm, hello->id);
     bool is_new = member == NULL;
     if (is_new)
-        member = member_take(farm);
+        member = member_create(farm, hello->id);
     if (member == NULL) {
         tell_once(farm, "refused a server: the farm is full");
         refuse(farm, connection,
@@ -499,8 +524,6 @@ void members_hello(struct farm *farm, struct connection *connection,
     }
     bool must_sync = served_apart(farm, member, hello);
     bool was_met = !is_new && member->was_met;
-    if (is_new)
-        *member = (struct member){.id = hello->id, .out_until = UINT64_MAX};
     connection->member = member;
     member->must_sync |= must_sync;
     take_hello(farm, connection, hello, address);
@@ -531,12 +554,10 @@ static void learn(struct farm *farm, const struct message_member *entry)
         !refuse_is_text(entry->name) || !refuse_is_text(entry->address))
         return;
     if (is_new)
-        member = member_take(farm);
+        member = member_create(farm, entry->id);
     if (member == NULL ||
         (!is_new && (member->was_met || !member_is_gone(member))))
         return;
-    if (is_new)
-        *member = (struct member){.id = entry->id, .out_until = UINT64_MAX};
     /* Whoever serves answers without us: nothing is fresh until it is linked
      * or dead. */
     member->is_ready =

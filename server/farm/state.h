@@ -15,8 +15,10 @@
 #define WINDOW_RECORDS 4096
 /* Nothing more is streamed on a link that has so much to send already. */
 #define BACKLOG_BYTES_MAX ((uint64_t)1 << 20)
-/* Frames that one step puts on one link. */
+/* Frames that are copied at a time; a step puts on a link no more than the
+ * second, or one record, and goes on with another step. */
 #define STREAM_BYTES ((size_t)64 * 1024)
+#define STREAM_STEP_BYTES ((size_t)256 * 1024)
 
 /* After so many heartbeats without one, a member is suspected; after this
  * much more silence, to everyone asked, it is dead. */
@@ -33,6 +35,11 @@
 /* What nobody fulfils for so long is to be had by synchronising; half of it
  * is enough where others have applied more of the dead. */
 #define STUCK_INTERVAL TIME_US_PER_S
+
+/* Of a set of members, by their place in the farm's table. */
+struct member_set {
+    uint64_t bits[FARM_MEMBERS_MAX / 64];
+};
 
 struct member {
     uint64_t id; /* 0: this place is free */
@@ -69,9 +76,10 @@ struct member {
     bool awaits_heartbeat; /* none yet on this link */
     uint64_t fresh_from;   /* its head then: to be applied to be fresh */
     bool owes_ack;
-    uint64_t head;       /* as its heartbeat told */
-    uint64_t enter_head; /* its head when it began to wait for us */
-    bool has_entered;    /* it waits for us */
+    uint64_t leaves_with; /* its last record; 0: it stays */
+    uint64_t head;        /* as its heartbeat told */
+    uint64_t enter_head;  /* its head when it began to wait for us */
+    bool has_entered;     /* it waits for us */
     time_us asked_to_wait;
 
     /* Our journal, there. */
@@ -89,6 +97,11 @@ struct member {
     /* What people were told of it last. */
     uint8_t told_state;
     bool is_told_out; /* that it is out of sync */
+
+    /* Of one that is gone (settle.c). */
+    struct member_set agreed; /* told the same number */
+    time_us agreed_since;     /* all of the view did; 0: not all */
+    bool is_settled;
 };
 
 struct connection {
@@ -158,7 +171,9 @@ struct sync {
     uint64_t next_value;  /* donor: of the range to be listed next */
     uint64_t next_pull;   /* donor: of the range to be pulled next */
     size_t entries_ahead; /* donor: listed, not pulled yet */
+    size_t bytes_ahead;   /* and what they would be, all pulled */
     uint16_t counts_ahead[LISTS_AHEAD];
+    size_t sizes_ahead[LISTS_AHEAD];
     bool is_incomplete; /* asker: not all of it could be kept in mind */
     bool is_told;       /* asker: all has come but what is being pulled */
     bool is_waiting;    /* donor: for its own vector to reach `needs` */
@@ -166,11 +181,6 @@ struct sync {
                                                          its own at start;
                                                          asker: the donor's */
     size_t vector_count;
-};
-
-/* Of a set of members, by their place in the farm's table. */
-struct member_set {
-    uint64_t bits[FARM_MEMBERS_MAX / 64];
 };
 
 /* Who tells of a state, and in which record of its journal, if in one. */
@@ -226,6 +236,7 @@ struct farm {
     bool is_ticked;      /* the driver owed a tick after the last step */
     time_us refused;     /* somebody would not have us, last; 0: never */
     struct telling tellings[TELLINGS_MAX];
+    bool has_synchronised; /* with somebody who was READY, once */
     bool is_leaving;
     bool has_left;
     time_us leave_by; /* whoever has not all by then will do without */
@@ -275,8 +286,8 @@ void effects_reset(struct farm *farm);
 
 /* members.c */
 struct member *member_find(struct farm *farm, uint64_t id);
-/* Room for one more, NULL if all are alive. */
-struct member *member_take(struct farm *farm);
+/* One more, with nothing but its id; NULL if all are alive. */
+struct member *member_create(struct farm *farm, uint64_t id);
 struct connection *connection_find(struct farm *farm, farm_link link);
 /* A free one, or NULL. */
 struct connection *connection_take(struct farm *farm);
@@ -319,6 +330,16 @@ void heartbeat_request(struct farm *farm, struct member *member,
                        uint64_t subject);
 void heartbeat_alive(struct farm *farm, struct member *member,
                      uint64_t subject);
+
+/* settle.c */
+/* What is known of `origin` is not what it was when they agreed. */
+void settle_not(struct member *origin);
+/* `member` has applied so much of `origin`. */
+void settle_told(struct farm *farm, const struct member *member,
+                 struct member *origin, uint64_t number);
+/* Another takes its place. */
+void settle_forget(struct farm *farm, const struct member *member);
+void settle_tick(struct farm *farm);
 
 /* join.c */
 void join_tick(struct farm *farm);
@@ -423,6 +444,8 @@ bool member_is_in_sync(const struct member *member);
 
 /* apply.c */
 void apply_overrun(struct farm *farm, struct member *member, uint64_t number);
+/* Who leaves has left when all of its journal is here. */
+void apply_departures(struct farm *farm);
 void apply_record(struct farm *farm, struct member *member, uint64_t number,
                   struct span bytes);
 /* False where the bytes are no record. */

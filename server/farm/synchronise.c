@@ -15,16 +15,22 @@
 
 /* A donor waits so long to have what its asker attached behind. */
 #define DONOR_WAIT (TIME_US_PER_S * 2)
-/* Of one list, about; it tells the range's size. */
+/* Of one list, about; and of what it is a list of.  They tell the range's
+ * size. */
 #define LIST_ENTRIES 256
-/* Of these, so many ahead of what is pulled. */
+#define LIST_BYTES ((size_t)256 * 1024)
+/* Of these, so many ahead of what is pulled: all that is ahead may come to
+ * be on the link at once. */
 #define ENTRIES_AHEAD (2 * LIST_ENTRIES)
+#define BYTES_AHEAD ((size_t)1 << 20)
 
 /* What one side knows of a range, in the order of hashes. */
 struct listing {
     struct message_entry *entries;
     size_t count;
     size_t capacity;
+    size_t value_bytes; /* of the values, those that are sent whole */
+    size_t record_bytes_max;
 };
 
 struct want_listing {
@@ -44,6 +50,8 @@ static void listing_add(const struct store_known *known, void *context)
             abort();
     }
     bool is_item = known->item != NULL;
+    if (is_item && known->item->value_bytes <= listing->record_bytes_max)
+        listing->value_bytes += known->item->value_bytes;
     listing->entries[listing->count++] = (struct message_entry){
         .hash = known->hash,
         .version = is_item ? known->item->version : known->stub.version,
@@ -100,7 +108,8 @@ static void listing_add_want(const struct record *announce, void *context)
 static struct listing list_range(struct farm *farm, uint64_t mask,
                                  uint64_t value)
 {
-    struct listing listing = {0};
+    struct listing listing = {.record_bytes_max =
+                                  journal_record_bytes_max(farm->journal)};
     struct want_listing wants = {&listing, farm->store};
 
     store_visit_range(farm->store, mask, value, farm->time, listing_add,
@@ -278,6 +287,8 @@ static void send_list(struct farm *farm, struct sync *sync, farm_link link)
     sync->counts_ahead[sync->next_value % LISTS_AHEAD] =
         (uint16_t)listing.count;
     sync->entries_ahead += listing.count;
+    sync->sizes_ahead[sync->next_value % LISTS_AHEAD] = listing.value_bytes;
+    sync->bytes_ahead += listing.value_bytes;
     sync->next_value++;
     free(packed);
     free(listing.entries);
@@ -287,7 +298,8 @@ static void send_lists(struct farm *farm, struct sync *sync, farm_link link)
 {
     while (sync->next_value <= sync->mask &&
            sync->next_value - sync->next_pull < LISTS_AHEAD &&
-           sync->entries_ahead < ENTRIES_AHEAD)
+           sync->entries_ahead < ENTRIES_AHEAD &&
+           sync->bytes_ahead < BYTES_AHEAD)
         send_list(farm, sync, link);
 }
 
@@ -304,14 +316,15 @@ static void send_flushes(struct farm *farm, farm_link link, uint32_t session)
         send_record(farm, link, session, &record);
 }
 
-/* Ranges so small that a list of one is. */
+/* Ranges so small that a list of one is, and what it tells of. */
 static uint64_t choose_mask(struct farm *farm)
 {
     struct store_figures figures;
     uint64_t mask = STORE_RANGE_MASK_MIN;
 
     store_read_figures(farm->store, &figures);
-    while ((mask + 1) * LIST_ENTRIES < figures.items + figures.stubs)
+    while ((mask + 1) * LIST_ENTRIES < figures.items + figures.stubs ||
+           (mask + 1) * LIST_BYTES < figures.item_bytes)
         mask = mask * 2 + 1;
     return mask;
 }
@@ -372,6 +385,7 @@ static void give(struct farm *farm, struct member *member,
 
     sync->moved = farm->now;
     sync->entries_ahead -= sync->counts_ahead[sync->next_pull % LISTS_AHEAD];
+    sync->bytes_ahead -= sync->sizes_ahead[sync->next_pull % LISTS_AHEAD];
     sync->next_pull++;
     if (sync->next_pull > sync->mask)
         finish_giving(farm, sync, member);
@@ -455,16 +469,16 @@ static void adopt(struct farm *farm, uint64_t id, uint64_t number)
         return;
     /* Dead before we heard of it: remembered for the sake of its number. */
     if (member == NULL) {
-        member = member_take(farm);
+        member = member_create(farm, id);
         if (member == NULL)
             return;
-        *member = (struct member){.id = id,
-                                  .state = MEMBER_DEAD,
-                                  .heard = farm->now,
-                                  .out_until = UINT64_MAX};
+        member->state = MEMBER_DEAD;
+        member->heard = farm->now;
     }
-    if (number > member->applied)
+    if (number > member->applied) {
         member->applied = number;
+        settle_not(member);
+    }
     if (member->has_gap && member->applied >= member->needed)
         member->has_gap = false;
     if (!member->has_gap && member->received > member->applied)
@@ -494,6 +508,7 @@ static void end_asking(struct farm *farm)
         farm->members[i].has_entered = false;
         farm->members[i].asked_to_wait = 0;
     }
+    farm->has_synchronised = true;
     farm->figures.syncs_done++;
     effect_event(farm, FARM_MEMBERS, "synchronised with %s in %u ms",
                  member->name,
@@ -573,7 +588,8 @@ void synchronise_forget(struct farm *farm, uint64_t partner)
 
 /* Whom to ask: who served apart from us, or knows more of the dead; for the
  * gaps of streams in turn the lowest id that is READY, which has them all as
- * a rule, and the stream's own server. */
+ * a rule, and the stream's own server.  A newcomer asks even where there are
+ * no gaps: what is settled of the dead is told by nobody. */
 static struct member *choose_partner(struct farm *farm)
 {
     struct member *lowest = NULL;
@@ -591,6 +607,8 @@ static struct member *choose_partner(struct farm *farm)
         if (member->has_gap)
             origin = member;
     }
+    if (farm->state == MEMBER_SYNCING && !farm->has_synchronised)
+        return lowest;
     if (origin == NULL)
         return NULL;
     return farm->next_session % 2 == 0 ? lowest : origin;

@@ -77,9 +77,13 @@ void store_visit_range(struct store *store, uint64_t mask, uint64_t value,
     struct range range = {store, mask, value, now, visit, context};
 
     assert(mask >= STORE_RANGE_MASK_MIN && (value & ~mask) == 0);
-    /* All buckets of one stripe: a bucket's number ends in its stripe's. */
-    for (size_t bucket = value % INDEX_STRIPES; bucket < store_parts(store);
-         bucket += INDEX_STRIPES)
+    /* A bucket's number ends as the hashes in it do, as far as all buckets'
+     * numbers go; and still when it is split meanwhile. */
+    size_t step = INDEX_STRIPES;
+    while (step <= mask && 2 * step <= store_parts(store))
+        step *= 2;
+    for (size_t bucket = value % step; bucket < store_parts(store);
+         bucket += step)
         index_visit(&store->index, bucket, visit_known, &range);
 }
 

@@ -13,7 +13,9 @@
 #define WORDS_MAX 40
 #define COMPLAINT_BYTES 512
 #define WITHIN_STEP 500
-#define FILL_VALUE_BYTES_MAX 16384
+#define RESTART_PAUSE (TIME_US_PER_S / 10)
+#define RESTART_MAX (30 * TIME_US_PER_S)
+#define FILL_VALUE_BYTES_MAX 65536
 
 struct play {
     const char *path;
@@ -121,6 +123,7 @@ static bool is_awake(unsigned server)
 static bool do_farm(const struct words *words)
 {
     unsigned long seed = 1;
+    unsigned long memory = 0;
 
     if (play.is_open)
         return complain("there is a farm already");
@@ -128,6 +131,11 @@ static bool do_farm(const struct words *words)
         const char *word = words->list[i];
         if (strcmp(word, "seed") == 0 && i + 2 == words->count) {
             if (!parse_number(words->list[++i], 1000000000, &seed))
+                return false;
+            continue;
+        }
+        if (strcmp(word, "memory") == 0 && i + 1 < words->count) {
+            if (!parse_number(words->list[++i], 1024, &memory))
                 return false;
             continue;
         }
@@ -141,6 +149,11 @@ static bool do_farm(const struct words *words)
         strcpy(play.stage.servers[play.stage.servers_count++].name, word);
     }
     stage_open(&play.stage, seed);
+    if (memory > 0) {
+        /* As real servers have it. */
+        play.stage.world.memory_bytes = (size_t)memory << 20;
+        play.stage.world.journal_bytes = (size_t)memory << 18;
+    }
     play.is_open = true;
     return true;
 }
@@ -167,6 +180,73 @@ static bool do_crash(const struct words *words)
         if (!server_of(server)->is_running)
             return complain("%s is not running", words->list[i]);
         world_crash(&play.stage.world, server);
+    }
+    return true;
+}
+
+static bool do_leave(const struct words *words)
+{
+    for (unsigned i = 0; i < words->count; i++) {
+        unsigned server = 0;
+        if (!parse_server(words->list[i], &server) || !is_awake(server))
+            return false;
+        world_leave(&play.stage.world, server);
+    }
+    return true;
+}
+
+static bool are_ready(void)
+{
+    for (unsigned i = 0; i < play.stage.servers_count; i++) {
+        if (server_of(i)->is_running && !world_is_ready(&play.stage.world, i))
+            return false;
+    }
+    return true;
+}
+
+/* It has written something, crashes, and is back when all are READY. */
+static bool restart(unsigned server, unsigned round)
+{
+    struct world *world = &play.stage.world;
+    char value[16];
+
+    snprintf(value, sizeof(value), "%u", round);
+    struct client_write write = {.kind = CLIENT_SET,
+                                 .key = span_of_string(name_of(server)),
+                                 .value = span_of_string(value)};
+    if (!stage_write(&play.stage, server, &write))
+        return complain("%s changed nothing", name_of(server));
+    world_run(world, world->now + RESTART_PAUSE);
+    world_crash(world, server);
+    world_run(world, world->now + RESTART_PAUSE);
+    world_start(world, server);
+    time_us end = world->now + RESTART_MAX;
+    while (!are_ready() && world->now < end)
+        world_run(world, world->now + RESTART_PAUSE);
+    return are_ready() || complain("%s was restarted, round %u: not all are "
+                                   "READY after 30s",
+                                   name_of(server), round);
+}
+
+/* restart NAMES, 50 times: one after the other */
+static bool do_restart(const struct words *words)
+{
+    unsigned names_count = words->count;
+    unsigned long times = 1;
+
+    if (words->count > 2 &&
+        strcmp(words->list[words->count - 1], "times") == 0) {
+        names_count -= 2;
+        if (!parse_number(words->list[names_count], 1000, &times))
+            return false;
+    }
+    for (unsigned round = 1; round <= times; round++) {
+        for (unsigned i = 0; i < names_count; i++) {
+            unsigned server = 0;
+            if (!parse_server(words->list[i], &server) || !is_awake(server) ||
+                !restart(server, round))
+                return false;
+        }
     }
     return true;
 }
@@ -202,6 +282,23 @@ static bool do_cut(const struct words *words)
         if (is_whole)
             world_cut(&play.stage.world, to, from, true);
     }
+    return true;
+}
+
+/* slow a -> b, 500: kilobytes a second */
+static bool do_slow(const struct words *words)
+{
+    unsigned from = 0;
+    unsigned to = 0;
+    unsigned long rate = 0;
+
+    if (strcmp(words->list[1], "->") != 0)
+        return complain("say: slow a -> b, 500");
+    if (!parse_server(words->list[0], &from) ||
+        !parse_server(words->list[2], &to) ||
+        !parse_number(words->list[3], 1000000, &rate))
+        return false;
+    world_slow(&play.stage.world, from, to, rate * 1000);
     return true;
 }
 
@@ -547,8 +644,11 @@ static const struct verb farm_verbs[] = {
     {"farm", 1, WORDS_MAX, false, do_farm},
     {"start", 1, WORDS_MAX, false, do_start},
     {"crash", 1, WORDS_MAX, false, do_crash},
+    {"leave", 1, WORDS_MAX, false, do_leave},
+    {"restart", 1, WORDS_MAX, false, do_restart},
     {"freeze", 2, 2, false, do_freeze},
     {"cut", 3, WORDS_MAX, false, do_cut},
+    {"slow", 4, 4, false, do_slow},
     {"mend", 0, 0, false, do_mend},
     {"run", 1, 1, false, do_run},
     {"trace", 1, WORDS_MAX, false, do_trace},

@@ -30,6 +30,8 @@ void world_create(struct world *world, uint64_t seed, unsigned servers_count)
     *world = (struct world){.prng = {.state = seed},
                             .now = WORLD_START_US,
                             .servers_count = servers_count,
+                            .memory_bytes = STORE_BYTES,
+                            .journal_bytes = JOURNAL_BYTES,
                             .delay_least = 50,
                             .delay_most = 500 + seed % 20 * 500};
     for (unsigned i = 0; i < servers_count; i++) {
@@ -79,7 +81,7 @@ static void step(struct world *world, struct server *server,
 void world_start(struct world *world, unsigned number)
 {
     struct server *server = &world->servers[number];
-    struct store_settings store = {.memory_bytes_max = STORE_BYTES,
+    struct store_settings store = {.memory_bytes_max = world->memory_bytes,
                                    .item_bytes_max = STORE_BYTES / 2,
                                    .evicts = true,
                                    .replicates = true,
@@ -94,7 +96,7 @@ void world_start(struct world *world, unsigned number)
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,
                                      .tick_interval = TIME_US_PER_S / 50,
-                                     .memory_bytes = STORE_BYTES,
+                                     .memory_bytes = world->memory_bytes,
                                      .item_bytes_max = STORE_BYTES / 2,
                                      .seed = prng_next(&world->prng)};
 
@@ -108,12 +110,13 @@ void world_start(struct world *world, unsigned number)
     settings.tag = store.origin_tag;
     server->id = settings.id;
     server->store = store_create(&store);
-    server->journal = journal_create(JOURNAL_BYTES);
+    server->journal = journal_create(world->journal_bytes);
     server->farm = farm_create(&settings, server->store, server->journal,
                                world_clock(world, number));
     assert(server->store && server->journal && server->farm);
     server->is_running = true;
     server->frozen_until = 0;
+    server->has_left = false;
     server->has_slept = false;
     server->woke = 0;
     for (unsigned i = 0; i < world->servers_count; i++)
@@ -245,6 +248,13 @@ static void send_bytes(struct world *world, struct end *from, struct span bytes)
     assert(packet != NULL);
     *packet = (struct packet){.due = world->now + draw_delay(world),
                               .length = bytes.length};
+    uint64_t rate = world->rate[from->server][to->server];
+    if (rate > 0) {
+        if (to->busy_until < world->now)
+            to->busy_until = world->now;
+        to->busy_until += bytes.length * TIME_US_PER_S / rate;
+        packet->due += to->busy_until - world->now;
+    }
     span_copy(packet->bytes, bytes);
     /* A link keeps its order, whatever the delays. */
     if (packet->due < to->last_due)
@@ -406,6 +416,7 @@ static void carry_out(struct world *world, struct server *server)
                        (const char *)effect.bytes.data);
             break;
         case FARM_LEFT:
+            server->has_left = true;
             break;
         }
     }
@@ -469,9 +480,36 @@ static void step(struct world *world, struct server *server,
         world->stepped(world, server->number);
 }
 
+/* What of a server's links is not sent yet, as a driver would tell. */
+static void tell_backlogs(struct world *world, struct server *server)
+{
+    for (struct wire *wire = world->wires; wire != NULL && world->has_rates;
+         wire = wire->next) {
+        for (unsigned i = 0; i < 2; i++) {
+            struct end *from = &wire->ends[i];
+            struct end *to = &wire->ends[1 - i];
+            uint64_t rate = world->rate[from->server][to->server];
+            uint64_t left =
+                to->busy_until > world->now
+                    ? (to->busy_until - world->now) * rate / TIME_US_PER_S
+                    : 0;
+            if (from->server != server->number || from->link == 0 ||
+                left == to->told_backlog)
+                continue;
+            to->told_backlog = left;
+            step(world, server,
+                 (struct farm_input){.kind = FARM_BACKLOG,
+                                     .link = from->link,
+                                     .number = left,
+                                     .more = true});
+        }
+    }
+}
+
 void world_written(struct world *world, unsigned number, uint64_t journaled,
                    uint64_t waiter)
 {
+    tell_backlogs(world, &world->servers[number]);
     step(world, &world->servers[number],
          (struct farm_input){
              .kind = FARM_AWAIT, .number = journaled, .waiter = waiter});
@@ -502,6 +540,21 @@ void world_crash(struct world *world, unsigned number)
     schedule_tick(world, server);
 }
 
+void world_leave(struct world *world, unsigned number)
+{
+    step(world, &world->servers[number],
+         (struct farm_input){.kind = FARM_LEAVE});
+}
+
+/* What was on its way to the others when they ended still comes. */
+static void end_left(struct world *world)
+{
+    for (unsigned i = 0; i < world->servers_count; i++) {
+        if (world->servers[i].is_running && world->servers[i].has_left)
+            world_crash(world, i);
+    }
+}
+
 void world_freeze(struct world *world, unsigned number, time_us until)
 {
     world->servers[number].frozen_until = until;
@@ -512,6 +565,12 @@ void world_freeze(struct world *world, unsigned number, time_us until)
 void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut)
 {
     world->is_cut[from][to] = is_cut;
+}
+
+void world_slow(struct world *world, unsigned from, unsigned to, uint64_t rate)
+{
+    world->rate[from][to] = rate;
+    world->has_rates = true;
 }
 
 /* ---- time ---- */
@@ -634,6 +693,7 @@ static void run_tick(struct world *world, struct server *server)
 {
     store_maintain(server->store, world_time(world, server->number));
     judge_bounds(world, server);
+    tell_backlogs(world, server);
     step(world, server, (struct farm_input){.kind = FARM_TICK});
 }
 
@@ -652,6 +712,7 @@ void world_run(struct world *world, time_us moment)
             run_end(world, next->subject);
         else
             run_dial(world, next->subject);
+        end_left(world);
         sweep_wires(world);
     }
     if (world->now < moment)

@@ -36,6 +36,8 @@ struct end {
     size_t packets_count;
     size_t packets_bytes;
     time_us last_due;
+    time_us busy_until;       /* of a slow link: with what was sent so far */
+    uint64_t told_backlog;    /* to the server at the other end, who sends */
     struct agenda_entry next; /* delivery, or news of the break */
     uint8_t *input;           /* delivered, not yet a whole frame */
     size_t input_bytes;
@@ -55,6 +57,7 @@ struct server {
     int64_t skew_us; /* of its clock, from the start on */
     int64_t drift_ppm;
     time_us frozen_until;
+    bool has_left;  /* it ends at once */
     bool has_slept; /* and not taken a step since */
     time_us woke;
     time_us dial_pause;
@@ -93,6 +96,11 @@ struct world {
     bool is_dialling[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
     /* True: what the first sends does not reach the second. */
     bool is_cut[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
+    /* Bytes a second from the first to the second; 0: no limit. */
+    uint64_t rate[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
+    bool has_rates;
+    size_t memory_bytes; /* of each server's items, and of its ring */
+    size_t journal_bytes;
     time_us delay_least;
     time_us delay_most;
     uint64_t next_id;
@@ -121,8 +129,13 @@ void world_destroy(struct world *world);
 void world_start(struct world *world, unsigned server);
 /* At once, without a word; what it had not sent is lost. */
 void world_crash(struct world *world, unsigned server);
+/* Tells the others, then ends by itself. */
+void world_leave(struct world *world, unsigned server);
 void world_freeze(struct world *world, unsigned server, time_us until);
 void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut);
+
+/* The first sends no more than so many bytes a second to the second. */
+void world_slow(struct world *world, unsigned from, unsigned to, uint64_t rate);
 
 /* Lets time pass until `moment`. */
 void world_run(struct world *world, time_us moment);

@@ -234,6 +234,7 @@ static void be_ready(struct bench *bench)
     struct message hello = hello_of(bench, 2000);
     struct message attach = {.kind = MESSAGE_ATTACH};
     struct message overrun = {.kind = MESSAGE_OVERRUN, .number = 1};
+    struct message end = {.kind = MESSAGE_SYNC_END, .sync = {.session = 1}};
     struct message alive = {.kind = MESSAGE_ALIVE, .subject = 2000};
 
     link_up(bench, 1, "10.0.0.2");
@@ -241,6 +242,7 @@ static void be_ready(struct bench *bench)
     take(bench, 1, &attach);
     take(bench, 1, &overrun);
     beat(bench, 1, 8, bench->now, 200, 0);
+    take(bench, 1, &end);
     take(bench, 1, &alive);
     assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
 }
@@ -263,7 +265,8 @@ static void a_refusal_says_what_is_wrong(void **state)
     refuse_with(bench, &hello, "it belongs to the farm barn, this is farm");
     hello.hello.farm = SPAN("farm");
     hello.hello.version_low = hello.hello.version_high = 9;
-    refuse_with(bench, &hello, "version 9 to 9 of grapevine, here it is 1 to 1");
+    refuse_with(bench, &hello,
+                "version 9 to 9 of grapevine, here it is 1 to 1");
     hello.hello.version_low = 1;
     hello.hello.address = SPAN("");
     refuse_with(bench, &hello, "where it can be dialled");
