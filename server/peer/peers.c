@@ -235,7 +235,7 @@ static bool open_farm(struct peers *peers)
 {
     const struct peers_settings *settings = &peers->settings;
     /* Timers come late, by a millisecond or two: clients are told in time. */
-    time_us timer_slack = settings->ack_timeout / 25;
+    time_us timer_slack = settings->ack_timeout / 16;
     struct farm_settings farm = {.id = settings->id,
                                  .tag = settings->tag,
                                  .farm_name = settings->farm_name,
