@@ -32,6 +32,7 @@
 #define BEGIN_EMPTY_AFTER (30 * TIME_US_PER_S)
 /* Somebody knows more of the dead, or a want stays, for so long. */
 #define STUCK_INTERVAL TIME_US_PER_S
+#define STUCK_INTERVAL_MAX (64 * TIME_US_PER_S)
 
 /* Of a set of members, by their place in the farm's table. */
 struct member_set {
@@ -254,7 +255,8 @@ struct farm {
     uint32_t next_session;
     uint32_t next_detour;
     time_us next_wants; /* when to look for wants that nobody fulfils */
-    bool had_wants;
+    time_us wants_pause;
+    uint64_t had_wants;
     struct wants *wants;
     struct lookups *lookups;
     struct farm_figures figures;

@@ -461,6 +461,52 @@ static void leaving_waits_for_who_is_in_sync_and_not_for_ever(void **state)
     assert_int_equal(bench->now - begun, 2 * TIME_US_PER_S);
 }
 
+/* ---- what cannot be had ---- */
+
+/* How often it synchronised in a minute, with one who had nothing new. */
+static unsigned count_syncs(struct bench *bench)
+{
+    time_us end = bench->now + 60 * TIME_US_PER_S;
+    unsigned count = 0;
+
+    while (bench->now < end) {
+        const struct message *begin = sent(bench, MESSAGE_SYNC_BEGIN);
+        if (begin != NULL) {
+            struct message told = {.kind = MESSAGE_SYNC_END,
+                                   .sync = {.session = begin->sync.session}};
+            count++;
+            take(bench, 1, &told);
+        }
+        tick(bench, TIME_US_PER_S / 50);
+        if (sent(bench, MESSAGE_HEARTBEAT) != NULL)
+            beat(bench, 1, 8, bench->now, 200, 1);
+    }
+    return count;
+}
+
+static void what_nobody_can_give_is_asked_for_ever_more_rarely(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t version = bench->now << 12;
+    uint8_t bytes[256];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    struct record record = {.kind = RECORD_ANNOUNCE,
+                            .version = version,
+                            .stamp = version,
+                            .token = version,
+                            .value_bytes = 2 << 20,
+                            .key = SPAN("apple")};
+
+    be_ready(bench);
+    assert_int_equal(count_syncs(bench), 0);
+    record_encode(&record, &writer);
+    struct message message = {
+        .kind = MESSAGE_RECORD,
+        .state = {.number = 1, .bytes = span_of(bytes, writer.used_bytes)}};
+    take(bench, 1, &message);
+    assert_in_range(count_syncs(bench), 1, 6);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, create, destroy)
@@ -476,6 +522,7 @@ int main(void)
         CASE(who_slept_is_fresh_when_all_have_answered_and_all_is_here),
         CASE(leaving_ends_when_the_others_have_the_last_record),
         CASE(leaving_waits_for_who_is_in_sync_and_not_for_ever),
+        CASE(what_nobody_can_give_is_asked_for_ever_more_rarely),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
