@@ -73,7 +73,7 @@ struct message_hello {
     uint8_t state;        /* enum member_state */
     uint64_t clock;       /* its farm time, microseconds */
     uint64_t ready_since; /* farm time, or 0: it is not READY */
-    uint64_t settings;    /* digest of the settings that must agree */
+    uint64_t settings;    /* digest of those that must agree: none so far */
     uint64_t memory_bytes;
     uint32_t item_bytes_max;
     struct span farm;
@@ -122,7 +122,7 @@ struct message_missing {
     uint64_t version;
     uint64_t stamp;
     uint32_t exptime;
-    bool is_evicted; /* it had it, and does not want it back */
+    bool is_evicted; /* it does not want it back; nobody says so yet */
 };
 
 /* Bytes of a value, and who else lacks it. */

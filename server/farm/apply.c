@@ -163,6 +163,9 @@ bool apply_state(struct farm *farm, const struct source *source,
     if (record.kind == RECORD_UNKNOWN || record.kind == RECORD_LEAVE)
         return true;
     if (record.kind == RECORD_FLUSH) {
+        if (source->number > 0)
+            effect_event(farm, FARM_MEMBERS, "flush_all from %s",
+                         source->member->name);
         store_merge_flush(farm->store, record.version, record.moment,
                           farm->time);
         return true;

@@ -308,8 +308,8 @@ time_us farm_fresh_until(const struct farm *farm)
             wants_held(farm, member) < member->fresh_from ||
             member->echoed < farm->woke)
             return 0;
-        if (member->echoed + FRESH_FOR < until)
-            until = member->echoed + FRESH_FOR;
+        until = earlier(until, member->echoed +
+                                   FRESH_HEARTBEATS * farm->settings.heartbeat);
     }
     return until;
 }
@@ -318,6 +318,11 @@ bool farm_has_others(const struct farm *farm)
 {
     for (size_t i = 0; i < LINKS_MAX; i++) {
         if (farm->connections[i].link != 0)
+            return true;
+    }
+    /* Who lost its link is in the view until it is dead. */
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_in_view(&farm->members[i]))
             return true;
     }
     return false;

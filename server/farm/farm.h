@@ -102,7 +102,7 @@ struct farm_effect {
 /* What `stats farm` and the judges of the simulator look at. */
 struct farm_figures {
     uint8_t state;          /* of this server: enum member_state */
-    unsigned members;       /* counting this server; not DEAD, not LEFT */
+    unsigned members;       /* linked, not DEAD, not LEFT; and this server */
     unsigned members_ready; /* likewise */
     uint64_t journal_head;
     uint64_t records_sent;
@@ -159,15 +159,16 @@ time_us farm_time(const struct farm *farm, time_us now);
  * are not to be served before. */
 bool farm_has_time(const struct farm *farm);
 
-/* True while anybody is linked: only then is there anyone to wait for. */
+/* True while anybody is linked, or in the view without a link: only then is
+ * there anyone to wait for. */
 bool farm_has_others(const struct farm *farm);
 
 /*
  * Until when reads may be answered from this replica alone: a heartbeat
  * exchange with every READY member lies less than 1.5 s back, and all that
- * they had applied when they were last linked is here.  Never beyond the ack
- * timeout after the last step, so that it ends for a server whose farm is not
- * run.  0: not at all; a server without others: for ever.
+ * they had applied when they were last linked is here.  Never beyond four
+ * fifths of the ack timeout after the last step, so that it ends for a server
+ * whose farm is not run.  0: not at all; a server without others: for ever.
  */
 time_us farm_fresh_until(const struct farm *farm);
 

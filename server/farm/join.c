@@ -81,8 +81,7 @@ static void become_ready(struct farm *farm)
 
 /* All gaps closed: asks everybody to wait for us from now on, and is READY
  * when it has what they had then, of those who are gone, too.  Also who is
- * not READY here: by now it may
- * be, and answer its clients without us. */
+ * not READY here: by now it may be, and answer its clients without us. */
 static void try_to_enter(struct farm *farm)
 {
     struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST,

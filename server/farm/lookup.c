@@ -81,7 +81,7 @@ struct lookups {
     uint32_t buckets[BUCKETS];
     struct lookup list[LOOKUPS_MAX];
     struct waiter waiters[WAITERS_MAX];
-    struct resting resting[RESTING_MAX];
+    struct resting resting[RESTING_MAX + 1];
     struct missing missing[MISSING_MAX];
 };
 
@@ -625,16 +625,16 @@ static void answer(struct farm *farm, const struct resting *resting)
     store_release(&hold);
 }
 
-/* Of more than rest here the asker hears nothing, and asks others. */
+/* Of more than may rest here the asker hears nothing. */
 void lookup_request(struct farm *farm, struct member *member,
                     const struct message_request *request)
 {
     struct lookups *lookups = farm->lookups;
     struct reader reader = reader_of(request->vector.bytes);
 
-    if (lookups->resting_count == RESTING_MAX ||
-        request->vector.count > FARM_MEMBERS_MAX)
+    if (request->vector.count > FARM_MEMBERS_MAX)
         return;
+    /* One place more than may rest: what can be answered at once is. */
     struct resting *resting = &lookups->resting[lookups->resting_count];
     resting->member = member->id;
     resting->link = member->link;
@@ -650,7 +650,7 @@ void lookup_request(struct farm *farm, struct member *member,
     }
     if (is_witness(farm, member->id) && has_reached(farm, resting))
         answer(farm, resting);
-    else
+    else if (lookups->resting_count < RESTING_MAX)
         lookups->resting_count++;
 }
 

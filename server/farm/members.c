@@ -245,6 +245,7 @@ void members_linked(struct farm *farm, const struct farm_input *input)
 static void lose_link(struct farm *farm, struct member *member)
 {
     member->link = 0;
+    member->lost = farm->now;
     member->is_attached = false;
     member->has_entered = false;
     member->asked_to_wait = 0;
@@ -278,6 +279,20 @@ void members_drop_link(struct farm *farm, struct connection *connection,
     *connection = (struct connection){0};
 }
 
+/* A dial ended without a word: a process that is ending still listened, when
+ * its links were gone.  The next one is refused, and tells. */
+static void dial_soon(struct farm *farm, const char *address)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id != 0 && member->link == 0 && !member_is_gone(member) &&
+            farm->now - member->lost < DIAL_INTERVAL &&
+            strcmp(member->address, address) == 0 &&
+            farm->next_dial > farm->now + DIAL_AGAIN_AFTER)
+            farm->next_dial = farm->now + DIAL_AGAIN_AFTER;
+    }
+}
+
 void members_unlinked(struct farm *farm, farm_link link)
 {
     struct connection *connection = connection_find(farm, link);
@@ -286,6 +301,8 @@ void members_unlinked(struct farm *farm, farm_link link)
         return;
     struct member *member = connection->member;
     set_seed(farm, span_of_string(connection->address), SEED_UNKNOWN);
+    if (member == NULL)
+        dial_soon(farm, connection->address);
     *connection = (struct connection){0};
     if (member == NULL || member->link != link)
         return;

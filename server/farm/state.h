@@ -25,12 +25,15 @@
 #define SUSPECT_HEARTBEATS 3
 #define DEATH_AFTER_SUSPICION (TIME_US_PER_S * 3 / 2)
 /* Less than it takes anybody to declare this server dead. */
-#define FRESH_FOR (TIME_US_PER_S * 3 / 2)
+#define FRESH_HEARTBEATS SUSPECT_HEARTBEATS
 #define DIAL_INTERVAL TIME_US_PER_S
+/* Where a process ends, its listener may go last. */
+#define DIAL_AGAIN_AFTER (TIME_US_PER_S / 100)
 /* A server that knew of a READY member waits so long for it to come back
  * before it begins a farm of its own, with nothing. */
 #define BEGIN_EMPTY_AFTER (30 * TIME_US_PER_S)
-/* Somebody knows more of the dead, or a want stays, for so long. */
+/* What nobody fulfils for so long is to be had by synchronising; half of it
+ * is enough where others have applied more of the dead. */
 #define STUCK_INTERVAL TIME_US_PER_S
 #define STUCK_INTERVAL_MAX (64 * TIME_US_PER_S)
 
@@ -55,6 +58,7 @@ struct member {
     time_us suspected;    /* since when, or since somebody heard of it */
     time_us suspect_since;
     time_us asked_about;
+    time_us lost;    /* when its last link ended */
     time_us vouched; /* a neighbour heard of it, while it was suspected */
     uint64_t vouched_by;
     time_us detoured;        /* a virtual link was begun last */

@@ -196,8 +196,11 @@ static void send_states(struct farm *farm, farm_link link,
                         const struct message_sync *range,
                         const struct listing *wanted)
 {
+    /* What is larger is pulled, so that it does not all come at once. */
+    size_t bytes_max = journal_record_bytes_max(farm->journal);
     struct sending sending = {farm, link, range->session, wanted,
-                              journal_record_bytes_max(farm->journal)};
+                              bytes_max < PIECE_BYTES ? bytes_max
+                                                      : PIECE_BYTES};
 
     if (wanted->count == 0)
         return;

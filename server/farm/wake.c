@@ -35,8 +35,8 @@ void wake_after_gap(struct farm *farm, time_us last_step)
         struct member *member = &farm->members[i];
         if (!member_is_up(member))
             continue;
-        /* The silence was ours. */
-        member->heard = farm->now;
+        /* So much of the silence was ours. */
+        member->heard += gap;
         heartbeat_send(farm, member);
         effect_send(farm, member->link, &request);
     }

@@ -27,6 +27,7 @@ enum log_kind {
     EVENT_REFUSAL,    /* clients turned away */
     EVENT_MEMORY,     /* evictions, memory that cannot be had */
     EVENT_FARM,       /* other servers come and go */
+    EVENT_STRANGER,   /* who comes to the farm's door and is none of it */
     EVENT_KINDS
 };
 

@@ -114,12 +114,14 @@ enum link_dialled link_finish_dial(struct link *link)
         return LINK_FAILED;
     if (error == ECONNREFUSED)
         return LINK_REFUSED;
+    if (error == ECONNRESET || error == EPIPE)
+        return LINK_BROKEN;
     if (error != 0)
         return LINK_FAILED;
     struct sockaddr_storage far_end;
     bytes = sizeof(far_end);
     if (getpeername(link->fd, (struct sockaddr *)&far_end, &bytes) != 0)
-        return LINK_FAILED;
+        return LINK_BROKEN;
     getnameinfo((const struct sockaddr *)&far_end, bytes, link->host,
                 sizeof(link->host), NULL, 0, NI_NUMERICHOST);
     return LINK_CONNECTED;
@@ -212,6 +214,7 @@ bool link_flush(struct link *link)
         if (sent < 0)
             break;
         link->output_sent_bytes += (size_t)sent;
+        link->moved_bytes += (uint64_t)sent;
     }
     link->is_blocked = link_backlog_bytes(link) > 0;
     watch_want(link->watch, true, link->is_blocked);

@@ -47,6 +47,9 @@ struct link {
     size_t output_sent_bytes;
     size_t output_capacity_bytes;
     uint64_t told_backlog_bytes;
+    uint64_t moved_bytes; /* sent, ever */
+    uint64_t told_moved_bytes;
+    time_us moved; /* when something was sent last, or all */
     bool is_blocked;
 };
 
@@ -61,7 +64,12 @@ struct link *link_dial(struct worker *worker, const char *address,
                        watch_ready *ready, void *owner, bool *is_refused);
 
 /* What came of a dial that is ready. */
-enum link_dialled { LINK_CONNECTED, LINK_REFUSED, LINK_FAILED };
+enum link_dialled {
+    LINK_CONNECTED,
+    LINK_BROKEN, /* it was connected, and is no more */
+    LINK_REFUSED,
+    LINK_FAILED
+};
 enum link_dialled link_finish_dial(struct link *link);
 
 /* Reads what is there, as far as there is room.  False: the far end is gone. */

@@ -10,6 +10,10 @@
 
 #define DIAL_US_MAX (2 * TIME_US_PER_S)
 #define SILENCE_US_MAX (5 * TIME_US_PER_S)
+/* So long nothing of what is to be sent was taken. */
+#define STALL_US_MAX (5 * TIME_US_PER_S)
+/* Of what the machine is told while it tells of more to do. */
+#define ROUNDS_MAX 8
 /* Of one link, before others have their turn. */
 #define READS_PER_TURN 8
 
@@ -57,8 +61,11 @@ static void end(struct link *link)
 /* The far end breaks the rules: one line, and that is it. */
 static void cut(struct peers *peers, struct link *link, const char *reason)
 {
-    log_event(peers->settings.log, EVENT_FARM, SEVERITY_WARNING,
-              "farm: the link with %s is cut: %s", name_of(link), reason);
+    /* Strangers do not use up the lines that members need. */
+    log_event(peers->settings.log,
+              link->state == LINK_SILENT ? EVENT_STRANGER : EVENT_FARM,
+              SEVERITY_WARNING, "farm: the link with %s is cut: %s",
+              name_of(link), reason);
     end(link);
 }
 
@@ -151,9 +158,24 @@ void links_dial(struct peers *peers, struct span address)
         link_destroy(link);
 }
 
+static void begin_link(struct peers *peers, struct link *link)
+{
+    link->state = LINK_UP;
+    watch_want(link->watch, true, false);
+    driver_step(peers,
+                (struct farm_input){.kind = FARM_LINKED,
+                                    .link = link->number,
+                                    .bytes = span_of_string(link->address),
+                                    .host = span_of_string(link->host)});
+}
+
 static void finish_dial(struct peers *peers, struct link *link)
 {
     switch (link_finish_dial(link)) {
+    case LINK_BROKEN:
+        begin_link(peers, link);
+        end(link);
+        break;
     case LINK_REFUSED:
         note_refusal(peers, link->address);
         end(link);
@@ -162,13 +184,7 @@ static void finish_dial(struct peers *peers, struct link *link)
         end(link);
         break;
     case LINK_CONNECTED:
-        link->state = LINK_UP;
-        watch_want(link->watch, true, false);
-        driver_step(peers,
-                    (struct farm_input){.kind = FARM_LINKED,
-                                        .link = link->number,
-                                        .bytes = span_of_string(link->address),
-                                        .host = span_of_string(link->host)});
+        begin_link(peers, link);
         break;
     }
 }
@@ -336,13 +352,15 @@ static bool tell_of_backlogs(struct peers *peers)
 void links_settle(struct peers *peers)
 {
     send_all(peers);
-    bool has_news = tell_of_refusals(peers);
-    has_news |= tell_of_losses(peers);
-    has_news |= tell_of_backlogs(peers);
-    if (!has_news)
-        return;
-    driver_step(peers, (struct farm_input){.kind = FARM_TICK});
-    send_all(peers);
+    for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+        bool has_news = tell_of_losses(peers);
+        has_news |= tell_of_refusals(peers);
+        has_news |= tell_of_backlogs(peers);
+        if (!has_news)
+            return;
+        driver_step(peers, (struct farm_input){.kind = FARM_TICK});
+        send_all(peers);
+    }
 }
 
 void links_watch(struct peers *peers, time_us now)
@@ -353,6 +371,12 @@ void links_watch(struct peers *peers, time_us now)
             continue;
         if (link->state == LINK_DIALLING && now - link->since > DIAL_US_MAX)
             end(link);
+        if (link_backlog_bytes(link) == 0 ||
+            link->moved_bytes != link->told_moved_bytes)
+            link->moved = now;
+        link->told_moved_bytes = link->moved_bytes;
+        if (link->state == LINK_UP && now - link->moved > STALL_US_MAX)
+            cut(peers, link, "it does not read what it is sent");
         if (link->state == LINK_SILENT && now - link->since > SILENCE_US_MAX)
             cut(peers, link, "it said nothing");
     }

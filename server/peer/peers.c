@@ -234,13 +234,16 @@ static bool start_resolver(struct peers *peers)
 static bool open_farm(struct peers *peers)
 {
     const struct peers_settings *settings = &peers->settings;
+    /* Timers come late, by a millisecond or two: clients are told in time. */
+    time_us timer_slack = settings->ack_timeout / 16;
     struct farm_settings farm = {.id = settings->id,
                                  .tag = settings->tag,
                                  .farm_name = settings->farm_name,
                                  .name = peers->name,
                                  .address = peers->place.told,
                                  .heartbeat = settings->heartbeat,
-                                 .ack_timeout = settings->ack_timeout,
+                                 .ack_timeout =
+                                     settings->ack_timeout - timer_slack,
                                  .lookup_timeout = settings->lookup_timeout,
                                  .tick_interval = peers->tick,
                                  .seed = settings->seed,

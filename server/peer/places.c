@@ -92,9 +92,25 @@ static void tell(const struct peers_settings *settings,
         write_address(found, place->told);
 }
 
+/* Others dial it as it is: names are not looked up there. */
+static bool can_be_dialled(const char *advertise)
+{
+    struct address address;
+
+    return address_split(advertise, &address) && address.host[0] != '\0' &&
+           address.port[0] != '\0' && places_is_numeric(advertise);
+}
+
 bool places_choose(const struct peers_settings *settings, struct place *place,
                    char error[PEERS_ERROR_BYTES])
 {
+    if (settings->advertise != NULL && !can_be_dialled(settings->advertise)) {
+        snprintf(error, PEERS_ERROR_BYTES,
+                 "option --farm-advertise: '%.200s' cannot be dialled; give a "
+                 "numeric address and a port",
+                 settings->advertise);
+        return false;
+    }
     const char *listen = settings->listen != NULL
                              ? settings->listen
                              : listen_as(settings->joins[0]);

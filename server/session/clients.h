@@ -3,7 +3,7 @@
  * Clients: everybody who is connected, and the threads that serve them.
  *
  * A connection is given to one thread in turn and stays there.
- * Threads: all calls are for the main thread.
+ * Threads: all calls are for the main thread, unless said otherwise.
  */
 #ifndef SERVER_SESSION_CLIENTS_H
 #define SERVER_SESSION_CLIENTS_H

@@ -515,6 +515,9 @@ static inline bool execute(struct session *session,
         answer_without_key(session, command, &execution);
     if (execution.must_ask)
         return false;
+    if (command->kind == COMMAND_FLUSH)
+        log_event(log_of(session), EVENT_SERVER, SEVERITY_NOTICE,
+                  "flush_all by connection %d", session->fd);
     reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
     if (command->closes)

@@ -2,6 +2,7 @@
 /*
  * grapevine: what an operator asks of a running server.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -144,6 +145,8 @@ static int run_wait(const struct request *request)
         request->is_ready_wanted || request->members_wanted > 0;
     struct timespec pause = {.tv_nsec = PAUSE_NS};
     struct request attempt = *request;
+    uint64_t limit_ms = (uint64_t)request->timeout_s * 1000;
+    uint64_t passed_ms = 0;
     struct timespec start;
     struct timespec now;
 
@@ -154,9 +157,14 @@ static int run_wait(const struct request *request)
             return EXIT_HOLDS;
         nanosleep(&pause, NULL);
         clock_gettime(CLOCK_MONOTONIC, &now);
+        passed_ms = (uint64_t)(now.tv_sec - start.tv_sec) * 1000 +
+                    (uint64_t)now.tv_nsec / 1000000 -
+                    (uint64_t)start.tv_nsec / 1000000;
         attempt.timeout_s =
-            request->timeout_s - (unsigned)(now.tv_sec - start.tv_sec);
-    } while (now.tv_sec - start.tv_sec < (time_t)request->timeout_s);
+            (unsigned)((passed_ms < limit_ms ? limit_ms - passed_ms : 0) /
+                       1000) +
+            1;
+    } while (passed_ms < limit_ms);
     return fail(error);
 }
 
