@@ -8,6 +8,9 @@
 /* Frame length, kind, number: what stands before a record on the wire. */
 #define FRAME_HEAD_BYTES (MESSAGE_FRAME_BYTES + 1 + 8)
 #define RECORD_SHARE 8
+/* Nor is a record longer than this: a frame is to be one that every member
+ * takes, whatever the largest item is here and there. */
+#define RECORD_BYTES_MAX (((size_t)1 << 20) + RECORD_HEAD_BYTES_MAX)
 
 /*
  * The ring is addressed by bytes ever written; a frame may lie across its
@@ -51,7 +54,9 @@ void journal_destroy(struct journal *journal)
 
 size_t journal_record_bytes_max(const struct journal *journal)
 {
-    return journal->ring_bytes / RECORD_SHARE - FRAME_HEAD_BYTES;
+    size_t bytes = journal->ring_bytes / RECORD_SHARE - FRAME_HEAD_BYTES;
+
+    return bytes < RECORD_BYTES_MAX ? bytes : RECORD_BYTES_MAX;
 }
 
 /* ---- bytes of the ring ---- */

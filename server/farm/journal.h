@@ -27,7 +27,8 @@ struct journal_cursor {
 struct journal *journal_create(size_t ring_bytes);
 void journal_destroy(struct journal *journal);
 
-/* The longest record that fits: an eighth of the ring. */
+/* The longest record that is streamed: an eighth of the ring, and no more than
+ * fits into a frame. */
 size_t journal_record_bytes_max(const struct journal *journal);
 
 /* Appends the record and returns its number.  One that is too long is only

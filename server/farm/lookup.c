@@ -40,7 +40,8 @@ struct lookup {
     struct member_set awaited; /* of these, the ones that are waited for */
     struct member_set lacking; /* said that it is not there, and want it */
     bool is_heard;             /* somebody answered */
-    bool is_unsure;            /* somebody only knows that it exists */
+    bool is_unsure;            /* somebody only knows that it exists, or
+                                  somebody of the view cannot be heard */
     bool is_pulling;
     bool is_over; /* it was found; some have not said yet that they lack it */
     bool awaits_waking; /* nobody is asked yet */
@@ -239,7 +240,8 @@ static void finish(struct farm *farm, struct lookup *lookup, bool is_certain,
 
 static void finish_missing(struct farm *farm, struct lookup *lookup)
 {
-    bool is_certain = !lookup->is_unsure;
+    /* Who is asked still, and not waited for, may have it. */
+    bool is_certain = !lookup->is_unsure && member_set_is_empty(&lookup->asked);
 
     if (is_certain)
         *missing_place(farm, lookup->hash) =
@@ -348,8 +350,12 @@ static void choose_asked(struct farm *farm, struct lookup *lookup)
 {
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (!member_is_up(member) || !member->is_ready)
+        if (!member_is_in_view(member))
             continue;
+        if (member->link == 0) {
+            lookup->is_unsure = true;
+            continue;
+        }
         member_set_add(&lookup->asked, i);
         if (member->state != MEMBER_SUSPECT && member_is_in_sync(member))
             member_set_add(&lookup->awaited, i);
@@ -576,6 +582,7 @@ void lookup_forget(struct farm *farm, const struct member *member)
         member_set_remove(&lookup->asked, place);
         member_set_remove(&lookup->awaited, place);
         member_set_remove(&lookup->lacking, place);
+        lookup->is_unsure |= was_asked;
         if (was_asked)
             advance(farm, lookup);
     }

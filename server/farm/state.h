@@ -35,6 +35,7 @@
 /* What nobody fulfils for so long is to be had by synchronising; half of it
  * is enough where others have applied more of the dead. */
 #define STUCK_INTERVAL TIME_US_PER_S
+#define STUCK_INTERVAL_MAX (64 * TIME_US_PER_S)
 
 /* Of a set of members, by their place in the farm's table. */
 struct member_set {
@@ -258,7 +259,8 @@ struct farm {
     uint32_t next_session;
     uint32_t next_detour;
     time_us next_wants; /* when to look for wants that nobody fulfils */
-    bool had_wants;
+    time_us wants_pause;
+    uint64_t had_wants;
     struct wants *wants;
     struct lookups *lookups;
     struct farm_figures figures;

@@ -616,17 +616,22 @@ static struct member *choose_partner(struct farm *farm)
 
 /* Wants are pulled at once; one that is still there after a while, because
  * who told of it is gone, is to be had from somebody else: each in turn, as
- * not everybody may hold it. */
+ * not everybody may hold it.  Where that does not help, because nobody has it
+ * any more or it is larger than this server takes, ever more rarely. */
 static struct member *choose_for_wants(struct farm *farm)
 {
     struct store_figures figures;
 
     if (farm->now < farm->next_wants)
         return NULL;
-    farm->next_wants = farm->now + STUCK_INTERVAL;
     store_read_figures(farm->store, &figures);
-    bool is_stuck = figures.wants > 0 && farm->had_wants;
-    farm->had_wants = figures.wants > 0;
+    bool is_stuck = figures.wants > 0 && farm->had_wants > 0;
+    if (!is_stuck || figures.wants < farm->had_wants)
+        farm->wants_pause = STUCK_INTERVAL;
+    else if (farm->wants_pause < STUCK_INTERVAL_MAX)
+        farm->wants_pause *= 2;
+    farm->next_wants = farm->now + farm->wants_pause;
+    farm->had_wants = figures.wants;
     for (size_t i = 0; is_stuck && i < FARM_MEMBERS_MAX; i++) {
         size_t at = (farm->next_session + i) % FARM_MEMBERS_MAX;
         if (member_is_up(&farm->members[at]) && farm->members[at].is_ready)

@@ -15,7 +15,7 @@
 #define WITHIN_STEP 500
 #define RESTART_PAUSE (TIME_US_PER_S / 10)
 #define RESTART_MAX (30 * TIME_US_PER_S)
-#define FILL_VALUE_BYTES_MAX 65536
+#define FILL_VALUE_BYTES_MAX (4 << 20)
 
 struct play {
     const char *path;

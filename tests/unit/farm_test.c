@@ -34,6 +34,8 @@ struct bench {
     farm_link unlinked;
     char event[1024]; /* all lines of the step */
     bool has_left;
+    unsigned found; /* lookups that have ended, so far */
+    bool is_certain;
 };
 
 static void keep_frames(struct bench *bench, farm_link link, struct span bytes)
@@ -74,7 +76,10 @@ static void step(struct bench *bench, struct farm_input input)
             bench->unlinked = effect.link;
         else if (effect.kind == FARM_LEFT)
             bench->has_left = true;
-        else if (effect.kind == FARM_EVENT) {
+        else if (effect.kind == FARM_FOUND) {
+            bench->found++;
+            bench->is_certain = effect.is_certain;
+        } else if (effect.kind == FARM_EVENT) {
             size_t used = strlen(bench->event);
             snprintf(bench->event + used, sizeof(bench->event) - used, "%.*s\n",
                      (int)effect.bytes.length, (const char *)effect.bytes.data);
@@ -140,6 +145,7 @@ static int create(void **state)
                                      .address = ":11311",
                                      .heartbeat = TIME_US_PER_S / 2,
                                      .ack_timeout = TIME_US_PER_S / 20,
+                                     .lookup_timeout = TIME_US_PER_S / 40,
                                      .tick_interval = TIME_US_PER_S / 50,
                                      .memory_bytes = 8 << 20,
                                      .item_bytes_max = 1 << 20,
@@ -461,6 +467,93 @@ static void leaving_waits_for_who_is_in_sync_and_not_for_ever(void **state)
     assert_int_equal(bench->now - begun, 2 * TIME_US_PER_S);
 }
 
+/* ---- lookups ---- */
+
+/* Asks for what the member on link 1 does not have. */
+static void look_up(struct bench *bench, const char *key, bool is_cut_off)
+{
+    step(bench, (struct farm_input){.kind = FARM_LOOKUP,
+                                    .bytes = span_of_string(key)});
+    const struct message *request = sent(bench, MESSAGE_REQUEST);
+    assert_non_null(request);
+    struct message missing = {.kind = MESSAGE_MISSING,
+                              .missing = {.id = request->request.id}};
+    if (is_cut_off)
+        step(bench, (struct farm_input){.kind = FARM_UNLINKED, .link = 2});
+    take(bench, 1, &missing);
+}
+
+static void a_miss_is_certain_when_all_of_the_view_have_answered(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    look_up(bench, "apple", false);
+    assert_int_equal(bench->found, 1);
+    assert_true(bench->is_certain);
+
+    /* One more, who loses its link before it has answered. */
+    struct message hello = hello_of(bench, 3000);
+    hello.hello.name = SPAN("web3");
+    hello.hello.tag = 9;
+    link_up(bench, 2, "10.0.0.3");
+    take(bench, 2, &hello);
+    look_up(bench, "pear", true);
+    assert_int_equal(bench->found, 2);
+    assert_false(bench->is_certain);
+
+    /* And now cannot be asked; it is not dead. */
+    look_up(bench, "plum", false);
+    assert_int_equal(bench->found, 3);
+    assert_false(bench->is_certain);
+}
+
+/* ---- what cannot be had ---- */
+
+/* How often it synchronised in a minute, with one who had nothing new. */
+static unsigned count_syncs(struct bench *bench)
+{
+    time_us end = bench->now + 60 * TIME_US_PER_S;
+    unsigned count = 0;
+
+    while (bench->now < end) {
+        const struct message *begin = sent(bench, MESSAGE_SYNC_BEGIN);
+        if (begin != NULL) {
+            struct message told = {.kind = MESSAGE_SYNC_END,
+                                   .sync = {.session = begin->sync.session}};
+            count++;
+            take(bench, 1, &told);
+        }
+        tick(bench, TIME_US_PER_S / 50);
+        if (sent(bench, MESSAGE_HEARTBEAT) != NULL)
+            beat(bench, 1, 8, bench->now, 200, 1);
+    }
+    return count;
+}
+
+static void what_nobody_can_give_is_asked_for_ever_more_rarely(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t version = bench->now << 12;
+    uint8_t bytes[256];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    struct record record = {.kind = RECORD_ANNOUNCE,
+                            .version = version,
+                            .stamp = version,
+                            .token = version,
+                            .value_bytes = 2 << 20,
+                            .key = SPAN("apple")};
+
+    be_ready(bench);
+    assert_int_equal(count_syncs(bench), 0);
+    record_encode(&record, &writer);
+    struct message message = {
+        .kind = MESSAGE_RECORD,
+        .state = {.number = 1, .bytes = span_of(bytes, writer.used_bytes)}};
+    take(bench, 1, &message);
+    assert_in_range(count_syncs(bench), 1, 6);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, create, destroy)
@@ -476,6 +569,8 @@ int main(void)
         CASE(who_slept_is_fresh_when_all_have_answered_and_all_is_here),
         CASE(leaving_ends_when_the_others_have_the_last_record),
         CASE(leaving_waits_for_who_is_in_sync_and_not_for_ever),
+        CASE(a_miss_is_certain_when_all_of_the_view_have_answered),
+        CASE(what_nobody_can_give_is_asked_for_ever_more_rarely),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
