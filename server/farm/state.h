@@ -488,7 +488,8 @@ time_us wants_deadline(const struct farm *farm);
 uint64_t wants_held(const struct farm *farm, const struct member *member);
 /* True while values that a synchronisation told of are on their way. */
 bool wants_is_synchronising(const struct farm *farm);
-/* When the pull of this version last moved; 0: there is none. */
+/* When the last piece of this version came, or its pull began; 0: there is
+ * none. */
 time_us wants_moved(const struct farm *farm, struct span key, uint64_t version);
 /* What is announced of keys whose hash is `value` under `mask`. */
 typedef void want_visitor(const struct record *announce, void *context);
