@@ -43,6 +43,7 @@ struct lookup {
     bool is_unsure;            /* somebody only knows that it exists, or
                                   somebody of the view cannot be heard */
     bool is_pulling;
+    bool is_over; /* it was found; some have not said yet that they lack it */
     bool awaits_waking; /* nobody is asked yet */
     uint64_t holder;    /* who has the highest version */
     struct message_have have;
@@ -205,8 +206,8 @@ static bool is_wanted_here(struct farm *farm, uint64_t hash, struct span key)
     return is_wanted;
 }
 
-static void finish(struct farm *farm, struct lookup *lookup, bool is_certain,
-                   const char *outcome)
+static void answer_clients(struct farm *farm, struct lookup *lookup,
+                           bool is_certain, const char *outcome)
 {
     struct lookups *lookups = farm->lookups;
     uint32_t place = lookup->first_waiter;
@@ -227,6 +228,13 @@ static void finish(struct farm *farm, struct lookup *lookup, bool is_certain,
         lookups->waiters_count--;
         place = next;
     }
+    lookup->first_waiter = NONE;
+}
+
+static void finish(struct farm *farm, struct lookup *lookup, bool is_certain,
+                   const char *outcome)
+{
+    answer_clients(farm, lookup, is_certain, outcome);
     drop(farm, lookup);
 }
 
@@ -260,7 +268,10 @@ static void pull(struct farm *farm, struct lookup *lookup)
 /* After each answer, and when one is not to be expected any more. */
 static void advance(struct farm *farm, struct lookup *lookup)
 {
-    if (lookup->is_pulling || !member_set_is_empty(&lookup->awaited))
+    if (lookup->is_over && member_set_is_empty(&lookup->asked))
+        drop(farm, lookup);
+    if (lookup->is_over || lookup->is_pulling ||
+        !member_set_is_empty(&lookup->awaited))
         return;
     if (lookup->have.version > 0) {
         pull(farm, lookup);
@@ -275,6 +286,10 @@ static void advance(struct farm *farm, struct lookup *lookup)
 
 static void time_out(struct farm *farm, struct lookup *lookup)
 {
+    if (lookup->is_over) {
+        drop(farm, lookup);
+        return;
+    }
     if (lookup->is_pulling) {
         time_us moved = wants_moved(farm, key_of(lookup), lookup->have.version);
         lookup->deadline = moved + PULL_STALL;
@@ -324,7 +339,7 @@ static struct lookup *find_shared(struct farm *farm, uint64_t hash,
         struct lookup *lookup = &lookups->list[place];
         /* One that is not fresh may not have heard of what was answered
          * since the older lookup began. */
-        if ((is_fresh || lookup->began == farm->now) &&
+        if (!lookup->is_over && (is_fresh || lookup->began == farm->now) &&
             span_equal(key_of(lookup), key))
             return lookup;
     }
@@ -478,7 +493,7 @@ static struct lookup *take_answer(struct farm *farm,
 }
 
 /* Those who said that they have nothing get what the others had. */
-static void pass_on(struct farm *farm, const struct lookup *lookup)
+static void pass_on(struct farm *farm, struct lookup *lookup)
 {
     struct store_hold hold;
 
@@ -498,6 +513,7 @@ static void pass_on(struct farm *farm, const struct lookup *lookup)
                           span_of(head, writer.used_bytes), record.value);
     }
     store_release(&hold);
+    lookup->lacking = (struct member_set){0};
 }
 
 void lookup_state(struct farm *farm, struct member *member, uint64_t id)
@@ -506,6 +522,10 @@ void lookup_state(struct farm *farm, struct member *member, uint64_t id)
 
     if (lookup == NULL)
         return;
+    if (lookup->is_over) {
+        advance(farm, lookup);
+        return;
+    }
     if (is_wanted_here(farm, lookup->hash, key_of(lookup))) {
         /* It was older than what is known to exist. */
         lookup->is_unsure = true;
@@ -514,7 +534,9 @@ void lookup_state(struct farm *farm, struct member *member, uint64_t id)
     }
     farm->figures.lookup_hits++;
     pass_on(farm, lookup);
-    finish(farm, lookup, true, "found it");
+    answer_clients(farm, lookup, true, "found it");
+    lookup->is_over = true;
+    advance(farm, lookup);
 }
 
 void lookup_have(struct farm *farm, struct member *member,
@@ -542,6 +564,8 @@ void lookup_missing(struct farm *farm, struct member *member,
     lookup->is_unsure |= missing->stub_kind == STUB_WANTED;
     if (missing->stub_kind == STUB_NONE && !missing->is_evicted)
         member_set_add(&lookup->lacking, member_place(farm, member));
+    if (lookup->is_over)
+        pass_on(farm, lookup);
     advance(farm, lookup);
 }
 
