@@ -18,7 +18,6 @@
 #define MESSAGE_VERSION_HIGH 1
 
 #define MESSAGE_FRAME_BYTES 4
-#define MESSAGE_NAME_BYTES_MAX 255
 /* One item of one list of a synchronisation. */
 #define MESSAGE_ENTRY_BYTES 25
 #define MESSAGE_VECTOR_ENTRY_BYTES 16

@@ -182,9 +182,8 @@ bool apply_state(struct farm *farm, const struct source *source,
     return true;
 }
 
-void apply_overrun(struct farm *farm, struct member *member, uint64_t number)
+void apply_overrun(struct member *member, uint64_t number)
 {
-    (void)farm;
     if (number == 0)
         return;
     member->awaits_start = false;

@@ -101,7 +101,7 @@ static void take_message(struct farm *farm, struct connection *connection,
         broadcast_attach(farm, member, message->number);
         break;
     case MESSAGE_OVERRUN:
-        apply_overrun(farm, member, message->number);
+        apply_overrun(member, message->number);
         break;
     case MESSAGE_RECORD:
         apply_record(farm, member, message->state.number, message->state.bytes);

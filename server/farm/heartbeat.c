@@ -33,7 +33,7 @@ void heartbeat_send(struct farm *farm, struct member *member)
                                             .head = vector[0].number}};
 
     message.heartbeat.root = digest_of_late(farm);
-    message.heartbeat.vector = vector_pack(farm, vector, count, bytes);
+    message.heartbeat.vector = vector_pack(vector, count, bytes);
     effect_send(farm, member->link, &message);
 }
 

@@ -374,7 +374,7 @@ static void send_requests(struct farm *farm, struct lookup *lookup)
     struct message request = {
         .kind = MESSAGE_REQUEST,
         .request = {.id = lookup->id,
-                    .vector = vector_pack(farm, vector + 1, count - 1, bytes),
+                    .vector = vector_pack(vector + 1, count - 1, bytes),
                     .key = key_of(lookup)}};
 
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {

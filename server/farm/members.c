@@ -124,13 +124,11 @@ size_t members_vector(struct farm *farm,
     return count;
 }
 
-struct message_list vector_pack(struct farm *farm,
-                                const struct vector_entry *vector, size_t count,
+struct message_list vector_pack(const struct vector_entry *vector, size_t count,
                                 uint8_t *to)
 {
     struct writer writer = writer_of(to, count * MESSAGE_VECTOR_ENTRY_BYTES);
 
-    (void)farm;
     for (size_t i = 0; i < count; i++) {
         write_u64(&writer, vector[i].id);
         write_u64(&writer, vector[i].number);

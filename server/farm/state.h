@@ -319,8 +319,7 @@ void members_cut(struct farm *farm, struct connection *connection,
                  const char *reason);
 size_t members_vector(struct farm *farm,
                       struct vector_entry vector[FARM_MEMBERS_MAX + 1]);
-struct message_list vector_pack(struct farm *farm,
-                                const struct vector_entry *vector, size_t count,
+struct message_list vector_pack(const struct vector_entry *vector, size_t count,
                                 uint8_t *to);
 
 /* heartbeat.c */
@@ -445,7 +444,7 @@ void broadcast_run(struct farm *farm);
 bool member_is_in_sync(const struct member *member);
 
 /* apply.c */
-void apply_overrun(struct farm *farm, struct member *member, uint64_t number);
+void apply_overrun(struct member *member, uint64_t number);
 /* Who leaves has left when all of its journal is here. */
 void apply_departures(struct farm *farm);
 void apply_record(struct farm *farm, struct member *member, uint64_t number,
@@ -488,7 +487,8 @@ time_us wants_deadline(const struct farm *farm);
 uint64_t wants_held(const struct farm *farm, const struct member *member);
 /* True while values that a synchronisation told of are on their way. */
 bool wants_is_synchronising(const struct farm *farm);
-/* When the pull of this version last moved; 0: there is none. */
+/* When the last piece of this version came, or its pull began; 0: there is
+ * none. */
 time_us wants_moved(const struct farm *farm, struct span key, uint64_t version);
 /* What is announced of keys whose hash is `value` under `mask`. */
 typedef void want_visitor(const struct record *announce, void *context);

@@ -354,8 +354,8 @@ static void finish_giving(struct farm *farm, struct sync *sync,
     struct message message = {
         .kind = MESSAGE_SYNC_END,
         .sync = {.session = sync->session,
-                 .list = vector_pack(farm, sync->vector, sync->vector_count,
-                                     packed)}};
+                 .list =
+                     vector_pack(sync->vector, sync->vector_count, packed)}};
 
     effect_send(farm, member->link, &message);
     sync->is_active = false;
@@ -414,7 +414,7 @@ static void ask(struct farm *farm, struct member *partner)
     struct message message = {
         .kind = MESSAGE_SYNC_BEGIN,
         .sync = {.session = farm->asked.session,
-                 .list = vector_pack(farm, needs, count, packed)}};
+                 .list = vector_pack(needs, count, packed)}};
     effect_send(farm, partner->link, &message);
     farm->figures.syncs_begun++;
     effect_event(farm, FARM_MEMBERS, "synchronises with %s", partner->name);

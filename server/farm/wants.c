@@ -40,7 +40,8 @@ struct pull {
     uint64_t origin; /* whose record made it */
     uint64_t number; /* of that; 0: none waits for it */
     time_us began;
-    time_us moved;
+    time_us moved;     /* or somebody was asked */
+    time_us came;      /* the last piece of it; or it began */
     bool is_announced; /* `head` is known, and the store does not know it */
     bool is_sync;
     bool is_lost;         /* everybody was asked */
@@ -147,6 +148,7 @@ static struct pull *add(struct farm *farm, struct span key, uint64_t version)
         .hash = store_hash(farm->store, key),
         .began = farm->now,
         .moved = farm->now,
+        .came = farm->now,
         .head = {.kind = RECORD_ANNOUNCE, .version = version, .key = key}};
     span_copy(pull->key, key);
     farm->wants->is_dirty = true;
@@ -292,7 +294,7 @@ void wants_pull(struct farm *farm, const struct source *source, struct span key,
     struct pull *pull = find(farm, key, version);
 
     /* It may be announced already: then that record is waited for. */
-    if (pull != NULL && pull->number > 0)
+    if (pull != NULL && pull->number > 0 && source->number > 0)
         return;
     if (pull == NULL)
         pull = add(farm, key, version);
@@ -554,6 +556,7 @@ static void take_piece(struct farm *farm, struct pull *pull,
     pull->got_bytes += piece->bytes.length;
     pull->head.value_bytes = head->value_bytes;
     pull->moved = farm->now;
+    pull->came = farm->now;
     if (pull->is_sync && farm->asked.is_active)
         farm->asked.moved = farm->now;
     if (pull->got_bytes == head->value_bytes)
@@ -737,7 +740,7 @@ time_us wants_moved(const struct farm *farm, struct span key, uint64_t version)
 {
     const struct pull *pull = find(farm, key, version);
 
-    return pull == NULL ? 0 : pull->moved;
+    return pull == NULL ? 0 : pull->came;
 }
 
 void wants_visit_range(struct farm *farm, uint64_t mask, uint64_t value,

@@ -508,6 +508,59 @@ static void a_miss_is_certain_when_all_of_the_view_have_answered(void **state)
     assert_false(bench->is_certain);
 }
 
+/* What is announced, and whose value nobody gives, is word of it alone. */
+static void take_announced(struct bench *bench, uint32_t value_bytes)
+{
+    uint64_t version = bench->now << 12;
+    uint8_t bytes[256];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    struct record record = {.kind = RECORD_ANNOUNCE,
+                            .version = version,
+                            .stamp = version,
+                            .token = version,
+                            .value_bytes = value_bytes,
+                            .key = SPAN("apple")};
+
+    record_encode(&record, &writer);
+    struct message message = {
+        .kind = MESSAGE_RECORD,
+        .state = {.number = 1, .bytes = span_of(bytes, writer.used_bytes)}};
+    take(bench, 1, &message);
+}
+
+/* Ticks, and heartbeats of the member on link 1. */
+static void live(struct bench *bench, time_us duration)
+{
+    for (time_us end = bench->now + duration; bench->now < end;) {
+        tick(bench, TIME_US_PER_S / 50);
+        if (sent(bench, MESSAGE_HEARTBEAT) != NULL)
+            beat(bench, 1, 8, bench->now, 200, 1);
+    }
+}
+
+static void a_lookup_ends_though_its_value_never_comes(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t version = bench->now << 12;
+
+    be_ready(bench);
+    take_announced(bench, 100000);
+    live(bench, 5 * TIME_US_PER_S);
+    step(bench,
+         (struct farm_input){.kind = FARM_LOOKUP, .bytes = SPAN("apple")});
+    const struct message *request = sent(bench, MESSAGE_REQUEST);
+    assert_non_null(request);
+    struct message have = {.kind = MESSAGE_HAVE,
+                           .have = {.id = request->request.id,
+                                    .version = version,
+                                    .stamp = version,
+                                    .value_bytes = 100000}};
+    take(bench, 1, &have);
+    live(bench, 10 * TIME_US_PER_S);
+    assert_int_equal(bench->found, 1);
+    assert_false(bench->is_certain);
+}
+
 /* ---- what cannot be had ---- */
 
 /* How often it synchronised in a minute, with one who had nothing new. */
@@ -534,23 +587,10 @@ static unsigned count_syncs(struct bench *bench)
 static void what_nobody_can_give_is_asked_for_ever_more_rarely(void **state)
 {
     struct bench *bench = *state;
-    uint64_t version = bench->now << 12;
-    uint8_t bytes[256];
-    struct writer writer = writer_of(bytes, sizeof(bytes));
-    struct record record = {.kind = RECORD_ANNOUNCE,
-                            .version = version,
-                            .stamp = version,
-                            .token = version,
-                            .value_bytes = 2 << 20,
-                            .key = SPAN("apple")};
 
     be_ready(bench);
     assert_int_equal(count_syncs(bench), 0);
-    record_encode(&record, &writer);
-    struct message message = {
-        .kind = MESSAGE_RECORD,
-        .state = {.number = 1, .bytes = span_of(bytes, writer.used_bytes)}};
-    take(bench, 1, &message);
+    take_announced(bench, 2 << 20);
     assert_in_range(count_syncs(bench), 1, 6);
 }
 
@@ -570,6 +610,7 @@ int main(void)
         CASE(leaving_ends_when_the_others_have_the_last_record),
         CASE(leaving_waits_for_who_is_in_sync_and_not_for_ever),
         CASE(a_miss_is_certain_when_all_of_the_view_have_answered),
+        CASE(a_lookup_ends_though_its_value_never_comes),
         CASE(what_nobody_can_give_is_asked_for_ever_more_rarely),
     };
 
