@@ -611,7 +611,12 @@ static bool is_witness(const struct farm *farm, uint64_t asker)
         return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (!member_is_up(member) || !member->is_ready || member->id == asker)
+        if (!member_is_in_view(member) || member->id == asker)
+            continue;
+        /* Of whom it never met it may lack anything. */
+        if (!member->was_met)
+            return false;
+        if (!member_is_up(member))
             continue;
         if (member->awaits_heartbeat || member->awaits_start ||
             member->has_gap || member->must_sync ||

@@ -120,7 +120,7 @@ void store_read_figures(struct store *store, struct store_figures *figures)
         .memory_bytes_max = store->settings.memory_bytes_max};
 }
 
-uint64_t store_digest(const struct store *store)
+uint64_t store_digest(struct store *store)
 {
     return summary_root(&store->summary);
 }
@@ -154,6 +154,7 @@ void store_check(struct store *store)
                             .summary = calloc(1, sizeof(struct summary))};
 
     assert(census.summary != NULL);
+    summary_init(census.summary);
     store_read_figures(store, &figures);
     for (size_t i = 0; i < store_parts(store); i++)
         index_visit(&store->index, i, count_item, &census);
@@ -162,5 +163,6 @@ void store_check(struct store *store)
     assert(census.stubs == figures.stubs);
     assert(summary_root(census.summary) == store_digest(store));
     assert(figures.segment_bytes <= figures.memory_bytes_max);
+    summary_release(census.summary);
     free(census.summary);
 }

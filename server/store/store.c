@@ -30,6 +30,7 @@ struct store *store_create(const struct store_settings *settings)
                            &store->index.bytes))
         goto fail_index;
     version_clock_init(&store->clock, settings->origin_tag);
+    summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
     pthread_mutex_init(&store->flush_lock, NULL);
     return store;
@@ -47,6 +48,7 @@ void store_destroy(struct store *store)
         return;
     segment_pool_release(&store->pool);
     index_release(&store->index);
+    summary_release(&store->summary);
     pthread_mutex_destroy(&store->eviction_lock);
     pthread_mutex_destroy(&store->flush_lock);
     free(store);

@@ -254,7 +254,7 @@ bool store_has_evicted(const struct store *store);
 void store_read_figures(struct store *store, struct store_figures *figures);
 
 /* One number for all that is held; 0 for nothing.  Not for every request. */
-uint64_t store_digest(const struct store *store);
+uint64_t store_digest(struct store *store);
 
 /* Asserts what must hold when nobody uses the store; for tests. */
 void store_check(struct store *store);

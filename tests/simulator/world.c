@@ -12,7 +12,7 @@
 /* How long a dial takes to be refused, and a dead link to be noticed. */
 #define REFUSAL_US 1000
 #define GRAVE_S 3600
-#define BOUNDS_INTERVAL 8
+#define BOUNDS_INTERVAL 128
 /* Of what is due at one moment: dials, then links, then ticks; of dials and
  * links the newest first. */
 #define RANK_DIAL UINT64_C(0)
