@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/session/session.h"
+#include "server/session/statistics.h"
 
 static const char *const state_names[] = {
     [MEMBER_JOINING] = "joining", [MEMBER_SYNCING] = "syncing",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "server/session/session.h"
+#include "server/session/state.h"
 
 struct question {
     struct inquiry *inquiry;
@@ -25,7 +26,7 @@ struct inquiry {
     struct question questions[CREW_BATCH_MAX];
 };
 
-struct inquiry *inquiry_create(struct crew *crew, struct session *session)
+static struct inquiry *create(struct crew *crew, struct session *session)
 {
     struct inquiry *inquiry = malloc(sizeof(*inquiry));
 
@@ -64,7 +65,8 @@ bool inquiry_knows(const struct inquiry *inquiry, uint64_t hash,
     return false;
 }
 
-void inquiry_add(struct inquiry *inquiry, const struct command *command)
+/* What was added before, or is too much, is not added. */
+static void add(struct inquiry *inquiry, const struct command *command)
 {
     bool is_certain;
 
@@ -97,12 +99,36 @@ static void ask(void *context)
     peers_look_up(peers, questions, count);
 }
 
-bool inquiry_send(struct inquiry *inquiry)
+static bool send_questions(struct inquiry *inquiry)
 {
     atomic_init(&inquiry->open_count, inquiry->count);
     inquiry->is_sent =
         peers_post(inquiry->crew->clients->settings.peers, ask, inquiry);
     return inquiry->is_sent;
+}
+
+void inquiry_begin(struct session *session, const struct command *commands,
+                   size_t count)
+{
+    struct inquiry *inquiry = create(session->crew, session);
+
+    inquiry_drop(session->inquiry);
+    session->inquiry = inquiry;
+    if (inquiry == NULL) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    add(inquiry, &commands[0]);
+    for (size_t i = 1; i < count; i++) {
+        struct execution execution;
+        session_begin_execution(session, &commands[i], &execution);
+        if (command_must_ask(&commands[i], &execution))
+            add(inquiry, &commands[i]);
+    }
+    session->waits = true;
+    session->has_backlog = true;
+    if (!send_questions(inquiry))
+        session->state = SESSION_BROKEN;
 }
 
 static void answer(void *context)
@@ -135,6 +161,14 @@ void inquiry_drop(struct inquiry *inquiry)
     inquiry->session = NULL;
     if (!inquiry->is_sent || inquiry->is_answered)
         destroy(inquiry);
+}
+
+void inquiry_forget(struct session *session)
+{
+    if (session->inquiry == NULL || session->waits)
+        return;
+    inquiry_drop(session->inquiry);
+    session->inquiry = NULL;
 }
 
 void inquiries_destroy(struct crew *crew)

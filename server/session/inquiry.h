@@ -12,19 +12,18 @@
 
 struct inquiry;
 
-/* About nothing yet.  NULL if memory is out. */
-struct inquiry *inquiry_create(struct crew *crew, struct session *session);
-
-/* One key more; what was added before, or is too much, is not added. */
-void inquiry_add(struct inquiry *inquiry, const struct command *command);
-
-/* Asks; session_resume() is called when all answers are there.  False if
- * memory is out. */
-MUST_USE bool inquiry_send(struct inquiry *inquiry);
+/* Asks about the first of these commands, and what the others miss here;
+ * until the answers come, and session_resume() is called, the session does
+ * nothing else. */
+void inquiry_begin(struct session *session, const struct command *commands,
+                   size_t count);
 
 /* True where the key was asked about; whether everybody answered. */
 bool inquiry_knows(const struct inquiry *inquiry, uint64_t hash,
                    bool *is_certain);
+
+/* What the farm answered is good for one turn: this one has ended. */
+void inquiry_forget(struct session *session);
 
 /* The session has no use for it any more.  NULL is fine. */
 void inquiry_drop(struct inquiry *inquiry);

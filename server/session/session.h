@@ -26,14 +26,4 @@ void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded);
 /* Shows a line to all sessions of the crew that watch. */
 void session_tell_all(struct crew *crew, struct span line);
 
-/* Writes the rows of `stats farm` (farm_statistics.c). */
-MUST_USE bool farm_statistics_write(struct crew *crew,
-                                    const struct command *command,
-                                    struct output *output);
-
-/* Answers a COMMAND_STATS (statistics.c); false when memory is out. */
-MUST_USE bool statistics_answer(struct crew *crew,
-                                const struct command *command,
-                                struct output *output);
-
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "proto/base/decimal.h"
-#include "server/session/session.h"
+#include "server/session/statistics.h"
 
 /* memcached's bound for a dump: some 2 MB. */
 #define DUMP_BYTES_MAX ((size_t)2 * 1024 * 1024)

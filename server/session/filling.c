@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A value that arrives in pieces, and the command it belongs to. */
+struct filling {
+    struct command command;
+    struct store_reservation reservation;
+    size_t received_bytes;
+    size_t end_bytes; /* of the line end behind a text value, received */
+    uint8_t end[2];
+    uint8_t key[COMMAND_KEY_BYTES_MAX];
+};
+
+static size_t line_end_bytes(const struct command *command)
+{
+    return command->protocol == PROTOCOL_TEXT ? 2 : 0;
+}
+
+void filling_begin(struct session *session, const struct command *command)
+{
+    struct execution execution;
+    struct filling *filling = calloc(1, sizeof(*filling));
+
+    session_begin_execution(session, command, &execution);
+    if (filling == NULL) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    if (!command_reserve(command, &execution, &filling->reservation)) {
+        free(filling);
+        session->swallow_bytes = command->value_bytes + line_end_bytes(command);
+        session_reply(session, command, &execution);
+        return;
+    }
+    filling->command = *command;
+    memcpy(filling->key, command->key.data, command->key.length);
+    filling->command.key = span_of(filling->key, command->key.length);
+    session->filling = filling;
+}
+
+static size_t take(uint8_t *to, size_t wanted_bytes, struct span *from)
+{
+    size_t bytes = from->length < wanted_bytes ? from->length : wanted_bytes;
+
+    memcpy(to, from->data, bytes);
+    *from = span_of(from->data + bytes, from->length - bytes);
+    return bytes;
+}
+
+static bool is_filled(const struct filling *filling)
+{
+    return filling->received_bytes == filling->command.value_bytes &&
+           filling->end_bytes == line_end_bytes(&filling->command);
+}
+
+static void end_filling(struct session *session)
+{
+    struct filling *filling = session->filling;
+    struct execution execution;
+
+    session_begin_execution(session, &filling->command, &execution);
+    if (line_end_bytes(&filling->command) > 0 &&
+        (filling->end[0] != '\r' || filling->end[1] != '\n'))
+        filling->command.block_fault = BLOCK_UNTERMINATED;
+    execution.reservation = &filling->reservation;
+    command_execute(&filling->command, &execution);
+    if (execution.must_ask) {
+        inquiry_begin(session, &filling->command, 1);
+        return;
+    }
+    session_reply(session, &filling->command, &execution);
+    store_cancel(session_store(session), &filling->reservation);
+    free(filling);
+    session->filling = NULL;
+}
+
+struct span filling_take(struct session *session, struct span input)
+{
+    struct filling *filling = session->filling;
+    size_t value_left = filling->command.value_bytes - filling->received_bytes;
+
+    filling->received_bytes +=
+        take(filling->reservation.value + filling->received_bytes, value_left,
+             &input);
+    filling->end_bytes +=
+        take(filling->end + filling->end_bytes,
+             line_end_bytes(&filling->command) - filling->end_bytes, &input);
+    if (is_filled(filling))
+        end_filling(session);
+    return input;
+}
+
+void filling_place(struct filling *filling, struct iovec places[2])
+{
+    const struct command *command = &filling->command;
+
+    places[0] = (struct iovec){
+        .iov_base = filling->reservation.value + filling->received_bytes,
+        .iov_len = command->value_bytes - filling->received_bytes};
+    places[1] =
+        (struct iovec){.iov_base = filling->end + filling->end_bytes,
+                       .iov_len = line_end_bytes(command) - filling->end_bytes};
+}
+
+size_t filling_settle(struct session *session, size_t bytes)
+{
+    struct filling *filling = session->filling;
+
+    size_t value_left = filling->command.value_bytes - filling->received_bytes;
+    size_t part = bytes < value_left ? bytes : value_left;
+    filling->received_bytes += part;
+    bytes -= part;
+    size_t end_left = line_end_bytes(&filling->command) - filling->end_bytes;
+    part = bytes < end_left ? bytes : end_left;
+    filling->end_bytes += part;
+    bytes -= part;
+    if (is_filled(filling))
+        end_filling(session);
+    return bytes;
+}
+
+void filling_resume(struct session *session)
+{
+    if (session->filling != NULL && is_filled(session->filling))
+        end_filling(session);
+}
+
+void filling_drop(struct session *session)
+{
+    if (session->filling == NULL)
+        return;
+    store_cancel(session_store(session), &session->filling->reservation);
+    free(session->filling);
+    session->filling = NULL;
+}

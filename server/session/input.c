@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define INPUT_BYTES_MIN ((size_t)16 * 1024)
+/* What a client may still send that was told why its connection ends. */
+#define DRAIN_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
+/* Keeps what is left of the input for the next turn. */
+static inline bool keep(struct session *session, struct span rest)
+{
+    if (rest.length == 0 && session->input == NULL)
+        return true;
+    if (rest.length == 0) {
+        free(session->input);
+        session->input = NULL;
+        session->input_bytes = 0;
+        session->input_capacity_bytes = 0;
+        return true;
+    }
+    if (session->input != NULL) {
+        memmove(session->input, rest.data, rest.length);
+    } else {
+        size_t capacity_bytes = rest.length + INPUT_BYTES_MIN;
+        session->input = malloc(capacity_bytes);
+        if (session->input == NULL)
+            return false;
+        session->input_capacity_bytes = capacity_bytes;
+        memcpy(session->input, rest.data, rest.length);
+    }
+    session->input_bytes = rest.length;
+    return true;
+}
+
+/* Room to read on behind what was kept. */
+static bool grow_input(struct session *session)
+{
+    size_t capacity_bytes = session->input_bytes + INPUT_BYTES_MIN;
+
+    if (capacity_bytes < session->needed_bytes)
+        capacity_bytes = session->needed_bytes;
+    if (capacity_bytes <= session->input_capacity_bytes)
+        return true;
+    uint8_t *grown = realloc(session->input, capacity_bytes);
+    if (grown == NULL)
+        return false;
+    session->input = grown;
+    session->input_capacity_bytes = capacity_bytes;
+    return true;
+}
+
+/* The places where the next bytes belong; a value's own memory first. */
+static int place_input(struct session *session, struct iovec places[3])
+{
+    int places_count = 0;
+
+    if (session->filling != NULL) {
+        filling_place(session->filling, places);
+        places_count = 2;
+    }
+    places[places_count++] =
+        session->input != NULL
+            ? (struct iovec){.iov_base = session->input + session->input_bytes,
+                             .iov_len = session->input_capacity_bytes -
+                                        session->input_bytes}
+            : (struct iovec){.iov_base = session->crew->input,
+                             .iov_len = CREW_INPUT_BYTES};
+    return places_count;
+}
+
+static inline void process_and_keep(struct session *session, struct span input)
+{
+    if (!keep(session, requests_process(session, input)))
+        session->state = SESSION_BROKEN;
+}
+
+void input_receive(struct session *session)
+{
+    struct iovec places[3];
+
+    if (session->input != NULL && !grow_input(session)) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    int places_count = place_input(session, places);
+    ssize_t got = places_count == 1 ? recv(session->fd, places[0].iov_base,
+                                           places[0].iov_len, 0)
+                                    : readv(session->fd, places, places_count);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    /* It sends no more; what it waits for still goes there. */
+    if (got == 0 && !output_is_empty(&session->output)) {
+        session_end(session, false);
+        return;
+    }
+    if (got <= 0) {
+        session->state = SESSION_BROKEN;
+        return;
+    }
+    count(&session->crew->counters, COUNTER_BYTES_READ, (uint64_t)got);
+    size_t bytes = (size_t)got;
+    if (session->filling != NULL)
+        bytes = filling_settle(session, bytes);
+    if (session->input == NULL) {
+        process_and_keep(session, span_of(session->crew->input, bytes));
+        return;
+    }
+    session->input_bytes += bytes;
+    if (session->input_bytes >= session->needed_bytes)
+        input_resume(session);
+}
+
+void input_resume(struct session *session)
+{
+    process_and_keep(session, span_of(session->input, session->input_bytes));
+}
+
+void input_drain(struct session *session)
+{
+    ssize_t got = recv(session->fd, session->crew->input, CREW_INPUT_BYTES, 0);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0)
+        session->drained_bytes += (size_t)got;
+    if (got <= 0 || session->drained_bytes > DRAIN_BYTES_MAX)
+        session->state = SESSION_BROKEN;
+}

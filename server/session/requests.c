@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/state.h"
+
+#include <assert.h>
+
+#include "proto/memcached/binary.h"
+#include "server/session/statistics.h"
+
+static void answer_without_key(struct session *session,
+                               const struct command *command,
+                               struct execution *execution)
+{
+    command_skip(execution);
+    switch (command->kind) {
+    case COMMAND_REFUSED:
+        execution->outcome.kind = OUTCOME_REFUSED;
+        log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
+                  "connection %d: a request was refused (%d)", session->fd,
+                  (int)command->refusal);
+        break;
+    case COMMAND_VERSION:
+        execution->outcome.kind = OUTCOME_VERSION;
+        break;
+    case COMMAND_VERBOSITY:
+        log_set_verbosity(session_log(session),
+                          command->delta > 2 ? 2 : (unsigned)command->delta);
+        execution->outcome.kind = OUTCOME_OK;
+        break;
+    case COMMAND_QUIT:
+        execution->outcome.kind =
+            command->protocol == PROTOCOL_TEXT ? OUTCOME_SILENT : OUTCOME_OK;
+        session_end(session, false);
+        break;
+    case COMMAND_WATCH:
+        watching_begin(session);
+        execution->outcome.kind = OUTCOME_OK;
+        break;
+    default:
+        execution->outcome.kind = OUTCOME_OK;
+        break;
+    }
+}
+
+/* False where the farm has to be asked first. */
+static inline bool execute(struct session *session,
+                           const struct command *command)
+{
+    struct execution execution;
+
+    if (command->kind == COMMAND_STATS) {
+        if (!statistics_answer(session->crew, command, &session->output))
+            session->state = SESSION_BROKEN;
+        return true;
+    }
+    if (command->value_follows) {
+        filling_begin(session, command);
+        return true;
+    }
+    session_begin_execution(session, command, &execution);
+    if (command_is_executed(command->kind))
+        command_execute(command, &execution);
+    else
+        answer_without_key(session, command, &execution);
+    if (execution.must_ask)
+        return false;
+    if (command->kind == COMMAND_FLUSH)
+        log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
+                  "flush_all by connection %d", session->fd);
+    session_reply(session, command, &execution);
+    session->swallow_bytes = command->swallow_bytes;
+    if (command->closes)
+        session_end(session, true);
+    return true;
+}
+
+/* After such a command the input is not simply the next command. */
+static bool ends_batch(const struct command *command)
+{
+    return command->value_follows || command->swallow_bytes > 0 ||
+           command->closes || command->kind == COMMAND_QUIT ||
+           command->kind == COMMAND_STATS;
+}
+
+static struct parsed parse(struct session *session, struct span input,
+                           struct command *command)
+{
+    struct parse_limits limits = {
+        .item_bytes_max = store_item_bytes_max(session_store(session))};
+
+    if (session->protocol == PROTOCOL_UNKNOWN)
+        session->protocol = input.data[0] == BINARY_MAGIC_REQUEST
+                                ? PROTOCOL_BINARY
+                                : PROTOCOL_TEXT;
+    return session->protocol == PROTOCOL_BINARY
+               ? binary_parse(input, &limits, command)
+               : text_parse(&session->text, input, &limits, command);
+}
+
+/* Parses up to a batch, and asks for the memory that it will need. */
+static size_t parse_batch(struct session *session, struct span *input)
+{
+    struct crew *crew = session->crew;
+    size_t batch_count = 0;
+
+    while (batch_count < CREW_BATCH_MAX && input->length > 0) {
+        struct command *command = &crew->batch[batch_count];
+        crew->marks[batch_count] =
+            (struct mark){.rest = *input, .text = session->text};
+        struct parsed parsed = parse(session, *input, command);
+        if (parsed.result == PARSE_CLOSE) {
+            session_end(session, false);
+            break;
+        }
+        if (parsed.result == PARSE_MORE) {
+            session->needed_bytes = parsed.need;
+            break;
+        }
+        assert(parsed.used <= input->length);
+        *input =
+            span_of(input->data + parsed.used, input->length - parsed.used);
+        batch_count++;
+        if (command->key.length > 0) {
+            command->hash = store_hash(session_store(session), command->key);
+            store_prefetch(session_store(session), command->hash);
+        }
+        if (ends_batch(command))
+            break;
+    }
+    return batch_count;
+}
+
+static void swallow(struct session *session, struct span *input)
+{
+    size_t bytes = session->swallow_bytes < input->length
+                       ? session->swallow_bytes
+                       : input->length;
+
+    *input = span_of(input->data + bytes, input->length - bytes);
+    session->swallow_bytes -= bytes;
+}
+
+/* Parsing goes back to the first command of the batch that was not executed. */
+static void go_back(struct session *session, size_t executed_count,
+                    struct span *input)
+{
+    const struct mark *mark = &session->crew->marks[executed_count];
+
+    *input = mark->rest;
+    session->text = mark->text;
+    if (session->state == SESSION_ENDING)
+        session->state = SESSION_OPEN;
+}
+
+/*
+ * Executes the batch, as far as the client takes the answers and the farm
+ * need not be asked: there, parsing goes back to the first command that was
+ * not executed.  Tells how many commands that was, or what they are worth.
+ */
+static size_t execute_batch(struct session *session, size_t batch_count,
+                            struct span *input)
+{
+    struct crew *crew = session->crew;
+    size_t worth = 0;
+
+    for (size_t i = 0; i < batch_count; i++) {
+        if (!execute(session, &crew->batch[i])) {
+            inquiry_begin(session, &crew->batch[i], batch_count - i);
+            go_back(session, i, input);
+            return CREW_TURN_COMMANDS_MAX;
+        }
+        worth += crew->batch[i].kind == COMMAND_STATS ? CREW_STATS_COMMANDS : 1;
+        if (!output_is_high(&session->output))
+            continue;
+        /* So much is a turn's work, whether it was sent or not. */
+        worth = CREW_TURN_COMMANDS_MAX;
+        if (replies_flush(session) || i + 1 == batch_count)
+            continue;
+        go_back(session, i + 1, input);
+        break;
+    }
+    return worth;
+}
+
+struct span requests_process(struct session *session, struct span input)
+{
+    size_t commands = 0;
+
+    session->has_backlog = session->waits;
+    session->needed_bytes = 0;
+    while (session->state <= SESSION_ENDING && input.length > 0 &&
+           !session->waits) {
+        if (session->swallow_bytes > 0) {
+            swallow(session, &input);
+        } else if (session->filling != NULL) {
+            input = filling_take(session, input);
+        } else if (session->state == SESSION_ENDING) {
+            break;
+        } else if (commands >= CREW_TURN_COMMANDS_MAX) {
+            count(&session->crew->counters, COUNTER_CONN_YIELDS, 1);
+            session->has_backlog = true;
+            break;
+        } else {
+            size_t batch_count = parse_batch(session, &input);
+            if (batch_count == 0)
+                break;
+            commands += execute_batch(session, batch_count, &input);
+        }
+    }
+    return input;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * State: what a session is made of; the inside of this room.
+ *
+ * A file calls those below it in this list, and none above; only the farm's
+ * answers come in at the top again (session_resume).  Beside each, the fields
+ * that it owns:
+ *
+ *   session.c   life and turns: `link`, `watch`, `fd`, `now`, `reading`
+ *   input.c     what was read and not yet understood: `input`,
+ *               `drained_bytes`
+ *   requests.c  batches, parsed and executed: `protocol`, `text`,
+ *               `has_backlog`, `needed_bytes`, `swallow_bytes`
+ *   filling.c   a value that arrives in pieces: `filling`
+ *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
+ *   watching.c  who is told what happens in the farm: `watching_link`
+ *   holding.c   replies that wait for the farm, and what it is told of
+ *               changes: `holding_link`, `last_number`
+ *   replies.c   replies, written and sent: `output`, `sending`
+ *
+ * Whoever cannot go on sets `state` to SESSION_BROKEN and returns: the end of
+ * the turn destroys the session.
+ */
+#ifndef SERVER_SESSION_STATE_H
+#define SERVER_SESSION_STATE_H
+
+#include <sys/uio.h>
+
+#include "server/session/crew.h"
+#include "server/session/inquiry.h"
+
+enum session_state {
+    SESSION_OPEN,
+    SESSION_ENDING,   /* what was answered is sent, then it is closed */
+    SESSION_DRAINING, /* the client was told; it has to stop sending */
+    SESSION_BROKEN    /* to be destroyed at the end of the turn */
+};
+
+struct session {
+    struct crew *crew;
+    struct session *next;
+    struct session **link; /* what leads to this one in the crew's list */
+    struct watch *watch;
+    int fd;
+    enum session_state state;
+    enum protocol protocol;
+    bool has_backlog; /* the input may hold whole commands */
+    bool drains;      /* after the last reply, rather than closing at once */
+    struct text_parser text;
+    uint8_t *input; /* what was read and not yet understood; or NULL */
+    size_t input_bytes;
+    size_t input_capacity_bytes;
+    size_t needed_bytes; /* of input, before it is worth a look */
+    size_t swallow_bytes;
+    size_t drained_bytes;
+    struct filling *filling;
+    struct output output;
+    enum output_result sending; /* what came of sending last */
+    time_us now;                /* of this turn */
+
+    /* In a farm. */
+    enum peers_reading reading; /* of this turn */
+    struct inquiry *inquiry;    /* to others, under way or answered */
+    bool waits;                 /* for the inquiry */
+    uint64_t last_number;       /* of what it changed last */
+    struct session *next_holding;
+    struct session **holding_link; /* NULL: no reply is held back */
+    struct session *next_watching;
+    struct session **watching_link; /* NULL: it does not watch */
+};
+
+/* ---- input.c ---- */
+
+/* Reads once, and answers what came. */
+void input_receive(struct session *session);
+
+/* Answers what was kept. */
+void input_resume(struct session *session);
+
+/* A client that still sends would lose the last reply to a reset: it is
+ * read, unheard, until it stops. */
+void input_drain(struct session *session);
+
+/* ---- requests.c ---- */
+
+/* Answers what `input` holds; what is left of it waits for more input, or,
+ * with a backlog, for the session's next turn. */
+struct span requests_process(struct session *session, struct span input);
+
+/* ---- filling.c ---- */
+
+/* Takes memory for the value of `command`, or refuses it. */
+void filling_begin(struct session *session, const struct command *command);
+
+/* Takes from `input` what belongs to the value, executes when it is whole, and
+ * returns the rest.  (By value, so that nobody's input has to be in memory.) */
+struct span filling_take(struct session *session, struct span input);
+
+/* The two places where the next bytes of a filling belong. */
+void filling_place(struct filling *filling, struct iovec places[2]);
+
+/* What a read of `bytes` brought beyond the value that is being filled. */
+size_t filling_settle(struct session *session, size_t bytes);
+
+/* Executes again, if it waited for the farm. */
+void filling_resume(struct session *session);
+void filling_drop(struct session *session);
+
+/* ---- watching.c ---- */
+
+/* From now on it is told what happens in the farm. */
+void watching_begin(struct session *session);
+void watching_end(struct session *session);
+
+/* Who does not read fast enough misses lines, and nobody else does. */
+void watching_tell(struct session *session, struct span line);
+
+/* ---- holding.c ---- */
+
+/* Journals what was changed, replies, and holds that back. */
+void holding_reply(struct session *session, const struct command *command,
+                   struct execution *execution);
+
+/* In a farm, once for all that was written in a turn; `awaited_before` is what
+ * the crew awaited before it. */
+void holding_tell_peers(struct crew *crew, uint64_t awaited_before);
+
+/* Replies up to that record wait no more. */
+void holding_let_go(struct session *session, uint64_t number, bool is_degraded);
+void holding_leave(struct session *session);
+
+/* ---- replies.c ---- */
+
+/* Writes the reply, unless it is silent, and lets go of the key. */
+void replies_write(struct session *session, const struct command *command,
+                   struct execution *execution);
+
+/* Sends what may be sent; true when that is all. */
+bool replies_flush(struct session *session);
+
+/* ---- for all of them; what every command passes is inline ---- */
+
+static inline struct store *session_store(const struct session *session)
+{
+    return session->crew->clients->settings.store;
+}
+
+static inline struct log *session_log(const struct session *session)
+{
+    return session->crew->clients->settings.log;
+}
+
+static inline struct peers *session_peers(const struct session *session)
+{
+    return session->crew->clients->settings.peers;
+}
+
+/* Nothing more is read; once all is sent it ends, or `drains` first. */
+static inline void session_end(struct session *session, bool drains)
+{
+    if (session->state == SESSION_OPEN)
+        session->state = SESSION_ENDING;
+    session->drains = drains;
+}
+
+/* Whether a read of `command` has to ask the farm, now. */
+static inline enum asking session_asking(const struct session *session,
+                                         const struct command *command,
+                                         bool *is_certain)
+{
+    if (session->inquiry != NULL &&
+        inquiry_knows(session->inquiry, command->hash, is_certain))
+        return ASK_NEVER;
+    switch (session->reading) {
+    case PEERS_ASK_ON_MISS:
+        return ASK_ON_MISS;
+    case PEERS_ASK_ALWAYS:
+        return ASK_ALWAYS;
+    case PEERS_READ_HERE:
+        break;
+    }
+    return ASK_NEVER;
+}
+
+/* What is the caller's of an execution; zeroing the rest of it as well would
+ * cost a get 3 % of all its instructions. */
+static inline void session_begin_execution(const struct session *session,
+                                           const struct command *command,
+                                           struct execution *execution)
+{
+    execution->store = session_store(session);
+    execution->now = session->now;
+    execution->counters = &session->crew->counters;
+    execution->reservation = NULL;
+    execution->replicates = session_peers(session) != NULL;
+    execution->asking = ASK_NEVER;
+    execution->is_certain = false;
+    if (execution->replicates)
+        execution->asking =
+            session_asking(session, command, &execution->is_certain);
+}
+
+/* The reply tells of a change, or of the quiet ones before it. */
+static inline bool session_may_wait(const struct command *command,
+                                    const struct execution *execution)
+{
+    return execution->replicates &&
+           (execution->mutation.kind != MUTATION_NONE ||
+            command->kind == COMMAND_NOOP);
+}
+
+/* Replies to what was executed, now or when others hold it. */
+static inline void session_reply(struct session *session,
+                                 const struct command *command,
+                                 struct execution *execution)
+{
+    if (session_may_wait(command, execution))
+        holding_reply(session, command, execution);
+    else
+        replies_write(session, command, execution);
+}
+
+#endif
