@@ -89,7 +89,7 @@ static void take_turn(void *context)
         input_resume(session);
     else if (session->state == SESSION_OPEN)
         input_receive(session);
-    if (session_peers(session) != NULL)
+    if (crew->has_written || crew->awaited > awaited_before)
         holding_tell_peers(crew, awaited_before);
     finish_turn(session);
 }
@@ -105,7 +105,7 @@ void session_resume(struct session *session)
     if (session->has_backlog && !session->waits)
         input_resume(session);
     inquiry_forget(session);
-    if (session_peers(session) != NULL)
+    if (crew->has_written || crew->awaited > awaited_before)
         holding_tell_peers(crew, awaited_before);
     finish_turn(session);
 }

@@ -121,8 +121,8 @@ void watching_tell(struct session *session, struct span line);
 void holding_reply(struct session *session, const struct command *command,
                    struct execution *execution);
 
-/* In a farm, once for all that was written in a turn; `awaited_before` is what
- * the crew awaited before it. */
+/* Once for all that was written in a turn, if anything was; `awaited_before`
+ * is what the crew awaited before it. */
 void holding_tell_peers(struct crew *crew, uint64_t awaited_before);
 
 /* Replies up to that record wait no more. */

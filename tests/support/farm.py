@@ -269,7 +269,7 @@ class Member:
         return time.monotonic() - start
 
     def freeze(self):
-        os.kill(self.server.pid, signal.SIGSTOP)
+        servers.freeze(self.server.pid)
 
     def thaw(self):
         os.kill(self.server.pid, signal.SIGCONT)

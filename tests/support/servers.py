@@ -31,6 +31,7 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -188,6 +189,21 @@ def user_arguments():
     if os.geteuid() != 0:
         return []
     return ["-u", os.environ.get("GRAPEVINE_TEST_USER", "nobody")]
+
+
+def freeze(pid):
+    """SIGSTOP; returns when no thread of the process runs any more."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while not all(_is_stopped(pid, task)
+                  for task in os.listdir(f"/proc/{pid}/task")):
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"process {pid} does not stop")
+
+
+def _is_stopped(pid, task):
+    with open(f"/proc/{pid}/task/{task}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] == b"T"
 
 
 def free_port():
