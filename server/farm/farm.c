@@ -314,6 +314,11 @@ time_us farm_fresh_until(const struct farm *farm)
     return until;
 }
 
+uint8_t farm_state(const struct farm *farm)
+{
+    return farm->state;
+}
+
 bool farm_has_others(const struct farm *farm)
 {
     for (size_t i = 0; i < LINKS_MAX; i++) {

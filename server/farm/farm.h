@@ -159,16 +159,20 @@ time_us farm_time(const struct farm *farm, time_us now);
  * are not to be served before. */
 bool farm_has_time(const struct farm *farm);
 
+/* Of this server: enum member_state. */
+uint8_t farm_state(const struct farm *farm);
+
 /* True while anybody is linked, or in the view without a link: only then is
  * there anyone to wait for. */
 bool farm_has_others(const struct farm *farm);
 
 /*
  * Until when reads may be answered from this replica alone: a heartbeat
- * exchange with every READY member lies less than 1.5 s back, and all that
- * they had applied when they were last linked is here.  Never beyond four
- * fifths of the ack timeout after the last step, so that it ends for a server
- * whose farm is not run.  0: not at all; a server without others: for ever.
+ * exchange with every READY member lies less than three heartbeats back, and
+ * all that they had applied when they were last linked is here.  Never beyond
+ * four fifths of the ack timeout after the last step, so that it ends for a
+ * server whose farm is not run.  0: not at all; a server without others: for
+ * ever.
  */
 time_us farm_fresh_until(const struct farm *farm);
 

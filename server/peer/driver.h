@@ -47,6 +47,7 @@ struct peers {
     pthread_mutex_t lock; /* of all that follows, and of all links */
     struct farm *farm;
     struct link *links[DRIVER_LINKS_MAX];
+    size_t links_end;    /* no link was ever at this place, nor behind it */
     uint32_t generation; /* of link numbers */
     char refusals[DRIVER_REFUSALS_MAX][PLACE_BYTES];
     size_t refusals_count; /* dials to be told of */

@@ -27,6 +27,8 @@ static bool give_number(struct peers *peers, struct link *link)
         if (peers->links[slot] != NULL)
             continue;
         peers->links[slot] = link;
+        if (slot >= peers->links_end)
+            peers->links_end = slot + 1;
         /* Never 0, and nobody else's for a long time. */
         peers->generation = peers->generation % (1U << 20) + 1;
         link->number = peers->generation * DRIVER_LINKS_MAX + slot;
@@ -89,7 +91,7 @@ static bool tell_of_losses(struct peers *peers)
 {
     bool has_news = false;
 
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         struct link *link = peers->links[i];
         if (link == NULL || link->state != LINK_LOST)
             continue;
@@ -128,7 +130,7 @@ static void note_refusal(struct peers *peers, const char *address)
 
 static bool is_dialling(const struct peers *peers, const char *address)
 {
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         const struct link *link = peers->links[i];
         if (link != NULL && link->state == LINK_DIALLING &&
             strcmp(link->address, address) == 0)
@@ -194,7 +196,7 @@ static void end_most_silent(struct peers *peers)
 {
     struct link *oldest = NULL;
 
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         struct link *link = peers->links[i];
         if (link != NULL && link->state == LINK_SILENT &&
             (oldest == NULL || link->since < oldest->since))
@@ -319,7 +321,7 @@ void links_send(struct peers *peers, farm_link number, struct span frames)
 
 static void send_all(struct peers *peers)
 {
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         struct link *link = peers->links[i];
         if (link == NULL || link->state != LINK_UP)
             continue;
@@ -333,7 +335,7 @@ static bool tell_of_backlogs(struct peers *peers)
 {
     bool has_news = false;
 
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         struct link *link = peers->links[i];
         if (link == NULL || link->state != LINK_UP)
             continue;
@@ -365,7 +367,7 @@ void links_settle(struct peers *peers)
 
 void links_watch(struct peers *peers, time_us now)
 {
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         struct link *link = peers->links[i];
         if (link == NULL)
             continue;
@@ -384,7 +386,7 @@ void links_watch(struct peers *peers, time_us now)
 
 void links_sweep(struct peers *peers)
 {
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         struct link *link = peers->links[i];
         if (link == NULL || link->state != LINK_CLOSED)
             continue;
@@ -395,7 +397,7 @@ void links_sweep(struct peers *peers)
 
 void links_destroy(struct peers *peers)
 {
-    for (size_t i = 0; i < DRIVER_LINKS_MAX; i++) {
+    for (size_t i = 0; i < peers->links_end; i++) {
         link_destroy(peers->links[i]);
         peers->links[i] = NULL;
     }

@@ -77,16 +77,14 @@ static void publish(struct peers *peers, time_us now)
 {
     int64_t offset_us = (int64_t)(farm_time(peers->farm, now) - now);
     time_us until = farm_fresh_until(peers->farm);
-    struct farm_figures figures;
 
     if (until != 0 && until != UINT64_MAX)
         until += (time_us)offset_us;
-    farm_read_figures(peers->farm, &figures);
     atomic_store_explicit(&peers->settings.clock->offset_us, offset_us,
                           memory_order_relaxed);
     atomic_store(&peers->fresh_until, until);
     atomic_store(&peers->has_others, farm_has_others(peers->farm));
-    atomic_store(&peers->is_ready, figures.state == MEMBER_READY);
+    atomic_store(&peers->is_ready, farm_state(peers->farm) == MEMBER_READY);
 }
 
 static void call_back(struct peers *peers, time_us now)
