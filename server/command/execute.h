@@ -46,6 +46,7 @@ struct execution {
     struct store_reservation *reservation;
     bool replicates; /* other servers hear of mutations */
     enum asking asking;
+    bool is_asked;   /* they were, for this key */
     bool is_certain; /* they were asked, all of them answered */
 
     struct outcome outcome;
