@@ -264,7 +264,11 @@ static bool build(struct server *server)
             server->config.farm_ack_fallback == ACK_FALLBACK_ERROR,
         .threads_count = server->config.threads,
         .connections_max = server->config.connections_max,
-        .backlog = LISTEN_BACKLOG};
+        .backlog = LISTEN_BACKLOG,
+        .enable_shutdown = server->config.enable_shutdown,
+        .disable_flush_all = server->config.disable_flush_all,
+        .disable_dumping = server->config.disable_dumping,
+        .disable_watch = server->config.disable_watch};
     if (server->worker == NULL || server->stats == NULL)
         return fail("memory or descriptors are out");
     server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);

@@ -26,6 +26,11 @@ struct clients_settings {
     size_t threads_count;
     size_t connections_max;
     unsigned backlog; /* of the listeners, for stats */
+    /* What clients may ask for, as -A, -F, -X and -W say. */
+    bool enable_shutdown;
+    bool disable_flush_all;
+    bool disable_dumping;
+    bool disable_watch;
 };
 
 /* NULL when memory or threads are out. */

@@ -52,7 +52,7 @@ static void evict_item(struct store *store, struct stripe *stripe,
         if (!atomic_load_explicit(&store->has_evicted, memory_order_relaxed))
             atomic_store(&store->has_evicted, true);
         stripe_add(stripe, STRIPE_EVICTED_EXPIRING, item->exptime != 0);
-        stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, item->uses == 0);
+        stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, !item_is_fetched(item));
     }
     replica_unlink(store, stripe, hash, slot);
 }

@@ -34,7 +34,7 @@ static void bury(struct store *store, struct stripe *stripe, uint64_t hash,
         return;
     }
     stripe_add(stripe, STRIPE_EXPIRED, 1);
-    stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
+    stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, !item_is_fetched(item));
     replica_relink(store, stripe, hash, slot, grave);
 }
 

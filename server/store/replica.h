@@ -88,8 +88,10 @@ uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
                             size_t value_bytes,
                             const struct store_write *write);
 
-/* The uses of what is written in the place of `old`, or of nothing. */
-uint8_t replica_uses_after(const struct item *old);
+/* What is known of the use of `item`, written in the place of hold->item or,
+ * over it, in its own. */
+void replica_write_use(struct item *item, const struct store_hold *hold,
+                       const struct store_write *write);
 
 /* Makes the held key lead to `item`, instead of to what it had before. */
 enum store_result replica_link(struct store_hold *hold, struct item *item);

@@ -74,6 +74,7 @@ struct store_write {
     uint64_t version;
     uint64_t stamp; /* of the life part; 0: the version */
     uint64_t token; /* 0: the version */
+    bool keeps_use; /* it is as fetched, and as old in use, as what was there */
 };
 
 /* Memory for a value that is still to come. */
@@ -143,6 +144,13 @@ MUST_USE enum store_result store_put(struct store_hold *hold,
 /* Sets the life part of hold->item. */
 MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                        uint64_t stamp);
+
+/*
+ * Sets the marks of hold->item and leaves all that clients see of it.  Others
+ * are told by a version a microsecond above that of the value: whatever was
+ * really written since, anywhere, is not undone by a mark.
+ */
+MUST_USE enum store_result store_mark(struct store_hold *hold, uint8_t marks);
 
 /* The key has no item from now on; `version` is that of the grave, where one
  * is left. */
