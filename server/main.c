@@ -19,6 +19,7 @@
 #include "server/session/clients.h"
 #include "server/session/doors.h"
 #include "server/session/inquiry.h"
+#include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 #include "server/store/store.h"
 #include "server/store/version.h"
@@ -39,6 +40,7 @@ struct server {
     struct log *log;
     struct store *store;
     struct stats *stats;
+    struct prefixes *prefixes;
     struct worker *worker; /* of this thread */
     struct peers *peers;   /* NULL: alone */
     uint64_t farm_id;      /* of this start */
@@ -90,6 +92,7 @@ static bool open_doors(struct server *server)
     server->doors = doors_open(&doors, &listeners, error);
     if (server->doors == NULL)
         return fail(error);
+    clients_show_doors(server->clients, server->doors);
     /* In a farm clients wait until its time is known. */
     listener_accept(server->doors, server->peers == NULL);
     return true;
@@ -116,7 +119,8 @@ static bool create_store(struct server *server)
                                       .item_bytes_max = config->item_bytes_max,
                                       .evicts = !config->disable_evictions,
                                       .replicates = is_in_farm(server),
-                                      .grave_s = GRAVE_S};
+                                      .grave_s = GRAVE_S,
+                                      .counts_sizes = config->track_sizes};
 
     if (getrandom(&settings.seed, sizeof(settings.seed), 0) < 0 ||
         getrandom(&server->farm_id, sizeof(server->farm_id), 0) < 0)
@@ -244,6 +248,15 @@ static void stop(void *context)
     peers_leave(server->peers);
 }
 
+/* Keys that strangers make up are not to collide in its table. */
+static struct prefixes *create_prefixes(const struct server *server)
+{
+    const char *delimiter = server->config.prefix_delimiter;
+
+    return prefixes_create((uint8_t)(delimiter == NULL ? ':' : *delimiter),
+                           server->farm_id);
+}
+
 static bool build(struct server *server)
 {
     clock_start(&server->clock);
@@ -254,9 +267,11 @@ static bool build(struct server *server)
     server->worker = worker_create();
     server->stats =
         stats_create(&server->config, server->store, clock_now(&server->clock));
+    server->prefixes = create_prefixes(server);
     struct clients_settings clients = {
         .store = server->store,
         .stats = server->stats,
+        .prefixes = server->prefixes,
         .log = server->log,
         .clock = &server->clock,
         .peers = server->peers,
@@ -268,8 +283,10 @@ static bool build(struct server *server)
         .enable_shutdown = server->config.enable_shutdown,
         .disable_flush_all = server->config.disable_flush_all,
         .disable_dumping = server->config.disable_dumping,
-        .disable_watch = server->config.disable_watch};
-    if (server->worker == NULL || server->stats == NULL)
+        .disable_watch = server->config.disable_watch,
+        .counts_prefixes = server->config.prefix_delimiter != NULL};
+    if (server->worker == NULL || server->stats == NULL ||
+        server->prefixes == NULL)
         return fail("memory or descriptors are out");
     server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);
     server->signals[1] = signal_create(server->worker, SIGINT, stop, server);
@@ -312,6 +329,7 @@ static void take_down(struct server *server)
     peers_destroy(server->peers);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
+    prefixes_destroy(server->prefixes);
     store_destroy(server->store);
     log_destroy(server->log);
     process_end(&server->process);

@@ -10,7 +10,9 @@
 
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/loop/listener.h"
 #include "server/peer/peers.h"
+#include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
 struct clients;
@@ -19,6 +21,7 @@ struct clients;
 struct clients_settings {
     struct store *store;
     struct stats *stats;
+    struct prefixes *prefixes;
     struct log *log;
     const struct clock *clock;
     struct peers *peers;      /* NULL: alone */
@@ -31,6 +34,7 @@ struct clients_settings {
     bool disable_flush_all;
     bool disable_dumping;
     bool disable_watch;
+    bool counts_prefixes; /* from the start, as -D says */
 };
 
 /* NULL when memory or threads are out. */
@@ -45,6 +49,9 @@ void clients_destroy(struct clients *clients);
 void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
+
+/* Where they come in, for `stats conns`; once, before the first of them. */
+void clients_show_doors(struct clients *clients, const struct listener *doors);
 
 /* Takes a connection that was accepted; the context is the clients. */
 void clients_accept(int fd, void *context);

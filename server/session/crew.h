@@ -6,6 +6,7 @@
 #ifndef SERVER_SESSION_CREW_H
 #define SERVER_SESSION_CREW_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "proto/memcached/text.h"
@@ -22,11 +23,15 @@
 /* Of one connection, in one turn; then others are served. */
 #define CREW_TURN_COMMANDS_MAX 2048
 
+/* Doors beyond these are not told of. */
+#define CLIENTS_DOORS_MAX 128
+
 /* What one `stats` counts for in a turn. */
 #define CREW_STATS_COMMANDS 256
 
 struct session;
 struct inquiry;
+struct roll;
 
 /* Memory of one kind that a crew's sessions have of their own; that crew
  * counts, any thread reads. */
@@ -67,6 +72,9 @@ struct crew {
     struct session *watching;
     _Atomic size_t watching_count;
     struct inquiry *inquiries;
+    struct roll *rolls;           /* that stand before a session here */
+    _Atomic bool counts_prefixes; /* as `stats detail` was told */
+    bool is_ended;                /* its sessions are gone for good */
     uint64_t answered; /* records up to here are waited for no more */
     uint64_t awaited;  /* the last one that somebody waits for */
     bool has_written;  /* since the peers were told */
@@ -86,14 +94,23 @@ struct clients {
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
     /* For whoever does these things to count; shown by `stats`. */
-    _Atomic uint64_t listen_disabled;    /* times that accepting stopped */
-    _Atomic uint64_t listen_disabled_us; /* for so long in all */
-    _Atomic uint64_t watchers;           /* that are connected now */
-    _Atomic uint64_t crawls;             /* under way */
-    _Atomic time_us certificate_read;    /* when TLS read its certificate; 0:
-                                            without TLS */
-    bool has_tls_sessions;               /* TLS remembers its clients */
+    _Atomic uint64_t listen_disabled;     /* times that accepting stopped */
+    _Atomic uint64_t listen_disabled_us;  /* for so long in all */
+    _Atomic uint64_t watchers;            /* that are connected now */
+    _Atomic uint64_t crawls;              /* under way */
+    _Atomic time_us certificate_read;     /* when TLS read its certificate; 0:
+                                             without TLS */
+    _Atomic int doors[CLIENTS_DOORS_MAX]; /* that are listened at */
+    _Atomic size_t doors_count;
+    time_us doors_shown_at;
+    pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
+    struct roll *rolls;
+    bool has_tls_sessions; /* TLS remembers its clients */
 };
+
+/* From now on threads count, or do not, what is asked of keys by prefix;
+ * false if there is no memory to count in. */
+MUST_USE bool clients_count_prefixes(struct clients *clients, bool counts);
 
 /* The sums over all threads, as of now. */
 void clients_read_live(struct clients *clients, struct stats_live *live);

@@ -154,6 +154,7 @@ bool session_create(struct crew *crew, int fd)
     }
     session->crew = crew;
     session->fd = fd;
+    session->now = clock_now(crew->clients->settings.clock);
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
         free(session);
@@ -176,6 +177,9 @@ void session_destroy(struct session *session)
 
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->fd);
+    if (session->crew->rolls != NULL)
+        rolls_pass(session->crew, session);
+    listing_drop(session);
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);

@@ -35,6 +35,7 @@ struct stats_live {
     uint64_t input_buffers_free_bytes;
     uint64_t output_buffers; /* replies that clients have not read yet */
     uint64_t output_buffers_bytes;
+    bool counts_prefixes; /* as `stats detail` was told */
     /* What has rows only where it is. */
     bool kicks_idle;
     bool has_tls;
@@ -79,6 +80,14 @@ struct stats_figures {
     bool has_pages;
     const char *listen;
     const char *evictions;
+    const char *protocol;
+    const char *delimiter;
+    const char *auth_file;
+    const char *tls_version;
+    uint64_t tcp_port;
+    uint64_t watcher_buffer_bytes;
+    uint64_t worker_buffer_bytes;
+    uint64_t tls_buffer_bytes;
     struct stats_live live;
     struct store_figures store;
     struct config config;
