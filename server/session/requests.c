@@ -49,7 +49,7 @@ static inline bool execute(struct session *session,
 
     if (command->kind == COMMAND_STATS) {
         if (!statistics_answer(session->crew, command, &session->output))
-            session->state = SESSION_BROKEN;
+            session_break(session, COUNTER_NO_OUTPUT_MEMORY);
         return true;
     }
     if (command->value_follows) {
