@@ -65,6 +65,7 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -240,7 +241,7 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .connections_rejected = atomic_load(&clients->connections_rejected),
         .accepts = true,
         .backlog = clients->settings.backlog,
-        .turn_commands_max = CREW_TURN_COMMANDS_MAX,
+        .turn_commands_max = clients->settings.turn_commands_max,
         .verbosity = log_verbosity(clients->settings.log)};
     for (size_t i = 0; i < clients->crews_count; i++) {
         for (size_t counter = 0; counter < COUNTERS; counter++)

@@ -148,6 +148,7 @@ bool session_create(struct crew *crew, int fd)
         return false;
     session->crew = crew;
     session->fd = fd;
+    session->protocol = crew->clients->settings.protocol;
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
         free(session);
