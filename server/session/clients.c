@@ -65,6 +65,7 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -259,7 +260,7 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .connections_rejected = atomic_load(&clients->connections_rejected),
         .accepts = true,
         .backlog = clients->settings.backlog,
-        .turn_commands_max = CREW_TURN_COMMANDS_MAX,
+        .turn_commands_max = clients->settings.turn_commands_max,
         .verbosity = log_verbosity(clients->settings.log),
         .listen_disabled = atomic_load(&clients->listen_disabled),
         .listen_disabled_us = atomic_load(&clients->listen_disabled_us),
