@@ -66,7 +66,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->prefixes = stats_prefixes(settings->stats);
     pthread_mutex_init(&clients->rolls_lock, NULL);
+    clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -137,7 +139,7 @@ void clients_show_doors(struct clients *clients, const struct listener *doors)
 
 bool clients_count_prefixes(struct clients *clients, bool counts)
 {
-    if (counts && !prefixes_prepare(clients->settings.prefixes))
+    if (counts && !prefixes_prepare(clients->prefixes))
         return false;
     for (size_t i = 0; i < clients->crews_count; i++)
         atomic_store(&clients->crews[i]->counts_prefixes, counts);
@@ -289,7 +291,7 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .connections_rejected = atomic_load(&clients->connections_rejected),
         .accepts = true,
         .backlog = clients->settings.backlog,
-        .turn_commands_max = CREW_TURN_COMMANDS_MAX,
+        .turn_commands_max = clients->settings.turn_commands_max,
         .verbosity = log_verbosity(clients->settings.log),
         .listen_disabled = atomic_load(&clients->listen_disabled),
         .listen_disabled_us = atomic_load(&clients->listen_disabled_us),

@@ -20,14 +20,15 @@
 #define CREW_INPUT_BYTES ((size_t)64 * 1024)
 /* Commands that are parsed, and prefetched, before the first is executed. */
 #define CREW_BATCH_MAX 32
-/* Of one connection, in one turn; then others are served. */
-#define CREW_TURN_COMMANDS_MAX 2048
+/* Keys of one connection, in one turn; then others are served.  (Requests
+ * have their own limit, turn_commands_max of the settings.) */
+#define CREW_TURN_KEYS_MAX 2048
 
 /* Doors beyond these are not told of. */
 #define CLIENTS_DOORS_MAX 128
 
-/* What one `stats` counts for in a turn. */
-#define CREW_STATS_COMMANDS 256
+/* What one `stats` counts for in a turn, in keys. */
+#define CREW_STATS_KEYS 256
 
 struct session;
 struct inquiry;
@@ -90,6 +91,7 @@ struct clients {
     size_t crews_count;
     size_t next_crew;
     bool is_stopped;
+    bool restricts; /* commands have to be looked at, as -C and -F say */
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
@@ -103,6 +105,7 @@ struct clients {
     _Atomic int doors[CLIENTS_DOORS_MAX]; /* that are listened at */
     _Atomic size_t doors_count;
     time_us doors_shown_at;
+    struct prefixes *prefixes;  /* of the stats */
     pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
     struct roll *rolls;
     bool has_tls_sessions; /* TLS remembers its clients */

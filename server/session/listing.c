@@ -117,7 +117,7 @@ static enum progress write_items(struct page *page)
 
 static enum progress write_prefixes(struct page *page)
 {
-    struct prefixes *prefixes = page->session->crew->clients->settings.prefixes;
+    struct prefixes *prefixes = page->session->crew->clients->prefixes;
     struct output *output = &page->session->output;
     struct prefix prefix;
 

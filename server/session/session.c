@@ -155,6 +155,7 @@ bool session_create(struct crew *crew, int fd)
     session->crew = crew;
     session->fd = fd;
     session->now = clock_now(crew->clients->settings.clock);
+    session->protocol = crew->clients->settings.protocol;
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
         free(session);

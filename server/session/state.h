@@ -253,6 +253,8 @@ static inline void session_reply(struct session *session,
                                  const struct command *command,
                                  struct execution *execution)
 {
+    if (session->crew->clients->settings.disable_cas)
+        execution->outcome.token = 0;
     if (session_may_wait(command, execution))
         holding_reply(session, command, execution);
     else

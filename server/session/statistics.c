@@ -104,7 +104,7 @@ static bool answer_cachedump(struct session *session, const struct span *words,
 static bool write_binary_dump(struct session *session,
                               const struct command *command)
 {
-    struct prefixes *prefixes = session->crew->clients->settings.prefixes;
+    struct prefixes *prefixes = session->crew->clients->prefixes;
     struct output *output = &session->output;
     struct span name = SPAN("detailed");
     struct span end = SPAN("END\r\n");
@@ -179,7 +179,6 @@ static bool answer_figures(struct session *session, struct span group,
     clients_read_live(crew->clients, &live);
     if (span_equal(group, SPAN("reset"))) {
         stats_reset(stats, &live);
-        prefixes_clear(crew->clients->settings.prefixes);
         return write_end(command, output, reply_stats_reset);
     }
     if (!stats_open(&report, stats, group, &live))

@@ -33,6 +33,7 @@ struct stats {
     const struct config *config;
     struct store *store;
     time_us started;
+    struct prefixes *prefixes;
     pthread_mutex_t lock;      /* of what follows */
     struct stats_figures base; /* of what counts, as of the last reset */
 };
@@ -345,6 +346,11 @@ static const size_t resets[] = {
     AT(store.rounds),
 };
 
+static const char *delimiter_of(const struct config *config)
+{
+    return config->prefix_delimiter == NULL ? ":" : config->prefix_delimiter;
+}
+
 struct stats *stats_create(const struct config *config, struct store *store,
                            time_us started)
 {
@@ -355,6 +361,14 @@ struct stats *stats_create(const struct config *config, struct store *store,
     stats->config = config;
     stats->store = store;
     stats->started = started;
+    /* Keys that strangers make up are not to collide in its table. */
+    stats->prefixes =
+        prefixes_create((uint8_t)delimiter_of(config)[0],
+                        store_hash(store, SPAN("prefixes")) ^ started);
+    if (stats->prefixes == NULL) {
+        free(stats);
+        return NULL;
+    }
     pthread_mutex_init(&stats->lock, NULL);
     return stats;
 }
@@ -363,8 +377,14 @@ void stats_destroy(struct stats *stats)
 {
     if (stats == NULL)
         return;
+    prefixes_destroy(stats->prefixes);
     pthread_mutex_destroy(&stats->lock);
     free(stats);
+}
+
+struct prefixes *stats_prefixes(struct stats *stats)
+{
+    return stats->prefixes;
 }
 
 void stats_reset(struct stats *stats, const struct stats_live *live)
@@ -376,6 +396,7 @@ void stats_reset(struct stats *stats, const struct stats_live *live)
     stats->base.live = *live;
     stats->base.store = store;
     pthread_mutex_unlock(&stats->lock);
+    prefixes_clear(stats->prefixes);
 }
 
 static void subtract(struct stats_figures *figures,
@@ -478,8 +499,7 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
         .protocol = config->protocol == SPEAKS_ASCII    ? "ascii"
                     : config->protocol == SPEAKS_BINARY ? "binary"
                                                         : "auto-negotiate",
-        .delimiter =
-            config->prefix_delimiter == NULL ? ":" : config->prefix_delimiter,
+        .delimiter = delimiter_of(config),
         .auth_file = config->auth_file == NULL ? "no" : config->auth_file,
         .tls_version = name_of_tls(config->tls_version_min),
         .watcher_buffer_bytes = config->watcher_buffer_kilobytes << 10,

@@ -10,6 +10,7 @@
 
 #include "server/command/counters.h"
 #include "server/config/config.h"
+#include "server/stats/prefixes.h"
 #include "server/store/store.h"
 
 struct stats;
@@ -46,6 +47,9 @@ struct stats_live {
 struct stats *stats_create(const struct config *config, struct store *store,
                            time_us started);
 void stats_destroy(struct stats *stats);
+
+/* Those that it owns. */
+struct prefixes *stats_prefixes(struct stats *stats);
 
 /* Counts from zero again; gauges stay. */
 void stats_reset(struct stats *stats, const struct stats_live *live);

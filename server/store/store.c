@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/store/planted.h"
+#include "proto/base/planted.h"
 #include "server/store/replica.h"
 #include "server/store/stub.h"
 
