@@ -15,6 +15,7 @@
 #include "server/maintenance/maintenance.h"
 #include "server/process/reloads.h"
 #include "server/session/inquiry.h"
+#include "server/session/ports.h"
 #include "server/settings.h"
 #include "server/stats/stats.h"
 #include "server/store/version.h"
@@ -176,6 +177,19 @@ static bool create_clients(struct server *server)
            fail("threads are out; lower -t (--threads)");
 }
 
+/* To operators, and to test suites that ask in the environment. */
+static bool tell_ports(struct server *server)
+{
+    const char *path = getenv("MEMCACHED_PORT_FILENAME");
+    char error[PORTS_ERROR_BYTES];
+
+    if (server->config.port == CONFIG_PORT_ANY)
+        server->config.port = ports_first(server->doors);
+    if (path == NULL || server->config.unix_socket != NULL)
+        return true;
+    return ports_write(server->doors, path, error) || fail(error);
+}
+
 static bool open_doors(struct server *server)
 {
     struct doors_settings doors = settings_doors(&server->config);
@@ -193,7 +207,7 @@ static bool open_doors(struct server *server)
         return fail(error);
     /* In a farm clients wait until its time is known. */
     listener_accept(server->doors, server->peers == NULL);
-    return true;
+    return tell_ports(server);
 }
 
 /* ---- signals ---- */

@@ -106,7 +106,9 @@ struct doors_settings settings_doors(const struct config *config)
 {
     return (struct doors_settings){.addresses = config->listen,
                                    .addresses_count = config->listen_count,
-                                   .port = (unsigned)config->port,
+                                   .port = config->port == CONFIG_PORT_ANY
+                                               ? DOORS_PORT_ANY
+                                               : (unsigned)config->port,
                                    .unix_socket = config->unix_socket,
                                    .unix_mode = (unsigned)config->unix_mask};
 }
