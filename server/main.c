@@ -163,6 +163,13 @@ static bool start_peers(struct server *server)
 
 /* ---- clients ---- */
 
+static void admit(void *context, bool is_open)
+{
+    struct server *server = context;
+
+    listener_accept(server->doors, is_open);
+}
+
 static bool create_clients(struct server *server)
 {
     struct clients_settings settings = settings_clients(&server->config);
@@ -172,6 +179,9 @@ static bool create_clients(struct server *server)
     settings.log = server->log;
     settings.clock = &server->clock;
     settings.peers = server->peers;
+    settings.worker = server->worker;
+    settings.admit = admit;
+    settings.admit_context = server;
     server->clients = clients_create(&settings);
     return server->clients != NULL ||
            fail("threads are out; lower -t (--threads)");

@@ -95,6 +95,8 @@ struct clients_settings settings_clients(const struct config *config)
         .turn_commands_max = config->turn_commands_max,
         .backlog = (unsigned)config->backlog,
         .protocol = protocol(config),
+        .idle_timeout = config->idle_timeout_s * TIME_US_PER_S,
+        .surplus_waits = config->surplus_waits,
         .enable_shutdown = config->enable_shutdown,
         .disable_flush_all = config->disable_flush_all,
         .disable_dumping = config->disable_dumping,

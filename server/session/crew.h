@@ -68,9 +68,10 @@ struct crew {
     struct session *watching;
     _Atomic size_t watching_count;
     struct inquiry *inquiries;
-    uint64_t answered; /* records up to here are waited for no more */
-    uint64_t awaited;  /* the last one that somebody waits for */
-    bool has_written;  /* since the peers were told */
+    struct timer *idle_timer; /* NULL: the silent may stay */
+    uint64_t answered;        /* records up to here are waited for no more */
+    uint64_t awaited;         /* the last one that somebody waits for */
+    bool has_written;         /* since the peers were told */
     struct output output;
     struct command batch[CREW_BATCH_MAX];
     struct mark marks[CREW_BATCH_MAX];
@@ -88,14 +89,19 @@ struct clients {
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
     /* For whoever does these things to count; shown by `stats`. */
-    _Atomic uint64_t listen_disabled;    /* times that accepting stopped */
-    _Atomic uint64_t listen_disabled_us; /* for so long in all */
-    _Atomic uint64_t watchers;           /* that are connected now */
-    _Atomic uint64_t crawls;             /* under way */
-    _Atomic time_us certificate_read;    /* when TLS read its certificate; 0:
-                                            without TLS */
-    bool has_tls_sessions;               /* TLS remembers its clients */
+    _Atomic uint64_t listen_disabled;      /* times that accepting stopped */
+    _Atomic uint64_t listen_disabled_us;   /* for so long in all, until ... */
+    _Atomic time_us listen_disabled_since; /* 0: clients are let in */
+    _Atomic bool is_full;                  /* nobody is let in until one goes */
+    _Atomic uint64_t watchers;             /* that are connected now */
+    _Atomic uint64_t crawls;               /* under way */
+    _Atomic time_us certificate_read;      /* when TLS read its certificate; 0:
+                                              without TLS */
+    bool has_tls_sessions;                 /* TLS remembers its clients */
 };
+
+/* A client has gone, or did not come to be one. */
+void clients_lose(struct clients *clients);
 
 /* The sums over all threads, as of now. */
 void clients_read_live(struct clients *clients, struct stats_live *live);

@@ -154,6 +154,7 @@ bool session_create(struct crew *crew, int fd)
     }
     session->crew = crew;
     session->fd = fd;
+    session->now = clock_now(crew->clients->settings.clock);
     session->protocol = crew->clients->settings.protocol;
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
@@ -189,6 +190,6 @@ void session_destroy(struct session *session)
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;
-    atomic_fetch_sub(&session->crew->clients->connections, 1);
+    clients_lose(session->crew->clients);
     free(session);
 }
