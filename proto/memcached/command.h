@@ -71,7 +71,8 @@ enum refusal {
     REFUSAL_FLAG_OF_COUNT,
     REFUSAL_KEY_CODE,
     REFUSAL_STORE_MODE,
-    REFUSAL_COUNT_MODE
+    REFUSAL_COUNT_MODE,
+    REFUSAL_FLUSH /* the server was told to flush nothing */
 };
 
 /* What is wrong with the data block of a COMMAND_STORE. */
