@@ -288,8 +288,9 @@ bool meta_reply_is_silent(const struct command *command,
         return command->kind == COMMAND_RETRIEVE;
     case OUTCOME_STORED:
     case OUTCOME_DELETED:
-    case OUTCOME_NUMBER:
         return true;
+    case OUTCOME_NUMBER:
+        return !outcome->item.is_created;
     default:
         return false;
     }
