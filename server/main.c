@@ -9,6 +9,9 @@
 
 #include "proto/base/digest.h"
 #include "proto/memcached/reply.h"
+#include "server/auth/exchange.h"
+#include "server/auth/throttle.h"
+#include "server/auth/users.h"
 #include "server/config/config.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
@@ -39,13 +42,16 @@ struct server {
     struct log *log;
     struct store *store;
     struct stats *stats;
+    struct users *users;         /* NULL: no -Y */
+    struct exchanges *exchanges; /* NULL: no -S */
+    struct throttle *throttle;
     struct worker *worker; /* of this thread */
     struct peers *peers;   /* NULL: alone */
     uint64_t farm_id;      /* of this start */
     struct clients *clients;
     struct listener *doors;
     struct maintenance *maintenance;
-    struct timer *signals[3];
+    struct timer *signals[4];
     bool is_daemon;
 };
 
@@ -244,11 +250,57 @@ static void stop(void *context)
     peers_leave(server->peers);
 }
 
+static void on_sasl_told(void *context, bool is_failure, const char *line)
+{
+    struct server *server = context;
+
+    log_event(server->log, EVENT_REFUSAL,
+              is_failure ? SEVERITY_WARNING : SEVERITY_DEBUG, "SASL: %s", line);
+}
+
+static bool create_users(struct server *server)
+{
+    const struct config *config = &server->config;
+    char error[USERS_ERROR_BYTES];
+
+    _Static_assert((int)USERS_ERROR_BYTES == (int)EXCHANGE_ERROR_BYTES,
+                   "one line for both");
+    server->throttle = throttle_create();
+    if (server->throttle == NULL)
+        return fail("memory is out");
+    if (config->auth_file != NULL) {
+        server->users = users_create(config->auth_file, error);
+        return server->users != NULL || fail(error);
+    }
+    if (config->sasl) {
+        server->exchanges = exchanges_create(on_sasl_told, server, error);
+        return server->exchanges != NULL || fail(error);
+    }
+    return true;
+}
+
+/* What was read from files at the start. */
+static void reload(void *context)
+{
+    struct server *server = context;
+    char error[USERS_ERROR_BYTES];
+
+    if (server->users == NULL)
+        return;
+    if (users_reload(server->users, error))
+        log_event(server->log, EVENT_SERVER, SEVERITY_NOTICE,
+                  "'%s' was read again", server->config.auth_file);
+    else
+        log_event(server->log, EVENT_SERVER, SEVERITY_ERROR,
+                  "%s; the users stay as they were", error);
+}
+
 static bool build(struct server *server)
 {
     clock_start(&server->clock);
     server->log = log_create();
-    if (server->log == NULL || !create_store(server) || !create_peers(server))
+    if (server->log == NULL || !create_users(server) || !create_store(server) ||
+        !create_peers(server))
         return false;
     log_set_verbosity(server->log, (unsigned)server->config.verbosity);
     server->worker = worker_create();
@@ -260,6 +312,9 @@ static bool build(struct server *server)
         .log = server->log,
         .clock = &server->clock,
         .peers = server->peers,
+        .users = server->users,
+        .exchanges = server->exchanges,
+        .throttle = server->throttle,
         .fails_when_degraded =
             server->config.farm_ack_fallback == ACK_FALLBACK_ERROR,
         .threads_count = server->config.threads,
@@ -274,11 +329,12 @@ static bool build(struct server *server)
     server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);
     server->signals[1] = signal_create(server->worker, SIGINT, stop, server);
     server->signals[2] = signal_create(server->worker, SIGUSR1, stop, server);
+    server->signals[3] = signal_create(server->worker, SIGHUP, reload, server);
     server->clients = clients_create(&clients);
     server->maintenance =
         maintenance_create(server->store, server->log, &server->clock);
     if (server->signals[0] == NULL || server->signals[1] == NULL ||
-        server->signals[2] == NULL)
+        server->signals[2] == NULL || server->signals[3] == NULL)
         return fail("memory or descriptors are out");
     if (server->clients == NULL || server->maintenance == NULL)
         return fail("threads are out; lower -t (--threads)");
@@ -304,14 +360,21 @@ static void take_down(struct server *server)
     listener_close(server->doors);
     clients_stop(server->clients);
     peers_stop(server->peers);
-    clients_destroy(server->clients);
+    if (!clients_destroy(server->clients)) {
+        process_end(&server->process);
+        return;
+    }
     maintenance_destroy(server->maintenance);
     timer_destroy(server->signals[0]);
     timer_destroy(server->signals[1]);
     timer_destroy(server->signals[2]);
+    timer_destroy(server->signals[3]);
     peers_destroy(server->peers);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
+    exchanges_destroy(server->exchanges);
+    users_destroy(server->users);
+    throttle_destroy(server->throttle);
     store_destroy(server->store);
     log_destroy(server->log);
     process_end(&server->process);

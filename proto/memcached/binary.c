@@ -101,6 +101,11 @@ struct header {
     size_t value_bytes;
 };
 
+static bool is_sasl(uint8_t opcode)
+{
+    return opcode >= BINARY_SASL_LIST && opcode <= BINARY_SASL_STEP;
+}
+
 static bool frame_fits(const struct shape *shape, const struct header *header)
 {
     if (header->extras_bytes != shape->extras_bytes &&
@@ -194,6 +199,8 @@ struct parsed binary_parse(struct span input, const struct parse_limits *limits,
     if (header.body_bytes > BINARY_BODY_BYTES_MAX)
         return refuse(command, REFUSAL_ARGUMENTS, true);
     if (!shape->known) {
+        if (limits->with_sasl && is_sasl(command->opcode))
+            return (struct parsed){.result = PARSE_CREDENTIALS};
         command->swallow_bytes = header.body_bytes;
         return refuse(command, REFUSAL_UNKNOWN_COMMAND, false);
     }

@@ -38,6 +38,8 @@ enum counter {
     COUNTER_BYTES_READ,
     COUNTER_BYTES_WRITTEN,
     COUNTER_CONN_YIELDS,
+    COUNTER_AUTH_CMDS,
+    COUNTER_AUTH_ERRORS,
     COUNTER_FARM_ACK_DEGRADED, /* answers given without a member of the view */
     COUNTERS
 };

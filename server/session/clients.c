@@ -8,6 +8,7 @@
 
 #include "server/session/crew.h"
 #include "server/session/inquiry.h"
+#include "server/session/login.h"
 #include "server/session/session.h"
 
 /* A connection on its way from the thread that accepted it. */
@@ -65,6 +66,11 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    if (settings->exchanges != NULL) {
+        clients->logins = logins_create();
+        if (clients->logins == NULL)
+            goto fail;
+    }
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -75,7 +81,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     return clients;
 
 fail:
-    clients_destroy(clients);
+    /* Nobody was let in yet, so that no thread is held up. */
+    if (!clients_destroy(clients))
+        abort();
     return NULL;
 }
 
@@ -101,17 +109,27 @@ void clients_stop(struct clients *clients)
     /* One that still answers `stats` looks at the counters of all. */
     for (size_t i = 0; i < clients->crews_count; i++)
         worker_join(clients->crews[i]->worker);
+    if (clients->logins != NULL)
+        clients->is_left = !logins_stop(clients->logins);
 }
 
-void clients_destroy(struct clients *clients)
+bool clients_destroy(struct clients *clients)
 {
     if (clients == NULL)
-        return;
+        return true;
     clients_stop(clients);
+    if (clients->is_left) {
+        log_event(clients->settings.log, EVENT_SERVER, SEVERITY_WARNING,
+                  "SASL does not answer; it is not waited for");
+        return false;
+    }
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
+    if (clients->logins != NULL)
+        logins_destroy(clients->logins);
     free(clients->crews);
     free(clients);
+    return true;
 }
 
 static void turn_away(struct clients *clients, int fd)

@@ -27,6 +27,7 @@
 
 struct session;
 struct inquiry;
+struct logins;
 
 /* Where parsing stood before a command of the batch. */
 struct mark {
@@ -58,6 +59,8 @@ struct clients {
     struct clients_settings settings;
     struct crew **crews;
     size_t crews_count;
+    struct logins *logins; /* NULL: no SASL */
+    bool is_left;          /* to a thread that does not end */
     size_t next_crew;
     bool is_stopped;
     _Atomic uint64_t connections;

@@ -101,8 +101,8 @@ static const struct stats_row general_rows[] = {
     COUNTED("touch_misses", COUNTER_TOUCH_MISSES),
     COUNTED("store_too_large", COUNTER_STORE_TOO_LARGE),
     COUNTED("store_no_memory", COUNTER_STORE_NO_MEMORY),
-    NONE("auth_cmds"),
-    NONE("auth_errors"),
+    COUNTED("auth_cmds", COUNTER_AUTH_CMDS),
+    COUNTED("auth_errors", COUNTER_AUTH_ERRORS),
     COUNTED("bytes_read", COUNTER_BYTES_READ),
     COUNTED("bytes_written", COUNTER_BYTES_WRITTEN),
     NUMBER("limit_maxbytes", memory_bytes),
@@ -174,9 +174,9 @@ static const struct stats_row settings_rows[] = {
     NUMBER("reqs_per_event", live.turn_commands_max),
     FIXED("cas_enabled", "yes"),
     NUMBER("tcp_backlog", live.backlog),
-    FIXED("binding_protocol", "auto-negotiate"),
-    FIXED("auth_enabled_sasl", "no"),
-    FIXED("auth_enabled_ascii", "no"),
+    {"binding_protocol", ROW_TEXT, AT(protocol), NULL},
+    {"auth_enabled_sasl", ROW_TEXT, AT(sasl), NULL},
+    {"auth_enabled_ascii", ROW_TEXT, AT(auth_file), NULL},
     NUMBER("item_size_max", config.item_bytes_max),
     FIXED("maxconns_fast", "yes"),
     NONE("hashpower_init"),
@@ -343,6 +343,10 @@ static void join_listen(const struct config *config, char *to, size_t bytes)
     }
 }
 
+static const char *const protocols[] = {[SPEAKS_ASCII] = "ascii",
+                                        [SPEAKS_BINARY] = "binary",
+                                        [SPEAKS_AUTO] = "auto-negotiate"};
+
 static void take_snapshot(struct stats_report *report, struct stats *stats,
                           const struct stats_live *live)
 {
@@ -361,6 +365,9 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
         .threads = config->threads,
         .reserved_fds = 5 * config->threads,
         .accepts = live->accepts,
+        .protocol = protocols[config->protocol],
+        .sasl = config->sasl ? "yes" : "no",
+        .auth_file = config->auth_file != NULL ? config->auth_file : "no",
         .evictions = config->disable_evictions ? "off" : "on",
         .live = *live,
         .config = *config};

@@ -54,6 +54,9 @@ struct stats_figures {
     uint64_t free_bytes;
     const char *listen;
     const char *evictions;
+    const char *protocol;
+    const char *sasl;
+    const char *auth_file;
     struct stats_live live;
     struct store_figures store;
     struct config config;
