@@ -244,6 +244,15 @@ static void stop(void *context)
     peers_leave(server->peers);
 }
 
+/* A client that may said so. */
+static void on_shutdown(void *context)
+{
+    struct server *server = context;
+
+    if (!worker_post(server->worker, stop, server))
+        abort();
+}
+
 static bool build(struct server *server)
 {
     clock_start(&server->clock);
@@ -268,7 +277,9 @@ static bool build(struct server *server)
         .enable_shutdown = server->config.enable_shutdown,
         .disable_flush_all = server->config.disable_flush_all,
         .disable_dumping = server->config.disable_dumping,
-        .disable_watch = server->config.disable_watch};
+        .disable_watch = server->config.disable_watch,
+        .shut_down = on_shutdown,
+        .context = server};
     if (server->worker == NULL || server->stats == NULL)
         return fail("memory or descriptors are out");
     server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);

@@ -13,6 +13,8 @@
 #include "server/peer/peers.h"
 #include "server/stats/stats.h"
 
+#define CLIENTS_ERROR_BYTES 256
+
 struct clients;
 
 /* All borrowed for the life of the clients. */
@@ -31,6 +33,12 @@ struct clients_settings {
     bool disable_flush_all;
     bool disable_dumping;
     bool disable_watch;
+    /* For any thread, with `context`.  Ends the server, soon. */
+    void (*shut_down)(void *context);
+    /* Reads certificates again, or says why not.  NULL: no TLS. */
+    bool (*refresh_certificates)(void *context,
+                                 char error[CLIENTS_ERROR_BYTES]);
+    void *context;
 };
 
 /* NULL when memory or threads are out. */

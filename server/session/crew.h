@@ -63,6 +63,9 @@ struct clients {
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    _Atomic bool has_crawler;   /* or operators said that there is none */
+    _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
+    _Atomic time_us dump_moved; /* when its client read last */
 };
 
 /* The sums over all threads, as of now. */

@@ -85,6 +85,8 @@ static void take_turn(void *context)
         ; /* the client has not read enough: nothing new is begun */
     else if (session->waits)
         ; /* nor while it waits for the farm */
+    else if (session->dump != NULL)
+        dump_continue(session);
     else if (session->has_backlog)
         input_resume(session);
     else if (session->state == SESSION_OPEN)
@@ -174,6 +176,7 @@ void session_destroy(struct session *session)
     watching_end(session);
     inquiry_drop(session->inquiry);
     filling_drop(session);
+    dump_drop(session);
     output_release(&session->output, store);
     free(session->input);
     watch_destroy(session->watch);
