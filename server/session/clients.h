@@ -8,6 +8,7 @@
 #ifndef SERVER_SESSION_CLIENTS_H
 #define SERVER_SESSION_CLIENTS_H
 
+#include "proto/memcached/command.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
 #include "server/peer/peers.h"
@@ -27,18 +28,20 @@ struct clients_settings {
     bool fails_when_degraded; /* rather than answering as if all held it */
     size_t threads_count;
     size_t connections_max;
-    unsigned backlog; /* of the listeners, for stats */
+    size_t turn_commands_max; /* of one client, before others have a turn */
+    unsigned backlog;         /* of the listeners, for stats */
+    enum protocol protocol;   /* PROTOCOL_UNKNOWN: each client's own */
     /* What clients may ask for, as -A, -F, -X and -W say. */
     bool enable_shutdown;
     bool disable_flush_all;
     bool disable_dumping;
     bool disable_watch;
-    /* For any thread, with `context`.  Ends the server, soon. */
-    void (*shut_down)(void *context);
-    /* Reads certificates again, or says why not.  NULL: no TLS. */
+    bool disable_cas; /* as -C: no token is told, none compared */
+    /* For refresh_certs, by any thread: reads certificates again, or says why
+     * not.  NULL: no TLS. */
     bool (*refresh_certificates)(void *context,
                                  char error[CLIENTS_ERROR_BYTES]);
-    void *context;
+    void *refresh_context;
 };
 
 /* NULL when memory or threads are out. */

@@ -5,8 +5,10 @@
  * A row for each word.  Those that steer a storage of slabs and LRU lists are
  * understood and answered as memcached does, and change nothing here.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "proto/base/decimal.h"
 #include "server/session/state.h"
@@ -129,7 +131,7 @@ static const char *shut_down(struct session *session, const struct words *words)
         return "CLIENT_ERROR invalid shutdown mode\r\n";
     log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
               "shutdown by connection %d", session->fd);
-    settings->shut_down(settings->context);
+    kill(getpid(), words->count == 0 ? SIGINT : SIGUSR1);
     session_end(session, false);
     return NULL;
 }
@@ -144,7 +146,7 @@ static const char *refresh_certificates(struct session *session,
     (void)words;
     if (settings->refresh_certificates == NULL)
         return "Error TLS not enabled\r\n";
-    if (settings->refresh_certificates(settings->context, error))
+    if (settings->refresh_certificates(settings->refresh_context, error))
         return OK;
     snprintf(line, sizeof(line), "Error %s\r\n", error);
     replies_say(session, line);

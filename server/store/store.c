@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/store/planted.h"
+#include "proto/base/planted.h"
 #include "server/store/replica.h"
 #include "server/store/stub.h"
 
@@ -548,6 +548,8 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
             expiry_sweep(store, now, 1))
             break;
     }
+    if (!segment_has_room(&store->pool, bytes))
+        tally(store, TALLY_HASTY, 1);
     return eviction_make_room(store, bytes, now);
 }
 
@@ -558,6 +560,8 @@ void store_sweep_soon(struct store *store, time_us now)
 
 void store_maintain(struct store *store, time_us now)
 {
+    tally(store, TALLY_ROUNDS, 1);
+    segment_tick(&store->pool, time_seconds(now));
     expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
     if (!segment_has_room(&store->pool, 1))
         eviction_make_room(store, 1, now);

@@ -95,9 +95,22 @@ struct store_figures {
     uint64_t evicted;
     uint64_t evicted_expiring;
     uint64_t evicted_unfetched;
+    uint64_t evicted_active; /* although it was used */
+    uint64_t evicted_age_s;  /* what was evicted last had lain so long */
+    uint64_t spared;         /* not evicted as it was used */
+    uint64_t sweeps;         /* segments looked through for what has died */
+    uint64_t checked;        /* items looked at there */
+    uint64_t swept;          /* of them, those that had died */
+    uint64_t compactions;    /* segments */
+    uint64_t rescued;        /* items that moved out of these */
+    uint64_t hasty;          /* evictions for which a client waited */
+    uint64_t rounds;         /* of store_maintain() */
     uint64_t index_bytes;
     uint64_t index_buckets;
-    uint64_t segment_bytes; /* memory that segments take */
+    uint64_t segment_bytes;      /* memory that segments take */
+    uint64_t segment_size_bytes; /* of an ordinary one */
+    uint64_t segments_free;
+    time_s oldest; /* when the oldest segment in use was begun, or 0 */
     uint64_t memory_bytes_max;
 };
 
