@@ -72,6 +72,7 @@ struct clients *clients_create(const struct clients_settings *settings)
     clients->settings = *settings;
     clients->prefixes = stats_prefixes(settings->stats);
     pthread_mutex_init(&clients->rolls_lock, NULL);
+    atomic_init(&clients->has_crawler, true);
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)

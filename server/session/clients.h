@@ -17,6 +17,8 @@
 #include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
+#define CLIENTS_ERROR_BYTES 256
+
 struct clients;
 
 /* All borrowed for the life of the clients. */
@@ -47,6 +49,11 @@ struct clients_settings {
     bool disable_watch;
     bool counts_prefixes; /* from the start, as -D says */
     bool disable_cas;     /* as -C: no token is told, none compared */
+    /* For refresh_certs, by any thread: reads certificates again, or says why
+     * not.  NULL: no TLS. */
+    bool (*refresh_certificates)(void *context,
+                                 char error[CLIENTS_ERROR_BYTES]);
+    void *refresh_context;
 };
 
 /* NULL when memory or threads are out. */

@@ -96,6 +96,9 @@ struct clients {
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    _Atomic bool has_crawler;   /* or operators said that there is none */
+    _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
+    _Atomic time_us dump_moved; /* when its client read last */
     /* For whoever does these things to count; shown by `stats`. */
     _Atomic uint64_t listen_disabled;      /* times that accepting stopped */
     _Atomic uint64_t listen_disabled_us;   /* for so long in all, until ... */
