@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "proto/base/digest.h"
 #include "proto/memcached/reply.h"
 #include "server/auth/exchange.h"
 #include "server/auth/throttle.h"
@@ -17,23 +16,18 @@
 #include "server/loop/clock.h"
 #include "server/loop/worker.h"
 #include "server/maintenance/maintenance.h"
-#include "server/peer/peers.h"
-#include "server/process/process.h"
-#include "server/session/clients.h"
-#include "server/session/doors.h"
+#include "server/process/reloads.h"
 #include "server/session/inquiry.h"
+#include "server/session/ports.h"
+#include "server/settings.h"
 #include "server/stats/stats.h"
-#include "server/store/store.h"
 #include "server/store/version.h"
 #include "server/version.h"
 
 #define TITLE                                                                  \
     "memcached " REPLY_MEMCACHED_VERSION " (grapevined " GRAPEVINE_VERSION ")"
 
-/* Connections that wait to be accepted; memcached's default. */
-#define LISTEN_BACKLOG 1024
-/* How long a deleted key is remembered, against older states of it. */
-#define GRAVE_S 3600
+#define SIGNALS 4
 
 struct server {
     struct config config;
@@ -51,8 +45,8 @@ struct server {
     struct clients *clients;
     struct listener *doors;
     struct maintenance *maintenance;
-    struct timer *signals[4];
-    bool is_daemon;
+    struct reloads reloads;
+    struct timer *signals[SIGNALS];
 };
 
 static bool fail(const char *reason)
@@ -63,42 +57,12 @@ static bool fail(const char *reason)
 
 static bool start_process(struct server *server)
 {
-    const struct config *config = &server->config;
+    struct process_settings settings = settings_process(&server->config);
     char error[PROCESS_ERROR_BYTES];
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    server->is_daemon = config->daemon && !process_has_supervisor();
-    if (!process_raise_files(config->connections_max, config->threads, error) ||
-        (server->is_daemon && !process_daemonise(&server->process, error)) ||
-        !process_open_pid(&server->process, config->pid_file, error) ||
-        !process_become(config->user, error))
-        return fail(error);
-    return true;
-}
-
-static bool open_doors(struct server *server)
-{
-    const struct config *config = &server->config;
-    char error[LISTENER_ERROR_BYTES];
-    struct doors_settings doors = {.addresses = config->listen,
-                                   .addresses_count = config->listen_count,
-                                   .port = (unsigned)config->port,
-                                   .unix_socket = config->unix_socket,
-                                   .unix_mode = (unsigned)config->unix_mask};
-    struct listener_settings listeners = {.worker = server->worker,
-                                          .backlog = LISTEN_BACKLOG,
-                                          .accepted = clients_accept,
-                                          .context = server->clients,
-                                          .address_option = "-l",
-                                          .port_option = "-p"};
-
-    server->doors = doors_open(&doors, &listeners, error);
-    if (server->doors == NULL)
-        return fail(error);
-    /* In a farm clients wait until its time is known. */
-    listener_accept(server->doors, server->peers == NULL);
-    return true;
+    return process_start(&server->process, &settings, error) || fail(error);
 }
 
 /* Of the versions that this server draws.  What two draw alike is noticed
@@ -108,31 +72,18 @@ static uint16_t farm_tag(const struct server *server)
     return (uint16_t)(server->farm_id % (VERSION_TAG_MAX + 1));
 }
 
-static bool is_in_farm(const struct server *server)
-{
-    return server->config.farm_listen != NULL ||
-           server->config.farm_join_count > 0;
-}
-
 static bool create_store(struct server *server)
 {
-    const struct config *config = &server->config;
-    struct store_settings settings = {.memory_bytes_max =
-                                          config->memory_megabytes << 20,
-                                      .item_bytes_max = config->item_bytes_max,
-                                      .evicts = !config->disable_evictions,
-                                      .replicates = is_in_farm(server),
-                                      .grave_s = GRAVE_S};
+    struct store_settings settings = settings_store(&server->config);
+    uint64_t chance[2];
 
-    if (getrandom(&settings.seed, sizeof(settings.seed), 0) < 0 ||
-        getrandom(&server->farm_id, sizeof(server->farm_id), 0) < 0)
+    if (getrandom(chance, sizeof(chance), 0) < 0)
         return fail("the system gives no random numbers");
-    if (is_in_farm(server)) {
-        /* Everybody in the farm files keys alike, and draws versions that
-         * nobody else draws. */
-        settings.seed = digest64(span_of_string(config->farm_name), 0);
+    server->farm_id = chance[0];
+    if (settings.replicates)
         settings.origin_tag = farm_tag(server);
-    }
+    else
+        settings.seed = chance[1];
     server->store = store_create(&settings);
     return server->store != NULL ||
            fail("option -m (--memory-limit): this much memory cannot be had; "
@@ -187,36 +138,17 @@ static void on_left(void *context)
 
 static bool create_peers(struct server *server)
 {
-    const struct config *config = &server->config;
+    struct peers_settings settings = settings_peers(&server->config);
     char error[PEERS_ERROR_BYTES];
-    struct peers_settings settings = {
-        .store = server->store,
-        .log = server->log,
-        .clock = &server->clock,
-        .listen = config->farm_listen,
-        .advertise = config->farm_advertise,
-        .joins = config->farm_join,
-        .joins_count = config->farm_join_count,
-        .is_insecure = config->farm_insecure,
-        .farm_name = config->farm_name,
-        .name = config->farm_server_name,
-        .id = server->farm_id,
-        .tag = farm_tag(server),
-        .seed = server->farm_id,
-        .heartbeat = config->farm_heartbeat_ms * TIME_US_PER_MS,
-        .ack_timeout = config->farm_ack_timeout_ms * TIME_US_PER_MS,
-        .lookup_timeout = config->farm_lookup_timeout_ms * TIME_US_PER_MS,
-        .journal_bytes = config->farm_journal_megabytes << 20,
-        .memory_bytes = config->memory_megabytes << 20,
-        .item_bytes_max = config->item_bytes_max,
-        .lookup = config->farm_lookup == LOOKUP_NEVER  ? PEERS_LOOKUP_NEVER
-                  : config->farm_lookup == LOOKUP_AUTO ? PEERS_LOOKUP_AUTO
-                                                       : PEERS_LOOKUP_ALWAYS,
-        .waits_for_acks = config->farm_ack == ACK_ALL,
-        .crews_count = config->threads};
 
-    if (!is_in_farm(server))
+    if (!settings_has_farm(&server->config))
         return true;
+    settings.store = server->store;
+    settings.log = server->log;
+    settings.clock = &server->clock;
+    settings.id = server->farm_id;
+    settings.tag = farm_tag(server);
+    settings.seed = server->farm_id;
     server->peers = peers_create(&settings, error);
     return server->peers != NULL || fail(error);
 }
@@ -235,6 +167,118 @@ static bool start_peers(struct server *server)
            fail("threads are out");
 }
 
+/* ---- clients ---- */
+
+static void admit(void *context, bool is_open)
+{
+    struct server *server = context;
+
+    listener_accept(server->doors, is_open);
+}
+
+/* ---- who may come in ---- */
+
+static bool reload_users(void *context, char error[RELOAD_ERROR_BYTES])
+{
+    _Static_assert(RELOAD_ERROR_BYTES >= USERS_ERROR_BYTES, "a line fits");
+    return users_reload(context, error);
+}
+
+static bool create_users(struct server *server)
+{
+    const char *path = server->config.auth_file;
+    char error[USERS_ERROR_BYTES];
+
+    if (path == NULL)
+        return true;
+    server->users = users_create(path, error);
+    if (server->users == NULL)
+        return fail(error);
+    reloads_add(&server->reloads, "the users of -Y", reload_users,
+                server->users);
+    return true;
+}
+
+static void on_sasl_told(void *context, bool is_failure, const char *line)
+{
+    struct server *server = context;
+
+    log_event(server->log, EVENT_REFUSAL,
+              is_failure ? SEVERITY_WARNING : SEVERITY_DEBUG, "SASL: %s", line);
+}
+
+static bool create_exchanges(struct server *server)
+{
+    char error[EXCHANGE_ERROR_BYTES];
+
+    if (!server->config.sasl)
+        return true;
+    server->exchanges = exchanges_create(on_sasl_told, server, error);
+    return server->exchanges != NULL || fail(error);
+}
+
+static bool create_throttle(struct server *server)
+{
+    server->throttle = throttle_create();
+    return server->throttle != NULL || fail("memory is out");
+}
+
+static bool create_clients(struct server *server)
+{
+    struct clients_settings settings = settings_clients(&server->config);
+
+    settings.store = server->store;
+    settings.stats = server->stats;
+    settings.log = server->log;
+    settings.clock = &server->clock;
+    settings.peers = server->peers;
+    settings.users = server->users;
+    settings.exchanges = server->exchanges;
+    settings.throttle = server->throttle;
+    settings.worker = server->worker;
+    settings.admit = admit;
+    settings.admit_context = server;
+    server->clients = clients_create(&settings);
+    return server->clients != NULL ||
+           fail("threads are out; lower -t (--threads)");
+}
+
+/* To operators, and to test suites that ask in the environment. */
+static bool tell_ports(struct server *server)
+{
+    const char *path = getenv("MEMCACHED_PORT_FILENAME");
+    char error[PORTS_ERROR_BYTES];
+
+    if (server->config.port == CONFIG_PORT_ANY)
+        server->config.port = ports_first(server->doors);
+    if (path == NULL || server->config.unix_socket != NULL)
+        return true;
+    return ports_write(server->doors, path, error) || fail(error);
+}
+
+static bool open_doors(struct server *server)
+{
+    struct doors_settings doors = settings_doors(&server->config);
+    char error[LISTENER_ERROR_BYTES];
+    struct listener_settings listeners = {.worker = server->worker,
+                                          .backlog =
+                                              (int)server->config.backlog,
+                                          .accepted = clients_accept,
+                                          .context = server->clients,
+                                          .address_option = "-l",
+                                          .port_option = "-p"};
+
+    server->doors = doors_open(&doors, &listeners, error);
+    if (server->doors == NULL)
+        return fail(error);
+    clients_show_doors(server->clients, server->doors);
+    /* In a farm clients wait until its time is known. */
+    listener_accept(server->doors, server->peers == NULL);
+    return tell_ports(server);
+}
+
+/* ---- signals ---- */
+
 /* Clients go first, so that nothing more is written; then the others are
  * told all that was. */
 static void stop(void *context)
@@ -250,95 +294,63 @@ static void stop(void *context)
     peers_leave(server->peers);
 }
 
-static void on_sasl_told(void *context, bool is_failure, const char *line)
+static void reload(void *context)
 {
     struct server *server = context;
 
-    log_event(server->log, EVENT_REFUSAL,
-              is_failure ? SEVERITY_WARNING : SEVERITY_DEBUG, "SASL: %s", line);
+    reloads_run(&server->reloads);
 }
 
-static bool create_users(struct server *server)
+static bool heed_signals(struct server *server)
 {
-    const struct config *config = &server->config;
-    char error[USERS_ERROR_BYTES];
+    static const struct {
+        int number;
+        worker_task *task;
+    } signals[SIGNALS] = {
+        {SIGTERM, stop}, {SIGINT, stop}, {SIGUSR1, stop}, {SIGHUP, reload}};
 
-    _Static_assert((int)USERS_ERROR_BYTES == (int)EXCHANGE_ERROR_BYTES,
-                   "one line for both");
-    server->throttle = throttle_create();
-    if (server->throttle == NULL)
-        return fail("memory is out");
-    if (config->auth_file != NULL) {
-        server->users = users_create(config->auth_file, error);
-        return server->users != NULL || fail(error);
-    }
-    if (config->sasl) {
-        server->exchanges = exchanges_create(on_sasl_told, server, error);
-        return server->exchanges != NULL || fail(error);
+    server->reloads.log = server->log;
+    for (size_t i = 0; i < SIGNALS; i++) {
+        server->signals[i] = signal_create(server->worker, signals[i].number,
+                                           signals[i].task, server);
+        if (server->signals[i] == NULL)
+            return fail("memory or descriptors are out");
     }
     return true;
 }
 
-/* What was read from files at the start. */
-static void reload(void *context)
-{
-    struct server *server = context;
-    char error[USERS_ERROR_BYTES];
+/* ---- from the start to the end ---- */
 
-    if (server->users == NULL)
-        return;
-    if (users_reload(server->users, error))
-        log_event(server->log, EVENT_SERVER, SEVERITY_NOTICE,
-                  "'%s' was read again", server->config.auth_file);
-    else
-        log_event(server->log, EVENT_SERVER, SEVERITY_ERROR,
-                  "%s; the users stay as they were", error);
+static bool create_loop(struct server *server)
+{
+    server->worker = worker_create();
+    server->stats =
+        stats_create(&server->config, server->store, clock_now(&server->clock));
+    return (server->worker != NULL && server->stats != NULL) ||
+           fail("memory or descriptors are out");
+}
+
+static bool create_maintenance(struct server *server)
+{
+    server->maintenance =
+        maintenance_create(server->store, server->log, &server->clock);
+    return server->maintenance != NULL ||
+           fail("threads are out; lower -t (--threads)");
 }
 
 static bool build(struct server *server)
 {
     clock_start(&server->clock);
     server->log = log_create();
-    if (server->log == NULL || !create_users(server) || !create_store(server) ||
-        !create_peers(server))
-        return false;
+    if (server->log == NULL)
+        return fail("memory is out");
     log_set_verbosity(server->log, (unsigned)server->config.verbosity);
-    server->worker = worker_create();
-    server->stats =
-        stats_create(&server->config, server->store, clock_now(&server->clock));
-    struct clients_settings clients = {
-        .store = server->store,
-        .stats = server->stats,
-        .log = server->log,
-        .clock = &server->clock,
-        .peers = server->peers,
-        .users = server->users,
-        .exchanges = server->exchanges,
-        .throttle = server->throttle,
-        .fails_when_degraded =
-            server->config.farm_ack_fallback == ACK_FALLBACK_ERROR,
-        .threads_count = server->config.threads,
-        .connections_max = server->config.connections_max,
-        .backlog = LISTEN_BACKLOG,
-        .enable_shutdown = server->config.enable_shutdown,
-        .disable_flush_all = server->config.disable_flush_all,
-        .disable_dumping = server->config.disable_dumping,
-        .disable_watch = server->config.disable_watch};
-    if (server->worker == NULL || server->stats == NULL)
-        return fail("memory or descriptors are out");
-    server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);
-    server->signals[1] = signal_create(server->worker, SIGINT, stop, server);
-    server->signals[2] = signal_create(server->worker, SIGUSR1, stop, server);
-    server->signals[3] = signal_create(server->worker, SIGHUP, reload, server);
-    server->clients = clients_create(&clients);
-    server->maintenance =
-        maintenance_create(server->store, server->log, &server->clock);
-    if (server->signals[0] == NULL || server->signals[1] == NULL ||
-        server->signals[2] == NULL || server->signals[3] == NULL)
-        return fail("memory or descriptors are out");
-    if (server->clients == NULL || server->maintenance == NULL)
-        return fail("threads are out; lower -t (--threads)");
-    return open_doors(server) && start_peers(server);
+    return create_store(server) && create_peers(server) &&
+           create_loop(server) && heed_signals(server) &&
+           create_users(server) && create_exchanges(server) &&
+           create_throttle(server) && create_clients(server) &&
+           create_maintenance(server) && open_doors(server) &&
+           start_peers(server);
 }
 
 static void run(struct server *server)
@@ -347,7 +359,7 @@ static void run(struct server *server)
               "%s serves clients with %llu MB and %llu threads", TITLE,
               (unsigned long long)server->config.memory_megabytes,
               (unsigned long long)server->config.threads);
-    if (server->is_daemon)
+    if (server->process.is_daemon)
         log_use_syslog(server->log);
     if (server->peers == NULL)
         process_tell_ready(&server->process);
@@ -365,10 +377,8 @@ static void take_down(struct server *server)
         return;
     }
     maintenance_destroy(server->maintenance);
-    timer_destroy(server->signals[0]);
-    timer_destroy(server->signals[1]);
-    timer_destroy(server->signals[2]);
-    timer_destroy(server->signals[3]);
+    for (size_t i = 0; i < SIGNALS; i++)
+        timer_destroy(server->signals[i]);
     peers_destroy(server->peers);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
@@ -380,6 +390,19 @@ static void take_down(struct server *server)
     process_end(&server->process);
 }
 
+/* What is asked of the program rather than of a server. */
+static bool has_answered(const struct config *config)
+{
+    if (!config->version && !config->help && !config->license)
+        return false;
+    puts(TITLE);
+    if (config->help)
+        config_print_help(stdout);
+    else if (config->license)
+        config_print_license(stdout);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static struct server server;
@@ -387,12 +410,8 @@ int main(int argc, char **argv)
 
     if (config_read(&server.config, argc, argv, error) != CONFIG_OK)
         return fail(error) ? 0 : 64;
-    if (server.config.version || server.config.help) {
-        puts(TITLE);
-        if (server.config.help)
-            config_print_help(stdout);
+    if (has_answered(&server.config))
         return 0;
-    }
     bool is_built = start_process(&server) && build(&server);
     if (is_built)
         run(&server);

@@ -38,6 +38,8 @@ static const char *refusal_line(enum refusal refusal)
         return "CLIENT_ERROR bad command line termination\r\n";
     case REFUSAL_TOKEN_TOO_LONG:
         return "CLIENT_ERROR auth token too long\r\n";
+    case REFUSAL_FLUSH:
+        return "CLIENT_ERROR flush_all not allowed\r\n";
     case REFUSAL_NONE:
     case REFUSAL_FORMAT:
     case REFUSAL_ARGUMENTS:
@@ -174,7 +176,7 @@ static const char *status_text(enum binary_status status)
         return "Not stored.";
     case BINARY_NON_NUMERIC:
         return "Non-numeric server-side value for incr or decr";
-    case BINARY_AUTH_FAILURE:
+    case BINARY_AUTH_ERROR:
         return "Auth failure.";
     case BINARY_UNKNOWN_COMMAND:
         return "Unknown command";
@@ -203,7 +205,8 @@ static enum binary_status refusal_status(enum refusal refusal)
         return BINARY_UNKNOWN_COMMAND;
     case REFUSAL_UNAUTHENTICATED:
     case REFUSAL_AUTHENTICATION:
-        return BINARY_AUTH_FAILURE;
+    case REFUSAL_FLUSH:
+        return BINARY_AUTH_ERROR;
     default:
         return BINARY_INVALID_ARGUMENTS;
     }
@@ -367,6 +370,15 @@ size_t reply_tail(const struct command *command, const struct outcome *outcome,
                : text_tail(command, outcome, to);
 }
 
+size_t reply_stat_head(const struct command *command, struct span name,
+                       size_t value_bytes, uint8_t *to)
+{
+    struct frame frame = {.key_bytes = name.length,
+                          .body_bytes = name.length + value_bytes};
+
+    return (size_t)(span_copy(put_header(to, command, &frame), name) - to);
+}
+
 size_t reply_stat(const struct command *command, struct span name,
                   struct span value, uint8_t *to)
 {
@@ -374,10 +386,8 @@ size_t reply_stat(const struct command *command, struct span name,
 
     assert(name.length + value.length + 32 <= REPLY_HEAD_BYTES_MAX);
     if (command->protocol == PROTOCOL_BINARY) {
-        struct frame frame = {.key_bytes = name.length,
-                              .body_bytes = name.length + value.length};
-        at = put_header(at, command, &frame);
-        return (size_t)(span_copy(span_copy(at, name), value) - to);
+        at += reply_stat_head(command, name, value.length, to);
+        return (size_t)(span_copy(at, value) - to);
     }
     at = span_copy(at, SPAN("STAT "));
     at = span_copy(at, name);

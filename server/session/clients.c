@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include "server/session/crew.h"
+#include "server/session/idle.h"
 #include "server/session/inquiry.h"
 #include "server/session/login.h"
+#include "server/session/roll.h"
 #include "server/session/session.h"
+#include "server/session/surplus.h"
 
 /* A connection on its way from the thread that accepted it. */
 struct arrival {
@@ -25,7 +28,8 @@ static struct crew *create_crew(struct clients *clients)
         return NULL;
     crew->clients = clients;
     crew->worker = worker_create();
-    if (crew->worker == NULL) {
+    if (crew->worker == NULL || !idle_begin(crew)) {
+        worker_destroy(crew->worker);
         free(crew);
         return NULL;
     }
@@ -37,6 +41,7 @@ static void destroy_crew(struct crew *crew)
     /* What the peers said meanwhile; there is no session to hear it. */
     worker_finish(crew->worker);
     inquiries_destroy(crew);
+    timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
     free(crew);
@@ -66,6 +71,10 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->prefixes = stats_prefixes(settings->stats);
+    pthread_mutex_init(&clients->rolls_lock, NULL);
+    atomic_init(&clients->has_crawler, true);
+    clients->restricts = settings->disable_flush_all || settings->disable_cas;
     if (settings->exchanges != NULL) {
         clients->logins = logins_create();
         if (clients->logins == NULL)
@@ -78,6 +87,8 @@ struct clients *clients_create(const struct clients_settings *settings)
         if (!start_crew(clients, i))
             goto fail;
     }
+    if (settings->counts_prefixes && !clients_count_prefixes(clients, true))
+        goto fail;
     return clients;
 
 fail:
@@ -91,6 +102,7 @@ static void end_crew(void *context)
 {
     struct crew *crew = context;
 
+    crew->is_ended = true;
     while (crew->sessions != NULL)
         session_destroy(crew->sessions);
     worker_stop(crew->worker);
@@ -123,12 +135,37 @@ bool clients_destroy(struct clients *clients)
                   "SASL does not answer; it is not waited for");
         return false;
     }
+    /* Crews post each other letters: all are read before the first goes. */
+    for (size_t i = 0; i < clients->crews_count; i++)
+        worker_finish(clients->crews[i]->worker);
+    rolls_destroy(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
     if (clients->logins != NULL)
         logins_destroy(clients->logins);
+    pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
+    return true;
+}
+
+void clients_show_doors(struct clients *clients, const struct listener *doors)
+{
+    int fds[CLIENTS_DOORS_MAX];
+    size_t count = listener_fds(doors, fds, CLIENTS_DOORS_MAX);
+
+    clients->doors_shown_at = clock_now(clients->settings.clock);
+    for (size_t i = 0; i < count; i++)
+        clients->doors[i] = fds[i];
+    atomic_store(&clients->doors_count, count);
+}
+
+bool clients_count_prefixes(struct clients *clients, bool counts)
+{
+    if (counts && !prefixes_prepare(clients->prefixes))
+        return false;
+    for (size_t i = 0; i < clients->crews_count; i++)
+        atomic_store(&clients->crews[i]->counts_prefixes, counts);
     return true;
 }
 
@@ -152,9 +189,15 @@ static void arrive(void *context)
 
     if (!session_create(arrival->crew, arrival->fd)) {
         close(arrival->fd);
-        atomic_fetch_sub(&arrival->crew->clients->connections, 1);
+        clients_lose(arrival->crew->clients);
     }
     free(arrival);
+}
+
+void clients_lose(struct clients *clients)
+{
+    atomic_fetch_sub(&clients->connections, 1);
+    surplus_went(clients);
 }
 
 void clients_accept(int fd, void *context)
@@ -179,9 +222,10 @@ void clients_accept(int fd, void *context)
         *arrival = (struct arrival){.crew = crew, .fd = fd};
         atomic_fetch_add(&clients->connections, 1);
         atomic_fetch_add(&clients->connections_total, 1);
+        surplus_came(clients);
         if (worker_post(crew->worker, arrive, arrival))
             return;
-        atomic_fetch_sub(&clients->connections, 1);
+        clients_lose(clients);
     }
     free(arrival);
     close(fd);
@@ -249,20 +293,43 @@ void clients_told(void *context, struct span text)
     }
 }
 
+static void add_crew(const struct crew *crew, struct stats_live *live)
+{
+    uint64_t own = atomic_load(&crew->inputs.count);
+
+    for (size_t counter = 0; counter < COUNTERS; counter++)
+        live->counters[counter] +=
+            counted(&crew->counters, (enum counter)counter);
+    /* A thread's buffer is lent to whoever has its turn. */
+    live->input_buffers += 1 + own;
+    live->input_buffers_bytes +=
+        CREW_INPUT_BYTES + atomic_load(&crew->inputs.bytes);
+    live->input_buffers_free_bytes += CREW_INPUT_BYTES;
+    live->output_buffers += atomic_load(&crew->outputs.count);
+    live->output_buffers_bytes += atomic_load(&crew->outputs.bytes);
+}
+
 void clients_read_live(struct clients *clients, struct stats_live *live)
 {
+    time_us now = clock_now(clients->settings.clock);
+    time_us read = atomic_load(&clients->certificate_read);
+
     *live = (struct stats_live){
-        .now = clock_now(clients->settings.clock),
+        .now = now,
         .connections = atomic_load(&clients->connections),
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
-        .accepts = true,
+        .kicks_idle = clients->settings.idle_timeout > 0,
         .backlog = clients->settings.backlog,
-        .turn_commands_max = CREW_TURN_COMMANDS_MAX,
-        .verbosity = log_verbosity(clients->settings.log)};
-    for (size_t i = 0; i < clients->crews_count; i++) {
-        for (size_t counter = 0; counter < COUNTERS; counter++)
-            live->counters[counter] +=
-                counted(&clients->crews[i]->counters, (enum counter)counter);
-    }
+        .turn_commands_max = clients->settings.turn_commands_max,
+        .verbosity = log_verbosity(clients->settings.log),
+        .watchers = atomic_load(&clients->watchers),
+        .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
+        .crawls = atomic_load(&clients->crawls),
+        .has_tls = read != 0,
+        .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,
+        .has_tls_sessions = clients->has_tls_sessions};
+    surplus_read(clients, now, live);
+    for (size_t i = 0; i < clients->crews_count; i++)
+        add_crew(clients->crews[i], live);
 }

@@ -17,8 +17,12 @@ void session_borrow_output(struct session *session)
 
 static void return_output(struct session *session)
 {
-    if (!output_is_empty(&session->output))
+    if (!output_is_empty(&session->output)) {
+        replies_count(session, session->output.capacity_bytes);
         return;
+    }
+    if (session->output_counted_bytes > 0)
+        replies_count(session, 0);
     /* A giant's buffer is not kept for dwarfs. */
     if (session->crew->output.bytes == NULL &&
         session->output.capacity_bytes <= 2 * OUTPUT_BYTES_HIGH)
@@ -85,6 +89,8 @@ static void take_turn(void *context)
         ; /* the client has not read enough: nothing new is begun */
     else if (session->waits)
         ; /* nor while it waits for the farm */
+    else if (session->dump != NULL)
+        dump_continue(session);
     else if (session->has_backlog)
         input_resume(session);
     else if (session->state == SESSION_OPEN)
@@ -145,10 +151,14 @@ bool session_create(struct crew *crew, int fd)
 {
     struct session *session = calloc(1, sizeof(*session));
 
-    if (session == NULL)
+    if (session == NULL) {
+        count(&crew->counters, COUNTER_NO_SESSION_MEMORY, 1);
         return false;
+    }
     session->crew = crew;
     session->fd = fd;
+    session->now = clock_now(crew->clients->settings.clock);
+    session->protocol = crew->clients->settings.protocol;
     authentication_begin(session);
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
@@ -172,18 +182,23 @@ void session_destroy(struct session *session)
 
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->fd);
+    if (session->crew->rolls != NULL)
+        rolls_pass(session->crew, session);
+    listing_drop(session);
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
     authentication_end(session);
     filling_drop(session);
+    dump_drop(session);
     output_release(&session->output, store);
-    free(session->input);
+    replies_count(session, 0);
+    input_drop(session);
     watch_destroy(session->watch);
     close(session->fd);
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;
-    atomic_fetch_sub(&session->crew->clients->connections, 1);
+    clients_lose(session->crew->clients);
     free(session);
 }

@@ -15,7 +15,10 @@
  *               `failure_timer`, `has_failed`, `asked_opcode`, `asked_opaque`
  *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
+ *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
+ *   operator.c  what operators say
+ *   dump.c      the keys of all items, for one client: `dump`
  *   watching.c  who is told what happens in the farm: `watching_link`
  *   holding.c   replies that wait for the farm, and what it is told of
  *               changes: `holding_link`, `last_number`
@@ -31,6 +34,7 @@
 
 #include "server/session/crew.h"
 #include "server/session/inquiry.h"
+#include "server/session/listing.h"
 
 enum session_state {
     SESSION_OPEN,
@@ -67,9 +71,12 @@ struct session {
     size_t swallow_bytes;
     size_t drained_bytes;
     struct filling *filling;
+    struct listing *listing; /* an answer that is not all written; or NULL */
+    struct dump *dump;       /* under way, or NULL */
     struct output output;
-    enum output_result sending; /* what came of sending last */
-    time_us now;                /* of this turn */
+    size_t output_counted_bytes; /* of its own, as the crew has counted */
+    enum output_result sending;  /* what came of sending last */
+    time_us now;                 /* of this turn */
 
     /* While it says who it is. */
     bool has_failed; /* and may be told so now */
@@ -97,6 +104,9 @@ void input_receive(struct session *session);
 
 /* Answers what was kept. */
 void input_resume(struct session *session);
+
+/* Drops what was kept. */
+void input_drop(struct session *session);
 
 /* A client that still sends would lose the last reply to a reset: it is
  * read, unheard, until it stops. */
@@ -146,6 +156,24 @@ size_t filling_settle(struct session *session, size_t bytes);
 void filling_resume(struct session *session);
 void filling_drop(struct session *session);
 
+/* ---- operator.c ---- */
+
+/* Answers a COMMAND_OPERATOR. */
+void operator_answer(struct session *session, const struct command *command);
+
+/* ---- dump.c ---- */
+
+enum dump_form { DUMP_METADATA, DUMP_REQUESTS };
+
+/* Begins to tell of all items of these classes, a bit for each; returns the
+ * line that is said first, or instead. */
+const char *dump_begin(struct session *session, enum dump_form form,
+                       uint64_t classes);
+
+/* Writes more of it, up to a turn's work. */
+void dump_continue(struct session *session);
+void dump_drop(struct session *session);
+
 /* ---- watching.c ---- */
 
 /* From now on it is told what happens in the farm. */
@@ -175,8 +203,22 @@ void holding_leave(struct session *session);
 void replies_write(struct session *session, const struct command *command,
                    struct execution *execution);
 
+/* Writes a line, its end included. */
+void replies_say(struct session *session, const char *line);
+
 /* Sends what may be sent; true when that is all. */
 bool replies_flush(struct session *session);
+
+/* Counts what the session has of its own for replies. */
+static inline void replies_count(struct session *session, size_t bytes)
+{
+    size_t before = session->output_counted_bytes;
+
+    holdings_add(&session->crew->outputs,
+                 (uint64_t)(bytes > 0) - (uint64_t)(before > 0),
+                 bytes - before);
+    session->output_counted_bytes = bytes;
+}
 
 /* ---- for all of them; what every command passes is inline ---- */
 
@@ -193,6 +235,13 @@ static inline struct log *session_log(const struct session *session)
 static inline struct peers *session_peers(const struct session *session)
 {
     return session->crew->clients->settings.peers;
+}
+
+/* Memory is out: the connection ends, and that is counted. */
+static inline void session_break(struct session *session, enum counter what)
+{
+    count(&session->crew->counters, what, 1);
+    session->state = SESSION_BROKEN;
 }
 
 /* Nothing more is read; once all is sent it ends, or `drains` first. */
@@ -249,11 +298,27 @@ static inline bool session_may_wait(const struct command *command,
             command->kind == COMMAND_NOOP);
 }
 
+/* Counts by prefix what was executed. */
+void requests_count_prefix(struct session *session,
+                           const struct command *command,
+                           const struct execution *execution);
+
+static inline void session_count_prefix(struct session *session,
+                                        const struct command *command,
+                                        const struct execution *execution)
+{
+    if (atomic_load_explicit(&session->crew->counts_prefixes,
+                             memory_order_relaxed))
+        requests_count_prefix(session, command, execution);
+}
+
 /* Replies to what was executed, now or when others hold it. */
 static inline void session_reply(struct session *session,
                                  const struct command *command,
                                  struct execution *execution)
 {
+    if (session->crew->clients->settings.disable_cas)
+        execution->outcome.token = 0;
     if (session_may_wait(command, execution))
         holding_reply(session, command, execution);
     else

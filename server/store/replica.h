@@ -10,6 +10,20 @@
 #include "server/store/summary.h"
 #include "server/store/version.h"
 
+/* What is counted for the whole store, once for each segment or request. */
+enum tally {
+    TALLY_EVICTED_ACTIVE, /* evicted although it was used */
+    TALLY_SPARED,         /* not evicted as it was used */
+    TALLY_SWEEPS,         /* segments looked through for what has died */
+    TALLY_CHECKED,        /* items looked at there */
+    TALLY_SWEPT,          /* of them, those that had died */
+    TALLY_COMPACTIONS,    /* segments */
+    TALLY_RESCUED,        /* items that moved out of these */
+    TALLY_HASTY,          /* evictions for which a client waited */
+    TALLY_ROUNDS,         /* of maintenance */
+    TALLIES
+};
+
 struct store {
     struct store_settings settings;
     struct version_clock clock;
@@ -23,7 +37,17 @@ struct store {
     _Atomic size_t reserved_bytes;  /* for values still to come */
     _Atomic bool has_evicted;       /* anything that lived, ever */
     pthread_mutex_t eviction_lock;  /* taken before any key's lock */
+    _Atomic uint32_t *sizes;        /* items by steps of memory; or NULL */
+    size_t sizes_count;
+    _Atomic uint64_t tallies[TALLIES];
+    _Atomic uint32_t evicted_age; /* of what was evicted last, in seconds */
 };
+
+static inline void tally(struct store *store, enum tally which, uint64_t amount)
+{
+    atomic_fetch_add_explicit(&store->tallies[which], amount,
+                              memory_order_relaxed);
+}
 
 static inline void stripe_add(struct stripe *stripe, enum stripe_figure figure,
                               uint64_t amount)

@@ -9,6 +9,7 @@
 #include "proto/memcached/binary.h"
 #include "proto/memcached/credentials.h"
 #include "proto/memcached/text.h"
+#include "tests/support/guarded.h"
 
 struct driver {
     const struct conversation *conversation;
@@ -32,9 +33,8 @@ static const char *const kinds[] = {[COMMAND_REFUSED] = "refused",
                                     [COMMAND_TOUCH] = "touch",
                                     [COMMAND_FLUSH] = "flush",
                                     [COMMAND_VERSION] = "version",
-                                    [COMMAND_VERBOSITY] = "verbosity",
                                     [COMMAND_STATS] = "stats",
-                                    [COMMAND_WATCH] = "watch",
+                                    [COMMAND_OPERATOR] = "operator",
                                     [COMMAND_NOOP] = "noop",
                                     [COMMAND_QUIT] = "quit",
                                     [COMMAND_AUTHENTICATE] = "authenticate",
@@ -250,19 +250,18 @@ static size_t parse(struct driver *driver)
 {
     const struct conversation *conversation = driver->conversation;
     size_t bytes = waiting_bytes(driver);
-    uint8_t *copy = malloc(bytes);
+    struct span input = guarded_copy(
+        span_of(conversation->bytes.data + driver->start_bytes, bytes));
     struct command command;
     struct parsed parsed;
 
-    assert(copy != NULL);
-    memcpy(copy, conversation->bytes.data + driver->start_bytes, bytes);
-    parsed = parse_input(driver, span_of(copy, bytes), &command);
+    parsed = parse_input(driver, input, &command);
 
     size_t need_bytes = 0;
     switch (parsed.result) {
     case PARSE_COMMAND:
         assert(parsed.used > 0 && parsed.used <= bytes);
-        take_command(driver, span_of(copy, parsed.used), &command);
+        take_command(driver, span_of(input.data, parsed.used), &command);
         break;
     case PARSE_MORE:
         assert(parsed.need > bytes);
@@ -275,7 +274,7 @@ static size_t parse(struct driver *driver)
     case PARSE_CREDENTIALS:
         assert(false); /* its parsers find what it is */
     }
-    free(copy);
+    guarded_return();
     return need_bytes;
 }
 
