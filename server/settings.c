@@ -96,6 +96,8 @@ struct clients_settings settings_clients(const struct config *config)
         .turn_commands_max = config->turn_commands_max,
         .backlog = (unsigned)config->backlog,
         .protocol = protocol(config),
+        .idle_timeout = config->idle_timeout_s * TIME_US_PER_S,
+        .surplus_waits = config->surplus_waits,
         .enable_shutdown = config->enable_shutdown,
         .disable_flush_all = config->disable_flush_all,
         .disable_dumping = config->disable_dumping,
@@ -108,7 +110,9 @@ struct doors_settings settings_doors(const struct config *config)
 {
     return (struct doors_settings){.addresses = config->listen,
                                    .addresses_count = config->listen_count,
-                                   .port = (unsigned)config->port,
+                                   .port = config->port == CONFIG_PORT_ANY
+                                               ? DOORS_PORT_ANY
+                                               : (unsigned)config->port,
                                    .unix_socket = config->unix_socket,
                                    .unix_mode = (unsigned)config->unix_mask};
 }

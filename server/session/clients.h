@@ -12,9 +12,12 @@
 #include "server/log/log.h"
 #include "server/loop/clock.h"
 #include "server/loop/listener.h"
+#include "server/loop/worker.h"
 #include "server/peer/peers.h"
 #include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
+
+#define CLIENTS_ERROR_BYTES 256
 
 struct clients;
 
@@ -30,7 +33,15 @@ struct clients_settings {
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */
     unsigned backlog;         /* of the listeners, for stats */
-    enum protocol protocol;   /* PROTOCOL_UNKNOWN: each client's own */
+    time_us idle_timeout;     /* of TCP connections; 0: none */
+    /* Clients beyond connections_max wait, rather than being told and closed:
+     * `admit` is called, in the thread of `worker`, when the doors are to be
+     * closed, and when they are to be opened again. */
+    bool surplus_waits;
+    struct worker *worker;
+    void (*admit)(void *context, bool is_open);
+    void *admit_context;
+    enum protocol protocol; /* PROTOCOL_UNKNOWN: each client's own */
     /* What clients may ask for, as -A, -F, -X and -W say. */
     bool enable_shutdown;
     bool disable_flush_all;
@@ -38,6 +49,11 @@ struct clients_settings {
     bool disable_watch;
     bool counts_prefixes; /* from the start, as -D says */
     bool disable_cas;     /* as -C: no token is told, none compared */
+    /* For refresh_certs, by any thread: reads certificates again, or says why
+     * not.  NULL: no TLS. */
+    bool (*refresh_certificates)(void *context,
+                                 char error[CLIENTS_ERROR_BYTES]);
+    void *refresh_context;
 };
 
 /* NULL when memory or threads are out. */

@@ -76,6 +76,7 @@ struct crew {
     struct roll *rolls;           /* that stand before a session here */
     _Atomic bool counts_prefixes; /* as `stats detail` was told */
     bool is_ended;                /* its sessions are gone for good */
+    struct timer *idle_timer;     /* NULL: the silent may stay */
     uint64_t answered; /* records up to here are waited for no more */
     uint64_t awaited;  /* the last one that somebody waits for */
     bool has_written;  /* since the peers were told */
@@ -95,14 +96,19 @@ struct clients {
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    _Atomic bool has_crawler;   /* or operators said that there is none */
+    _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
+    _Atomic time_us dump_moved; /* when its client read last */
     /* For whoever does these things to count; shown by `stats`. */
-    _Atomic uint64_t listen_disabled;     /* times that accepting stopped */
-    _Atomic uint64_t listen_disabled_us;  /* for so long in all */
-    _Atomic uint64_t watchers;            /* that are connected now */
-    _Atomic uint64_t crawls;              /* under way */
-    _Atomic time_us certificate_read;     /* when TLS read its certificate; 0:
-                                             without TLS */
-    _Atomic int doors[CLIENTS_DOORS_MAX]; /* that are listened at */
+    _Atomic uint64_t listen_disabled;      /* times that accepting stopped */
+    _Atomic uint64_t listen_disabled_us;   /* for so long in all, until ... */
+    _Atomic time_us listen_disabled_since; /* 0: clients are let in */
+    _Atomic bool is_full;                  /* nobody is let in until one goes */
+    _Atomic uint64_t watchers;             /* that are connected now */
+    _Atomic uint64_t crawls;               /* under way */
+    _Atomic time_us certificate_read;      /* when TLS read its certificate; 0:
+                                              without TLS */
+    _Atomic int doors[CLIENTS_DOORS_MAX];  /* that are listened at */
     _Atomic size_t doors_count;
     time_us doors_shown_at;
     struct prefixes *prefixes;  /* of the stats */
@@ -110,6 +116,9 @@ struct clients {
     struct roll *rolls;
     bool has_tls_sessions; /* TLS remembers its clients */
 };
+
+/* A client has gone, or did not come to be one. */
+void clients_lose(struct clients *clients);
 
 /* From now on threads count, or do not, what is asked of keys by prefix;
  * false if there is no memory to count in. */

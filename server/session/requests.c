@@ -47,19 +47,10 @@ static void answer_without_key(struct session *session,
     case COMMAND_VERSION:
         execution->outcome.kind = OUTCOME_VERSION;
         break;
-    case COMMAND_VERBOSITY:
-        log_set_verbosity(session_log(session),
-                          command->delta > 2 ? 2 : (unsigned)command->delta);
-        execution->outcome.kind = OUTCOME_OK;
-        break;
     case COMMAND_QUIT:
         execution->outcome.kind =
             command->protocol == PROTOCOL_TEXT ? OUTCOME_SILENT : OUTCOME_OK;
         session_end(session, false);
-        break;
-    case COMMAND_WATCH:
-        watching_begin(session);
-        execution->outcome.kind = OUTCOME_OK;
         break;
     default:
         execution->outcome.kind = OUTCOME_OK;
@@ -76,6 +67,10 @@ static inline bool execute(struct session *session,
     if (command->kind == COMMAND_STATS) {
         if (!statistics_answer(session, command))
             session_break(session, COUNTER_NO_OUTPUT_MEMORY);
+        return true;
+    }
+    if (command->kind == COMMAND_OPERATOR) {
+        operator_answer(session, command);
         return true;
     }
     if (command->value_follows) {
@@ -105,7 +100,7 @@ static bool ends_batch(const struct command *command)
 {
     return command->value_follows || command->swallow_bytes > 0 ||
            command->closes || command->kind == COMMAND_QUIT ||
-           command->kind == COMMAND_STATS;
+           command->kind == COMMAND_STATS || command->kind == COMMAND_OPERATOR;
 }
 
 static struct parsed parse(struct session *session, struct span input,
@@ -253,7 +248,8 @@ struct span requests_process(struct session *session, struct span input)
     session->has_backlog = session->waits;
     session->needed_bytes = 0;
     while (session->state <= SESSION_ENDING &&
-           (input.length > 0 || session->listing != NULL) && !session->waits) {
+           (input.length > 0 || session->listing != NULL) && !session->waits &&
+           session->dump == NULL) {
         if (session->listing != NULL) {
             if (!listing_continue(session))
                 break;
@@ -276,7 +272,7 @@ struct span requests_process(struct session *session, struct span input)
             execute_batch(session, batch_count, &share, &input);
         }
     }
-    if (session->listing != NULL)
+    if (session->listing != NULL || session->dump != NULL)
         session->has_backlog = true;
     return input;
 }

@@ -89,6 +89,8 @@ static void take_turn(void *context)
         ; /* the client has not read enough: nothing new is begun */
     else if (session->waits)
         ; /* nor while it waits for the farm */
+    else if (session->dump != NULL)
+        dump_continue(session);
     else if (session->has_backlog)
         input_resume(session);
     else if (session->state == SESSION_OPEN)
@@ -185,6 +187,7 @@ void session_destroy(struct session *session)
     watching_end(session);
     inquiry_drop(session->inquiry);
     filling_drop(session);
+    dump_drop(session);
     output_release(&session->output, store);
     replies_count(session, 0);
     input_drop(session);
@@ -193,6 +196,6 @@ void session_destroy(struct session *session)
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;
-    atomic_fetch_sub(&session->crew->clients->connections, 1);
+    clients_lose(session->crew->clients);
     free(session);
 }

@@ -582,6 +582,11 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
     return eviction_make_room(store, bytes, now);
 }
 
+void store_sweep_soon(struct store *store, time_us now)
+{
+    segment_wake_all(&store->pool, time_seconds(now));
+}
+
 void store_maintain(struct store *store, time_us now)
 {
     tally(store, TALLY_ROUNDS, 1);

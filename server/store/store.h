@@ -239,6 +239,10 @@ void store_merge_flush(struct store *store, uint64_t version, time_us moment,
 /* Frees what has expired and memory ahead of need; to be called often. */
 void store_maintain(struct store *store, time_us now);
 
+/* What is dead is freed with the next store_maintain(), even where so little
+ * is that it would have waited for more. */
+void store_sweep_soon(struct store *store, time_us now);
+
 /* One item, as a walk over the replica shows it; borrowed for the call. */
 typedef void store_visitor(const struct item *item, void *context);
 
@@ -246,6 +250,15 @@ typedef void store_visitor(const struct item *item, void *context);
 size_t store_parts(const struct store *store);
 void store_visit(struct store *store, size_t part, time_us now,
                  store_visitor *visit, void *context);
+
+/*
+ * Shows the live items of one portion of a walk, some ten of them, and
+ * returns the cursor of the next; 0 begins a walk, and is returned after its
+ * last portion.  Nothing is held between two portions, however long that may
+ * be; an item that is there all the while is shown exactly once.
+ */
+uint64_t store_visit_from(struct store *store, uint64_t cursor, time_us now,
+                          store_visitor *visit, void *context);
 
 /*
  * Shows what is known of the keys whose hash is `value` under `mask` (a
