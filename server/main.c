@@ -215,6 +215,7 @@ static bool open_doors(struct server *server)
     server->doors = doors_open(&doors, &listeners, error);
     if (server->doors == NULL)
         return fail(error);
+    clients_show_doors(server->clients, server->doors);
     /* In a farm clients wait until its time is known. */
     listener_accept(server->doors, server->peers == NULL);
     return tell_ports(server);

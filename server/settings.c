@@ -33,7 +33,8 @@ struct store_settings settings_store(const struct config *config)
                                       .item_bytes_max = config->item_bytes_max,
                                       .evicts = !config->disable_evictions,
                                       .replicates = settings_has_farm(config),
-                                      .grave_s = GRAVE_S};
+                                      .grave_s = GRAVE_S,
+                                      .counts_sizes = config->track_sizes};
 
     /* Everybody in the farm files keys alike. */
     if (settings_has_farm(config))
@@ -101,7 +102,8 @@ struct clients_settings settings_clients(const struct config *config)
         .disable_flush_all = config->disable_flush_all,
         .disable_dumping = config->disable_dumping,
         .disable_watch = config->disable_watch,
-        .disable_cas = config->disable_cas};
+        .disable_cas = config->disable_cas,
+        .counts_prefixes = config->prefix_delimiter != NULL};
 }
 
 struct doors_settings settings_doors(const struct config *config)

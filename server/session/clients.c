@@ -9,6 +9,7 @@
 #include "server/session/crew.h"
 #include "server/session/idle.h"
 #include "server/session/inquiry.h"
+#include "server/session/roll.h"
 #include "server/session/session.h"
 #include "server/session/surplus.h"
 
@@ -69,6 +70,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->prefixes = stats_prefixes(settings->stats);
+    pthread_mutex_init(&clients->rolls_lock, NULL);
+    atomic_init(&clients->has_crawler, true);
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
@@ -77,6 +81,8 @@ struct clients *clients_create(const struct clients_settings *settings)
         if (!start_crew(clients, i))
             goto fail;
     }
+    if (settings->counts_prefixes && !clients_count_prefixes(clients, true))
+        goto fail;
     return clients;
 
 fail:
@@ -88,6 +94,7 @@ static void end_crew(void *context)
 {
     struct crew *crew = context;
 
+    crew->is_ended = true;
     while (crew->sessions != NULL)
         session_destroy(crew->sessions);
     worker_stop(crew->worker);
@@ -113,10 +120,35 @@ void clients_destroy(struct clients *clients)
     if (clients == NULL)
         return;
     clients_stop(clients);
+    /* Crews post each other letters: all are read before the first goes. */
+    for (size_t i = 0; i < clients->crews_count; i++)
+        worker_finish(clients->crews[i]->worker);
+    rolls_destroy(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
+    pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
+}
+
+void clients_show_doors(struct clients *clients, const struct listener *doors)
+{
+    int fds[CLIENTS_DOORS_MAX];
+    size_t count = listener_fds(doors, fds, CLIENTS_DOORS_MAX);
+
+    clients->doors_shown_at = clock_now(clients->settings.clock);
+    for (size_t i = 0; i < count; i++)
+        clients->doors[i] = fds[i];
+    atomic_store(&clients->doors_count, count);
+}
+
+bool clients_count_prefixes(struct clients *clients, bool counts)
+{
+    if (counts && !prefixes_prepare(clients->prefixes))
+        return false;
+    for (size_t i = 0; i < clients->crews_count; i++)
+        atomic_store(&clients->crews[i]->counts_prefixes, counts);
+    return true;
 }
 
 static void turn_away(struct clients *clients, int fd)
@@ -274,6 +306,7 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .turn_commands_max = clients->settings.turn_commands_max,
         .verbosity = log_verbosity(clients->settings.log),
         .watchers = atomic_load(&clients->watchers),
+        .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
         .crawls = atomic_load(&clients->crawls),
         .has_tls = read != 0,
         .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,

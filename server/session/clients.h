@@ -11,9 +11,13 @@
 #include "proto/memcached/command.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/loop/listener.h"
 #include "server/loop/worker.h"
 #include "server/peer/peers.h"
+#include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
+
+#define CLIENTS_ERROR_BYTES 256
 
 struct clients;
 
@@ -43,7 +47,13 @@ struct clients_settings {
     bool disable_flush_all;
     bool disable_dumping;
     bool disable_watch;
-    bool disable_cas; /* as -C: no token is told, none compared */
+    bool counts_prefixes; /* from the start, as -D says */
+    bool disable_cas;     /* as -C: no token is told, none compared */
+    /* For refresh_certs, by any thread: reads certificates again, or says why
+     * not.  NULL: no TLS. */
+    bool (*refresh_certificates)(void *context,
+                                 char error[CLIENTS_ERROR_BYTES]);
+    void *refresh_context;
 };
 
 /* NULL when memory or threads are out. */
@@ -58,6 +68,9 @@ void clients_destroy(struct clients *clients);
 void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
+
+/* Where they come in, for `stats conns`; once, before the first of them. */
+void clients_show_doors(struct clients *clients, const struct listener *doors);
 
 /* Takes a connection that was accepted; the context is the clients. */
 void clients_accept(int fd, void *context);

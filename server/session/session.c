@@ -89,6 +89,8 @@ static void take_turn(void *context)
         ; /* the client has not read enough: nothing new is begun */
     else if (session->waits)
         ; /* nor while it waits for the farm */
+    else if (session->dump != NULL)
+        dump_continue(session);
     else if (session->has_backlog)
         input_resume(session);
     else if (session->state == SESSION_OPEN)
@@ -178,10 +180,14 @@ void session_destroy(struct session *session)
 
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->fd);
+    if (session->crew->rolls != NULL)
+        rolls_pass(session->crew, session);
+    listing_drop(session);
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
     filling_drop(session);
+    dump_drop(session);
     output_release(&session->output, store);
     replies_count(session, 0);
     input_drop(session);
