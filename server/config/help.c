@@ -93,8 +93,8 @@ void config_print_help(FILE *to)
     print_rows(to, option_rows, option_rows_count, OPTION_WORKS);
     fputs("\nWords of -o:\n", to);
     print_rows(to, word_rows, word_rows_count, OPTION_WORKS);
-    fputs("\nAccepted, and nothing follows, as they steer what memcached's "
-          "storage has and\nthis one has not:\n",
+    fputs("\nAccepted, and nothing follows, as they steer what memcached has "
+          "inside and\nthis server has not:\n",
           to);
     print_rows(to, option_rows, option_rows_count, OPTION_IDLE);
     print_rows(to, word_rows, word_rows_count, OPTION_IDLE);

@@ -111,7 +111,7 @@ const struct option_row option_rows[] = {
      .offset = AT(turn_commands_max),
      .least = 1,
      .most = 1000000,
-     .fallback = "2048",
+     .fallback = "512",
      .help = "requests of one client that are served before others have their "
              "turn"},
     {.letter = 'b',

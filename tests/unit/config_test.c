@@ -98,7 +98,7 @@ static void without_options_it_is_what_help_says(void **state)
     assert_null(config.pid_file);
     assert_false(config.daemon);
     assert_false(config.disable_evictions);
-    assert_int_equal(config.turn_commands_max, 2048);
+    assert_int_equal(config.turn_commands_max, 512);
     assert_int_equal(config.backlog, 1024);
     assert_int_equal(config.protocol, SPEAKS_AUTO);
     assert_int_equal(config.udp_port, 0);
