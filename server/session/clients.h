@@ -57,6 +57,9 @@ void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
 
+/* For any thread, while `item` is held: it is about to be evicted. */
+void clients_evicted(const struct item *item, time_us now, void *context);
+
 /* Takes a connection that was accepted; the context is the clients. */
 void clients_accept(int fd, void *context);
 

@@ -41,11 +41,13 @@ static bool is_spared(const struct round *round, const struct item *item)
 }
 
 static void evict_item(struct store *store, struct stripe *stripe,
-                       uint64_t hash, uint64_t *slot)
+                       uint64_t hash, uint64_t *slot, time_us now)
 {
     const struct item *item = index_item(*slot);
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
+        if (store->settings.witness != NULL)
+            store->settings.witness(item, now, store->settings.witness_context);
         stripe_add(stripe, STRIPE_EVICTED, 1);
         if (item->uses > 0)
             tally(store, TALLY_EVICTED_ACTIVE, 1);
@@ -84,7 +86,7 @@ static void clear_item(struct store *store, struct stripe *stripe,
             return;
         }
     }
-    evict_item(store, stripe, hash, slot);
+    evict_item(store, stripe, hash, slot, round->now);
 }
 
 static void spare_or_evict(struct store *store, struct stripe *stripe,
@@ -100,7 +102,7 @@ static void spare_or_evict(struct store *store, struct stripe *stripe,
         item->uses--;
         round->spared_bytes = item->room_bytes;
     } else {
-        evict_item(store, stripe, hash, slot);
+        evict_item(store, stripe, hash, slot, round->now);
     }
 }
 
