@@ -11,7 +11,10 @@
 #include "proto/memcached/command.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/loop/listener.h"
+#include "server/loop/worker.h"
 #include "server/peer/peers.h"
+#include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
 #define CLIENTS_ERROR_BYTES 256
@@ -30,13 +33,22 @@ struct clients_settings {
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */
     unsigned backlog;         /* of the listeners, for stats */
-    enum protocol protocol;   /* PROTOCOL_UNKNOWN: each client's own */
+    time_us idle_timeout;     /* of TCP connections; 0: none */
+    /* Clients beyond connections_max wait, rather than being told and closed:
+     * `admit` is called, in the thread of `worker`, when the doors are to be
+     * closed, and when they are to be opened again. */
+    bool surplus_waits;
+    struct worker *worker;
+    void (*admit)(void *context, bool is_open);
+    void *admit_context;
+    enum protocol protocol; /* PROTOCOL_UNKNOWN: each client's own */
     /* What clients may ask for, as -A, -F, -X and -W say. */
     bool enable_shutdown;
     bool disable_flush_all;
     bool disable_dumping;
     bool disable_watch;
-    bool disable_cas; /* as -C: no token is told, none compared */
+    bool counts_prefixes; /* from the start, as -D says */
+    bool disable_cas;     /* as -C: no token is told, none compared */
     /* For refresh_certs, by any thread: reads certificates again, or says why
      * not.  NULL: no TLS. */
     bool (*refresh_certificates)(void *context,
@@ -59,6 +71,8 @@ void clients_told(void *context, struct span line);
 
 /* For any thread, while `item` is held: it is about to be evicted. */
 void clients_evicted(const struct item *item, time_us now, void *context);
+/* Where they come in, for `stats conns`; once, before the first of them. */
+void clients_show_doors(struct clients *clients, const struct listener *doors);
 
 /* Takes a connection that was accepted; the context is the clients. */
 void clients_accept(int fd, void *context);

@@ -25,11 +25,15 @@
  * have their own limit, turn_commands_max of the settings.) */
 #define CREW_TURN_KEYS_MAX 2048
 
+/* Doors beyond these are not told of. */
+#define CLIENTS_DOORS_MAX 128
+
 /* What one `stats` counts for in a turn, in keys. */
 #define CREW_STATS_KEYS 256
 
 struct session;
 struct inquiry;
+struct roll;
 
 /* Memory of one kind that a crew's sessions have of their own; that crew
  * counts, any thread reads. */
@@ -73,8 +77,11 @@ struct crew {
     unsigned reporting; /* streams that anybody watches, as of this turn */
     struct sighting sighting; /* of the command that is executed */
     struct bulletin bulletin; /* what this crew has to tell */
-    bool is_ending;
     struct inquiry *inquiries;
+    struct roll *rolls;           /* that stand before a session here */
+    _Atomic bool counts_prefixes; /* as `stats detail` was told */
+    bool is_ended;                /* its sessions are gone for good */
+    struct timer *idle_timer;     /* NULL: the silent may stay */
     uint64_t answered; /* records up to here are waited for no more */
     uint64_t awaited;  /* the last one that somebody waits for */
     bool has_written;  /* since the peers were told */
@@ -105,14 +112,29 @@ struct clients {
     _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
     _Atomic time_us dump_moved; /* when its client read last */
     /* For whoever does these things to count; shown by `stats`. */
-    _Atomic uint64_t listen_disabled;    /* times that accepting stopped */
-    _Atomic uint64_t listen_disabled_us; /* for so long in all */
-    _Atomic uint64_t watchers;           /* that are connected now */
-    _Atomic uint64_t crawls;             /* under way */
-    _Atomic time_us certificate_read;    /* when TLS read its certificate; 0:
-                                            without TLS */
-    bool has_tls_sessions;               /* TLS remembers its clients */
+    _Atomic uint64_t listen_disabled;      /* times that accepting stopped */
+    _Atomic uint64_t listen_disabled_us;   /* for so long in all, until ... */
+    _Atomic time_us listen_disabled_since; /* 0: clients are let in */
+    _Atomic bool is_full;                  /* nobody is let in until one goes */
+    _Atomic uint64_t watchers;             /* that are connected now */
+    _Atomic uint64_t crawls;               /* under way */
+    _Atomic time_us certificate_read;      /* when TLS read its certificate; 0:
+                                              without TLS */
+    _Atomic int doors[CLIENTS_DOORS_MAX];  /* that are listened at */
+    _Atomic size_t doors_count;
+    time_us doors_shown_at;
+    struct prefixes *prefixes;  /* of the stats */
+    pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
+    struct roll *rolls;
+    bool has_tls_sessions; /* TLS remembers its clients */
 };
+
+/* A client has gone, or did not come to be one. */
+void clients_lose(struct clients *clients);
+
+/* From now on threads count, or do not, what is asked of keys by prefix;
+ * false if there is no memory to count in. */
+MUST_USE bool clients_count_prefixes(struct clients *clients, bool counts);
 
 /* The sums over all threads, as of now. */
 void clients_read_live(struct clients *clients, struct stats_live *live);

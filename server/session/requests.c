@@ -6,6 +6,30 @@
 #include "proto/memcached/binary.h"
 #include "server/session/statistics.h"
 
+void requests_count_prefix(struct session *session,
+                           const struct command *command,
+                           const struct execution *execution)
+{
+    struct prefixes *prefixes = session->crew->clients->prefixes;
+
+    if (command->refusal != REFUSAL_NONE)
+        return;
+    switch (command->kind) {
+    case COMMAND_RETRIEVE:
+        prefixes_count(prefixes, command->key, PREFIX_GETS,
+                       execution->outcome.kind == OUTCOME_HIT);
+        break;
+    case COMMAND_STORE:
+        prefixes_count(prefixes, command->key, PREFIX_SETS, false);
+        break;
+    case COMMAND_REMOVE:
+        prefixes_count(prefixes, command->key, PREFIX_DELETES, false);
+        break;
+    default:
+        break;
+    }
+}
+
 static void answer_without_key(struct session *session,
                                const struct command *command,
                                struct execution *execution)
@@ -41,7 +65,7 @@ static inline bool execute(struct session *session,
     struct execution execution;
 
     if (command->kind == COMMAND_STATS) {
-        if (!statistics_answer(session->crew, command, &session->output))
+        if (!statistics_answer(session, command))
             session_break(session, COUNTER_NO_OUTPUT_MEMORY);
         return true;
     }
@@ -60,6 +84,7 @@ static inline bool execute(struct session *session,
         answer_without_key(session, command, &execution);
     if (execution.must_ask)
         return false;
+    session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "flush_all by connection %d", session->fd);
@@ -224,9 +249,13 @@ struct span requests_process(struct session *session, struct span input)
 
     session->has_backlog = session->waits;
     session->needed_bytes = 0;
-    while (session->state <= SESSION_ENDING && input.length > 0 &&
-           !session->waits && session->dump == NULL) {
-        if (session->swallow_bytes > 0) {
+    while (session->state <= SESSION_ENDING &&
+           (input.length > 0 || session->listing != NULL) && !session->waits &&
+           session->dump == NULL) {
+        if (session->listing != NULL) {
+            if (!listing_continue(session))
+                break;
+        } else if (session->swallow_bytes > 0) {
             swallow(session, &input);
         } else if (session->filling != NULL) {
             input = filling_take(session, input);
@@ -245,7 +274,7 @@ struct span requests_process(struct session *session, struct span input)
             execute_batch(session, batch_count, &share, &input);
         }
     }
-    if (session->dump != NULL)
+    if (session->listing != NULL || session->dump != NULL)
         session->has_backlog = true;
     return input;
 }

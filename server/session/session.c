@@ -162,6 +162,7 @@ bool session_create(struct crew *crew, int fd)
     }
     session->crew = crew;
     session->fd = fd;
+    session->now = clock_now(crew->clients->settings.clock);
     session->protocol = crew->clients->settings.protocol;
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
@@ -186,9 +187,12 @@ void session_destroy(struct session *session)
 
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->fd);
-    if (session->crew->is_ending)
+    if (session->crew->is_ended)
         session->departure = DEPARTURE_SHUTDOWN;
     report_departure(session);
+    if (session->crew->rolls != NULL)
+        rolls_pass(session->crew, session);
+    listing_drop(session);
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
@@ -202,6 +206,6 @@ void session_destroy(struct session *session)
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;
-    atomic_fetch_sub(&session->crew->clients->connections, 1);
+    clients_lose(session->crew->clients);
     free(session);
 }

@@ -12,6 +12,7 @@
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
  *               `has_backlog`, `needed_bytes`, `swallow_bytes`
  *   filling.c   a value that arrives in pieces: `filling`
+ *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
  *   dump.c      the keys of all items, for one client: `dump`
@@ -32,6 +33,7 @@
 
 #include "server/session/crew.h"
 #include "server/session/inquiry.h"
+#include "server/session/listing.h"
 
 enum session_state {
     SESSION_OPEN,
@@ -67,7 +69,8 @@ struct session {
     size_t swallow_bytes;
     size_t drained_bytes;
     struct filling *filling;
-    struct dump *dump; /* under way, or NULL */
+    struct listing *listing; /* an answer that is not all written; or NULL */
+    struct dump *dump;       /* under way, or NULL */
     struct output output;
     size_t output_counted_bytes; /* of its own, as the crew has counted */
     enum output_result sending;  /* what came of sending last */
@@ -297,6 +300,20 @@ static inline bool session_may_wait(const struct command *command,
     return execution->replicates &&
            (execution->mutation.kind != MUTATION_NONE ||
             command->kind == COMMAND_NOOP);
+}
+
+/* Counts by prefix what was executed. */
+void requests_count_prefix(struct session *session,
+                           const struct command *command,
+                           const struct execution *execution);
+
+static inline void session_count_prefix(struct session *session,
+                                        const struct command *command,
+                                        const struct execution *execution)
+{
+    if (atomic_load_explicit(&session->crew->counts_prefixes,
+                             memory_order_relaxed))
+        requests_count_prefix(session, command, execution);
 }
 
 /* Replies to what was executed, now or when others hold it. */

@@ -150,6 +150,16 @@ void store_read_figures(struct store *store, struct store_figures *figures)
         .memory_bytes_max = store->settings.memory_bytes_max};
 }
 
+size_t store_size_steps(const struct store *store)
+{
+    return store->sizes_count;
+}
+
+uint64_t store_size_count(const struct store *store, size_t step)
+{
+    return atomic_load_explicit(&store->sizes[step], memory_order_relaxed);
+}
+
 uint64_t store_digest(struct store *store)
 {
     return summary_root(&store->summary);

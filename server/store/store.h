@@ -32,6 +32,7 @@ struct store_settings {
     bool evicts;             /* false: a full store refuses new items */
     bool replicates;         /* keeps graves and stamps, for other servers */
     time_s grave_s;          /* how long a grave is kept */
+    bool counts_sizes;       /* for store_size_count() */
     uint64_t seed;           /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;     /* of the versions drawn here */
     store_witness *witness;  /* NULL: nobody */
@@ -102,7 +103,7 @@ struct store_figures {
     uint64_t evicted_expiring;
     uint64_t evicted_unfetched;
     uint64_t evicted_active; /* although it was used */
-    uint64_t evicted_age_s;  /* what was evicted last had lain so long */
+    uint64_t evicted_age_s;  /* since the last use of what was evicted last */
     uint64_t spared;         /* not evicted as it was used */
     uint64_t sweeps;         /* segments looked through for what has died */
     uint64_t checked;        /* items looked at there */
@@ -292,6 +293,13 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
 bool store_has_evicted(const struct store *store);
 
 void store_read_figures(struct store *store, struct store_figures *figures);
+
+/* How many items take more than `step` - 1 and at most `step` steps of
+ * memory; there are store_size_steps() of them, none unless they are counted.
+ * Larger items are of the last. */
+#define STORE_SIZE_STEP ((size_t)32)
+size_t store_size_steps(const struct store *store);
+uint64_t store_size_count(const struct store *store, size_t step);
 
 /* One number for all that is held; 0 for nothing.  Not for every request. */
 uint64_t store_digest(struct store *store);
