@@ -37,6 +37,9 @@ enum outcome_kind {
     OUTCOME_NOT_HELD, /* done here, but not held by the whole farm */
     OUTCOME_OK,
     OUTCOME_VERSION,
+    OUTCOME_AUTHENTICATED,
+    OUTCOME_CHALLENGE,  /* binary: to be answered; `value` comes behind it */
+    OUTCOME_MECHANISMS, /* binary: `value` comes behind it */
     OUTCOME_SILENT
 };
 
@@ -60,9 +63,10 @@ struct outcome_item {
 struct outcome {
     enum outcome_kind kind;
     uint32_t flags;
-    uint64_t token;           /* the item's cas token */
-    uint64_t number;          /* of OUTCOME_NUMBER */
-    struct span value;        /* of OUTCOME_HIT, borrowed from the store */
+    uint64_t token;    /* the item's cas token */
+    uint64_t number;   /* of OUTCOME_NUMBER */
+    struct span value; /* of OUTCOME_HIT, borrowed from the store; of others
+                          that say so */
     struct outcome_item item; /* of a meta command that found or wrote one */
 };
 

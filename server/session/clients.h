@@ -17,7 +17,12 @@
 #include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
+#define CLIENTS_ERROR_BYTES 256
+
 struct clients;
+struct exchanges;
+struct throttle;
+struct users;
 
 /* All borrowed for the life of the clients. */
 struct clients_settings {
@@ -25,8 +30,11 @@ struct clients_settings {
     struct stats *stats;
     struct log *log;
     const struct clock *clock;
-    struct peers *peers;      /* NULL: alone */
-    bool fails_when_degraded; /* rather than answering as if all held it */
+    struct peers *peers;         /* NULL: alone */
+    struct users *users;         /* NULL: anybody; else text clients say who */
+    struct exchanges *exchanges; /* likewise, of binary clients */
+    struct throttle *throttle;   /* of those who say it wrongly */
+    bool fails_when_degraded;    /* rather than answering as if all held it */
     size_t threads_count;
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */
@@ -47,6 +55,11 @@ struct clients_settings {
     bool disable_watch;
     bool counts_prefixes; /* from the start, as -D says */
     bool disable_cas;     /* as -C: no token is told, none compared */
+    /* For refresh_certs, by any thread: reads certificates again, or says why
+     * not.  NULL: no TLS. */
+    bool (*refresh_certificates)(void *context,
+                                 char error[CLIENTS_ERROR_BYTES]);
+    void *refresh_context;
 };
 
 /* NULL when memory or threads are out. */
@@ -55,13 +68,18 @@ struct clients *clients_create(const struct clients_settings *settings);
 /* Ends all connections and threads; what the peers have to say is not heard
  * any more, but may still be said. */
 void clients_stop(struct clients *clients);
-void clients_destroy(struct clients *clients);
+
+/* False where a thread does not end, as what it asked outside gives no answer:
+ * all that it may use is left as it is, and the process has to end. */
+MUST_USE bool clients_destroy(struct clients *clients);
 
 /* For the thread of the peers: the callbacks of that name. */
 void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
 
+/* For any thread, while `item` is held: it is about to be evicted. */
+void clients_evicted(const struct item *item, time_us now, void *context);
 /* Where they come in, for `stats conns`; once, before the first of them. */
 void clients_show_doors(struct clients *clients, const struct listener *doors);
 

@@ -36,6 +36,14 @@ void store_visit(struct store *store, size_t part, time_us now,
     index_visit(&store->index, part, visit_item, &inner);
 }
 
+uint64_t store_visit_from(struct store *store, uint64_t cursor, time_us now,
+                          store_visitor *visit, void *context)
+{
+    struct visit inner = {store, now, visit, context};
+
+    return index_visit_from(&store->index, cursor, visit_item, &inner);
+}
+
 struct range {
     const struct store *store;
     uint64_t mask;

@@ -43,6 +43,10 @@ struct store *store_create(const struct store_settings *settings)
         goto fail_index;
     if (settings->counts_sizes && !create_sizes(store))
         goto fail_pool;
+    if (settings->large_pages) {
+        index_use_large_pages(&store->index);
+        segment_use_large_pages(&store->pool);
+    }
     version_clock_init(&store->clock, settings->origin_tag);
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
@@ -579,6 +583,11 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
     if (!segment_has_room(&store->pool, bytes))
         tally(store, TALLY_HASTY, 1);
     return eviction_make_room(store, bytes, now);
+}
+
+void store_sweep_soon(struct store *store, time_us now)
+{
+    segment_wake_all(&store->pool, time_seconds(now));
 }
 
 void store_maintain(struct store *store, time_us now)
