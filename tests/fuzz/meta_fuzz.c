@@ -88,10 +88,9 @@ static void check_flags(const struct command *command, struct span line)
     }
 }
 
-static size_t reply(const struct command *command,
-                    const struct outcome *outcome, uint8_t *to)
+static bool has_return(struct span key)
 {
-    return reply_head(command, outcome, to);
+    return key.length > 0 && memchr(key.data, '\r', key.length) != NULL;
 }
 
 static void check_reply(const struct command *command,
@@ -100,16 +99,15 @@ static void check_reply(const struct command *command,
     uint8_t *to = malloc(REPLY_HEAD_BYTES_MAX);
 
     assert(to != NULL);
-    size_t bytes = reply(command, outcome, to);
+    size_t bytes = reply_head(command, outcome, to);
     assert(bytes <= REPLY_HEAD_BYTES_MAX);
     assert(bytes == 0 || memcmp(to + bytes - 2, "\r\n", 2) == 0);
     uint8_t *end = bytes == 0 ? NULL : memchr(to, '\r', bytes);
     struct span line =
         bytes == 0 ? (struct span){0} : span_of(to, (size_t)(end - to));
     /* A key of a line holds no blank, but perhaps a return. */
-    bool is_plain =
-        line.length >= 2 && isupper(to[0]) && isupper(to[1]) &&
-        memchr(command->key.data, '\r', command->key.length) == NULL;
+    bool is_plain = line.length >= 2 && isupper(to[0]) && isupper(to[1]) &&
+                    !has_return(command->key);
     if (is_plain && command->kind != COMMAND_INSPECT &&
         (line.length == 2 || to[2] == ' ')) {
         struct span rest = span_of(to + 2, line.length - 2);
@@ -134,15 +132,15 @@ static void check_kept(const struct command *command,
     if (command->key_is_base64)
         later.key = span_of(later.decoded_key, command->key.length);
     later.tokens = meta_keep_flags(command->tokens, kept);
-    size_t bytes = reply(command, outcome, before);
-    assert(reply(&later, outcome, after) == bytes);
+    size_t bytes = reply_head(command, outcome, before);
+    assert(reply_head(&later, outcome, after) == bytes);
     assert(memcmp(before, after, bytes) == 0);
     free(kept);
 }
 
 static void try_line(struct span line, struct reads *reads)
 {
-    uint8_t *copy = malloc(line.length + 1);
+    uint8_t *copy = malloc(line.length);
     struct command command;
 
     assert(copy != NULL);
@@ -166,11 +164,13 @@ static void try_line(struct span line, struct reads *reads)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reads reads = reads_of(data, size);
-    const uint8_t *at = reads.sent.data;
-    const uint8_t *end = at + reads.sent.length;
 
     /* A line beyond that is closed, unless its end came with it. */
     parsing_try(PROTOCOL_TEXT, data, size, TEXT_LINE_BYTES_MAX);
+    if (reads.sent.length == 0)
+        return 0;
+    const uint8_t *at = reads.sent.data;
+    const uint8_t *end = at + reads.sent.length;
     while (at < end) {
         const uint8_t *line_end = memchr(at, '\n', (size_t)(end - at));
         if (line_end == NULL)
