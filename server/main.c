@@ -12,6 +12,7 @@
 #include "server/config/config.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/loop/tls.h"
 #include "server/loop/worker.h"
 #include "server/maintenance/maintenance.h"
 #include "server/peer/peers.h"
@@ -43,7 +44,8 @@ struct server {
     struct peers *peers;   /* NULL: alone */
     uint64_t farm_id;      /* of this start */
     struct clients *clients;
-    struct listener *doors;
+    struct tls *tls; /* NULL: clients are served in the clear */
+    struct doors *doors;
     struct maintenance *maintenance;
     struct timer *signals[3];
     bool is_daemon;
@@ -53,6 +55,28 @@ static bool fail(const char *reason)
 {
     fprintf(stderr, "grapevined: %s\n", reason);
     return false;
+}
+
+/* Before root is left, who alone may read the key perhaps. */
+static bool create_tls(struct server *server)
+{
+    const struct config *config = &server->config;
+    char error[TLS_ERROR_BYTES];
+    struct tls_settings settings = {
+        .chain_file = config->tls_chain,
+        .key_file = config->tls_key,
+        .is_key_der = config->tls_key_is_der,
+        .authorities_file = config->tls_authority,
+        .ciphers = config->tls_ciphers,
+        .verify = (enum tls_verify)config->tls_verify,
+        .is_only_13 = config->tls_version_min == 3,
+        .caches_sessions = config->tls_session_cache,
+        .record_bytes = config->tls_buffer_kilobytes * 1024};
+
+    if (!config->tls)
+        return true;
+    server->tls = tls_create(&settings, error);
+    return server->tls != NULL || fail(error);
 }
 
 static bool start_process(struct server *server)
@@ -65,33 +89,42 @@ static bool start_process(struct server *server)
     server->is_daemon = config->daemon && !process_has_supervisor();
     if (!process_raise_files(config->connections_max, config->threads, error) ||
         (server->is_daemon && !process_daemonise(&server->process, error)) ||
-        !process_open_pid(&server->process, config->pid_file, error) ||
-        !process_become(config->user, error))
+        !process_open_pid(&server->process, config->pid_file, error))
+        return fail(error);
+    if (!create_tls(server))
+        return false;
+    if (!process_become(config->user, error))
         return fail(error);
     return true;
+}
+
+static enum protocol usual_protocol(const struct config *config)
+{
+    return config->protocol == SPEAKS_ASCII    ? PROTOCOL_TEXT
+           : config->protocol == SPEAKS_BINARY ? PROTOCOL_BINARY
+                                               : PROTOCOL_UNKNOWN;
 }
 
 static bool open_doors(struct server *server)
 {
     const struct config *config = &server->config;
     char error[LISTENER_ERROR_BYTES];
-    struct doors_settings doors = {.addresses = config->listen,
-                                   .addresses_count = config->listen_count,
-                                   .port = (unsigned)config->port,
-                                   .unix_socket = config->unix_socket,
-                                   .unix_mode = (unsigned)config->unix_mask};
-    struct listener_settings listeners = {.worker = server->worker,
-                                          .backlog = LISTEN_BACKLOG,
-                                          .accepted = clients_accept,
-                                          .context = server->clients,
-                                          .address_option = "-l",
-                                          .port_option = "-p"};
+    struct doors_settings settings = {.worker = server->worker,
+                                      .clients = server->clients,
+                                      .backlog = LISTEN_BACKLOG,
+                                      .endpoints = config->listen,
+                                      .endpoints_count = config->listen_count,
+                                      .port = (unsigned)config->port,
+                                      .unix_socket = config->unix_socket,
+                                      .unix_mode = (unsigned)config->unix_mask,
+                                      .protocol = usual_protocol(config),
+                                      .tls = server->tls};
 
-    server->doors = doors_open(&doors, &listeners, error);
+    server->doors = doors_open(&settings, error);
     if (server->doors == NULL)
         return fail(error);
     /* In a farm clients wait until its time is known. */
-    listener_accept(server->doors, server->peers == NULL);
+    doors_accept(server->doors, server->peers == NULL);
     return true;
 }
 
@@ -154,7 +187,7 @@ static void open_to_clients(void *context)
 {
     struct server *server = context;
 
-    listener_accept(server->doors, true);
+    doors_accept(server->doors, true);
 }
 
 static void on_opened(void *context)
@@ -239,7 +272,7 @@ static void stop(void *context)
         worker_stop(server->worker);
         return;
     }
-    listener_accept(server->doors, false);
+    doors_accept(server->doors, false);
     clients_stop(server->clients);
     peers_leave(server->peers);
 }
@@ -301,10 +334,12 @@ static void run(struct server *server)
 
 static void take_down(struct server *server)
 {
-    listener_close(server->doors);
+    doors_close(server->doors);
     clients_stop(server->clients);
     peers_stop(server->peers);
     clients_destroy(server->clients);
+    doors_destroy(server->doors);
+    tls_destroy(server->tls);
     maintenance_destroy(server->maintenance);
     timer_destroy(server->signals[0]);
     timer_destroy(server->signals[1]);

@@ -15,6 +15,7 @@ static void print_limits(FILE *to, const struct option_row *row)
         fprintf(to, " (0 to %llo)", (unsigned long long)row->most);
         break;
     case OPTION_ADDRESSES:
+    case OPTION_ENDPOINTS:
         fprintf(to, " (at most %llu)", (unsigned long long)row->most);
         break;
     case OPTION_NAME:

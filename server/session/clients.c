@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "server/session/crew.h"
+#include "server/session/doors.h"
 #include "server/session/inquiry.h"
 #include "server/session/session.h"
 
 /* A connection on its way from the thread that accepted it. */
 struct arrival {
     struct crew *crew;
+    const struct door *door;
     int fd;
 };
 
@@ -36,6 +38,7 @@ static void destroy_crew(struct crew *crew)
     /* What the peers said meanwhile; there is no session to hear it. */
     worker_finish(crew->worker);
     inquiries_destroy(crew);
+    timer_destroy(crew->greeting_timer);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
     free(crew);
@@ -132,7 +135,7 @@ static void arrive(void *context)
 {
     struct arrival *arrival = context;
 
-    if (!session_create(arrival->crew, arrival->fd)) {
+    if (!session_create(arrival->crew, arrival->door, arrival->fd)) {
         close(arrival->fd);
         atomic_fetch_sub(&arrival->crew->clients->connections, 1);
     }
@@ -141,7 +144,8 @@ static void arrive(void *context)
 
 void clients_accept(int fd, void *context)
 {
-    struct clients *clients = context;
+    const struct door *door = context;
+    struct clients *clients = door->clients;
     struct arrival *arrival = NULL;
 
     /* A farm may open the doors while the server is on its way out. */
@@ -158,7 +162,7 @@ void clients_accept(int fd, void *context)
     if (arrival != NULL) {
         struct crew *crew = clients->crews[clients->next_crew];
         clients->next_crew = (clients->next_crew + 1) % clients->crews_count;
-        *arrival = (struct arrival){.crew = crew, .fd = fd};
+        *arrival = (struct arrival){.crew = crew, .door = door, .fd = fd};
         atomic_fetch_add(&clients->connections, 1);
         atomic_fetch_add(&clients->connections_total, 1);
         if (worker_post(crew->worker, arrive, arrival))

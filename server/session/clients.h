@@ -46,7 +46,7 @@ void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
 
-/* Takes a connection that was accepted; the context is the clients. */
+/* Takes a connection that was accepted; the context is the door. */
 void clients_accept(int fd, void *context);
 
 #endif

@@ -42,6 +42,9 @@ struct crew {
     size_t number;            /* among the crews */
     struct session *sessions; /* all of this thread */
     struct session *holding;  /* those with replies that are held back */
+    struct session *greeting; /* encrypted ones that have yet to begin */
+    struct session **greeting_end;
+    struct timer *greeting_timer;
     struct session *watching;
     _Atomic size_t watching_count;
     struct inquiry *inquiries;

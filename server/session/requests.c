@@ -15,8 +15,8 @@ static void answer_without_key(struct session *session,
     case COMMAND_REFUSED:
         execution->outcome.kind = OUTCOME_REFUSED;
         log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
-                  "connection %d: a request was refused (%d)", session->fd,
-                  (int)command->refusal);
+                  "connection %d: a request was refused (%d)",
+                  session->transport.fd, (int)command->refusal);
         break;
     case COMMAND_VERSION:
         execution->outcome.kind = OUTCOME_VERSION;
@@ -65,7 +65,7 @@ static inline bool execute(struct session *session,
         return false;
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
-                  "flush_all by connection %d", session->fd);
+                  "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
     if (command->closes)
