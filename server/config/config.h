@@ -118,4 +118,6 @@ enum config_result config_read(struct config *config, int argc, char **argv,
 /* The options with their units, limits and defaults, as -h prints them. */
 void config_print_help(FILE *to);
 
+void config_print_license(FILE *to);
+
 #endif

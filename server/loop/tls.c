@@ -3,14 +3,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "server/loop/certificates.h"
 
@@ -25,9 +28,6 @@ struct tls {
     pthread_mutex_t lock; /* over `context` */
     SSL_CTX *context;
     _Atomic uint64_t loaded_s; /* on the monotonic clock */
-    _Atomic uint64_t handshake_errors;
-    _Atomic uint64_t protocol_errors;
-    _Atomic uint64_t new_sessions;
 };
 
 struct tls_link {
@@ -37,6 +37,7 @@ struct tls_link {
     bool is_ready;  /* hands were shaken */
     bool is_ended;  /* the client sends no more */
     bool is_broken; /* nothing can be sent or received any more */
+    bool broke_protocol;
     bool has_more;
     bool read_waits_to_write;
     bool write_waits_to_read;
@@ -124,23 +125,12 @@ static uint64_t monotonic_s(void)
     return (uint64_t)now.tv_sec;
 }
 
-/* 0: OpenSSL keeps its own reference as before. */
-static int count_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct tls_link *link = SSL_get_app_data(ssl);
-
-    (void)session;
-    atomic_fetch_add(&link->tls->new_sessions, 1);
-    return 0;
-}
-
 bool tls_reload(struct tls *tls, char error[TLS_ERROR_BYTES])
 {
     SSL_CTX *fresh = certificates_load(&tls->settings, error);
 
     if (fresh == NULL)
         return false;
-    SSL_CTX_sess_set_new_cb(fresh, count_session);
     pthread_mutex_lock(&tls->lock);
     SSL_CTX *stale = tls->context;
     tls->context = fresh;
@@ -148,6 +138,31 @@ bool tls_reload(struct tls *tls, char error[TLS_ERROR_BYTES])
     SSL_CTX_free(stale); /* when the last of its links is gone */
     atomic_store(&tls->loaded_s, monotonic_s());
     return true;
+}
+
+/* A daemon moves to / later, and still has to find its files.  (Links are
+ * not followed yet: renewed certificates come by changing them.) */
+static bool keep_path(const char **path)
+{
+    char directory[PATH_MAX];
+    char *joined;
+
+    if (*path == NULL)
+        return true;
+    if ((*path)[0] == '/' || getcwd(directory, sizeof(directory)) == NULL)
+        joined = strdup(*path);
+    else if (asprintf(&joined, "%s/%s", directory, *path) < 0)
+        joined = NULL;
+    *path = joined;
+    return joined != NULL;
+}
+
+static bool keep_paths(struct tls_settings *settings)
+{
+    bool is_kept = keep_path(&settings->chain_file);
+
+    is_kept &= keep_path(&settings->key_file);
+    return keep_path(&settings->authorities_file) && is_kept;
 }
 
 struct tls *tls_create(const struct tls_settings *settings,
@@ -163,10 +178,11 @@ struct tls *tls_create(const struct tls_settings *settings,
     tls->settings = *settings;
     if (tls->settings.record_bytes > TLS_RECORD_BYTES_MAX)
         tls->settings.record_bytes = TLS_RECORD_BYTES_MAX;
+    bool has_paths = keep_paths(&tls->settings);
     tls->method = make_method();
-    if (tls->method == NULL)
+    if (!has_paths || tls->method == NULL)
         memcpy(error, "no memory", sizeof("no memory"));
-    if (tls->method != NULL && tls_reload(tls, error))
+    else if (tls_reload(tls, error))
         return tls;
     tls_destroy(tls);
     return NULL;
@@ -178,17 +194,16 @@ void tls_destroy(struct tls *tls)
         return;
     SSL_CTX_free(tls->context);
     BIO_meth_free(tls->method);
+    free((char *)tls->settings.chain_file);
+    free((char *)tls->settings.key_file);
+    free((char *)tls->settings.authorities_file);
     pthread_mutex_destroy(&tls->lock);
     free(tls);
 }
 
-struct tls_figures tls_read_figures(const struct tls *tls)
+uint64_t tls_age_s(const struct tls *tls)
 {
-    return (struct tls_figures){
-        .handshake_errors = atomic_load(&tls->handshake_errors),
-        .protocol_errors = atomic_load(&tls->protocol_errors),
-        .new_sessions = atomic_load(&tls->new_sessions),
-        .loaded_s = monotonic_s() - atomic_load(&tls->loaded_s)};
+    return monotonic_s() - atomic_load(&tls->loaded_s);
 }
 
 enum tls_verify tls_usual_verify(const struct tls *tls)
@@ -248,7 +263,6 @@ struct tls_link *tls_open(struct tls *tls, int fd, enum tls_verify verify)
     BIO_set_data(bio, link);
     BIO_set_init(bio, 1);
     SSL_set_bio(link->ssl, bio, bio); /* takes it */
-    SSL_set_app_data(link->ssl, link);
     SSL_set_verify(link->ssl, openssl_mode(verify), NULL);
     SSL_set_accept_state(link->ssl);
     return link;
@@ -295,14 +309,17 @@ enum tls_progress tls_shake_hands(struct tls_link *link)
     }
     ERR_clear_error();
     link->is_broken = true;
-    atomic_fetch_add(&link->tls->handshake_errors, 1);
     return TLS_FAILED;
 }
 
-void tls_give_up(struct tls_link *link)
+bool tls_is_resumed(const struct tls_link *link)
 {
-    link->is_broken = true;
-    atomic_fetch_add(&link->tls->handshake_errors, 1);
+    return SSL_session_reused(link->ssl) == 1;
+}
+
+bool tls_broke_protocol(const struct tls_link *link)
+{
+    return link->broke_protocol;
 }
 
 /* ---- reading ---- */
@@ -314,8 +331,7 @@ static void fail_reading(struct tls_link *link, int error)
         link->is_ended = true;
         return;
     }
-    if (error == SSL_ERROR_SSL)
-        atomic_fetch_add(&link->tls->protocol_errors, 1);
+    link->broke_protocol = error == SSL_ERROR_SSL;
     link->is_broken = true;
     ERR_clear_error();
 }

@@ -11,7 +11,7 @@
  * Owns:    a link its memory, not the descriptor.
  * Threads: a link belongs to one; all else is for any.
  * Fails:   with one line for whoever started the server, or asked for other
- *          certificates; what a client does wrong is counted.
+ *          certificates.
  */
 #ifndef SERVER_LOOP_TLS_H
 #define SERVER_LOOP_TLS_H
@@ -63,14 +63,8 @@ void tls_destroy(struct tls *tls);
  * left alone.  False with the reason in `error`: all stays as it was. */
 MUST_USE bool tls_reload(struct tls *tls, char error[TLS_ERROR_BYTES]);
 
-struct tls_figures {
-    uint64_t handshake_errors; /* clients with whom it came to nothing */
-    uint64_t protocol_errors;  /* links that broke the protocol later */
-    uint64_t new_sessions;     /* with `caches_sessions` */
-    uint64_t loaded_s;         /* seconds since certificates were loaded */
-};
-
-struct tls_figures tls_read_figures(const struct tls *tls);
+/* Since the certificates were loaded, in seconds. */
+uint64_t tls_age_s(const struct tls *tls);
 
 /* What the clients of a door are asked for, unless it says otherwise. */
 enum tls_verify tls_usual_verify(const struct tls *tls);
@@ -94,8 +88,11 @@ enum tls_progress {
 /* To be called until TLS_READY, before anything is read or written. */
 enum tls_progress tls_shake_hands(struct tls_link *link);
 
-/* It did not come to it in time: counted as a failure. */
-void tls_give_up(struct tls_link *link);
+/* Ready without much ado: the client has been here before. */
+bool tls_is_resumed(const struct tls_link *link);
+
+/* What came after that was no TLS, or not the client's. */
+bool tls_broke_protocol(const struct tls_link *link);
 
 /* As readv(): bytes, 0 at the end, or -1 and errno; EAGAIN: nothing yet. */
 ssize_t tls_read(struct tls_link *link, const struct iovec *places,

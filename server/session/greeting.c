@@ -35,7 +35,7 @@ static void give_up(void *context)
         log_event(session_log(crew->greeting), EVENT_REFUSAL, SEVERITY_DEBUG,
                   "connection %d: no TLS handshake in time",
                   crew->greeting->transport.fd);
-        tls_give_up(crew->greeting->transport.tls);
+        count(&crew->counters, COUNTER_TLS_HANDSHAKE_ERRORS, 1);
         session_destroy(crew->greeting);
     }
     arm(crew, now);
@@ -82,10 +82,13 @@ void greeting_go_on(struct session *session)
         watch_want(session->watch, false, true);
         break;
     case TLS_READY:
+        if (!tls_is_resumed(session->transport.tls))
+            count(&session->crew->counters, COUNTER_TLS_SESSIONS, 1);
         greeting_end(session);
         session_begin(session);
         break;
     case TLS_FAILED:
+        count(&session->crew->counters, COUNTER_TLS_HANDSHAKE_ERRORS, 1);
         log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
                   "connection %d: the TLS handshake failed",
                   session->transport.fd);

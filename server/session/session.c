@@ -17,8 +17,12 @@ static void borrow_output(struct session *session)
 
 static void return_output(struct session *session)
 {
-    if (!output_is_empty(&session->output))
+    if (!output_is_empty(&session->output)) {
+        replies_count(session, session->output.capacity_bytes);
         return;
+    }
+    if (session->output_counted_bytes > 0)
+        replies_count(session, 0);
     /* A giant's buffer is not kept for dwarfs. */
     if (session->crew->output.bytes == NULL &&
         session->output.capacity_bytes <= 2 * OUTPUT_BYTES_HIGH)
@@ -192,8 +196,10 @@ bool session_create(struct crew *crew, const struct door *door, int fd)
 {
     struct session *session = calloc(1, sizeof(*session));
 
-    if (session == NULL)
+    if (session == NULL) {
+        count(&crew->counters, COUNTER_NO_SESSION_MEMORY, 1);
         return false;
+    }
     session->crew = crew;
     session->door = door;
     session->transport.fd = fd;
@@ -227,8 +233,12 @@ void session_destroy(struct session *session)
     inquiry_drop(session->inquiry);
     filling_drop(session);
     output_release(&session->output, store);
-    free(session->input);
+    replies_count(session, 0);
+    input_drop(session);
     watch_destroy(session->watch);
+    if (session->transport.tls != NULL &&
+        tls_broke_protocol(session->transport.tls))
+        count(&session->crew->counters, COUNTER_TLS_PROTOCOL_ERRORS, 1);
     tls_close(session->transport.tls);
     close(session->transport.fd);
     *session->link = session->next;
