@@ -16,6 +16,7 @@ Fails:   tls.OpensslMissing, a tap.Skip, without the program `openssl`.
 """
 
 import contextlib
+import copy
 import os
 import select
 import shutil
@@ -49,6 +50,16 @@ def certificates():
 class Certificates:
     def __init__(self, folder):
         self.folder = folder
+        self._words = None
+        self._client = None
+
+    def variant(self, words=None, client=None):
+        """The same files, other words of -o for the server, or clients
+        that have a certificate."""
+        variant = copy.copy(self)
+        variant._words = words
+        variant._client = client
+        return variant
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -81,17 +92,17 @@ class Certificates:
             os.chmod(fresh, 0o644)
             os.rename(fresh, self.path(to + suffix))
 
-    def arguments(self, name="server", authority=True):
+    def arguments(self):
         """What makes a server speak TLS."""
-        words = [f"ssl_chain_cert={self.path(name + '.pem')}",
-                 f"ssl_key={self.path(name + '.key')}"]
-        if authority:
-            words.append(f"ssl_ca_cert={self.path('authority.pem')}")
+        words = self._words or [f"ssl_chain_cert={self.path('server.pem')}",
+                                f"ssl_key={self.path('server.key')}",
+                                f"ssl_ca_cert={self.path('authority.pem')}"]
         return ["-Z", "-o", ",".join(words)]
 
     def context(self, client=None, version=None):
         """Of a client that trusts the authority."""
         context = ssl.create_default_context(cafile=self.path("authority.pem"))
+        client = client or self._client
         if client:
             context.load_cert_chain(self.path(client + ".pem"),
                                     self.path(client + ".key"))
