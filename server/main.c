@@ -15,6 +15,7 @@
 #include "server/maintenance/maintenance.h"
 #include "server/process/reloads.h"
 #include "server/session/inquiry.h"
+#include "server/session/ports.h"
 #include "server/settings.h"
 #include "server/stats/stats.h"
 #include "server/store/version.h"
@@ -175,6 +176,13 @@ static bool start_peers(struct server *server)
 
 /* ---- clients ---- */
 
+static void admit(void *context, bool is_open)
+{
+    struct server *server = context;
+
+    doors_accept(server->doors, is_open);
+}
+
 static bool create_clients(struct server *server)
 {
     struct clients_settings settings = settings_clients(&server->config);
@@ -185,9 +193,26 @@ static bool create_clients(struct server *server)
     settings.clock = &server->clock;
     settings.peers = server->peers;
     settings.tls = server->tls;
+    settings.worker = server->worker;
+    settings.admit = admit;
+    settings.admit_context = server;
     server->clients = clients_create(&settings);
     return server->clients != NULL ||
            fail("threads are out; lower -t (--threads)");
+}
+
+/* To operators, and to test suites that ask in the environment. */
+static bool tell_ports(struct server *server)
+{
+    const char *path = getenv("MEMCACHED_PORT_FILENAME");
+    char error[PORTS_ERROR_BYTES];
+
+    if (server->config.port == CONFIG_PORT_ANY)
+        server->config.port = ports_first(doors_listeners(server->doors));
+    if (path == NULL || server->config.unix_socket != NULL)
+        return true;
+    return ports_write(doors_listeners(server->doors), path, error) ||
+           fail(error);
 }
 
 static bool open_doors(struct server *server)
@@ -201,9 +226,10 @@ static bool open_doors(struct server *server)
     server->doors = doors_open(&settings, error);
     if (server->doors == NULL)
         return fail(error);
+    clients_show_doors(server->clients, doors_listeners(server->doors));
     /* In a farm clients wait until its time is known. */
     doors_accept(server->doors, server->peers == NULL);
-    return true;
+    return tell_ports(server);
 }
 
 /* ---- signals ---- */

@@ -30,9 +30,8 @@ enum command_kind {
     COMMAND_TOUCH,
     COMMAND_FLUSH,
     COMMAND_VERSION,
-    COMMAND_VERBOSITY,
     COMMAND_STATS,
-    COMMAND_WATCH,
+    COMMAND_OPERATOR, /* the words are the session's to understand */
     COMMAND_NOOP,
     COMMAND_QUIT
 };
@@ -91,7 +90,7 @@ struct command {
     uint64_t hash; /* of `key`, set by whoever executes the command */
     struct span key;
     struct span value;
-    struct span argument; /* of stats, watch */
+    struct span argument; /* of stats; of an operator, the whole line */
 
     size_t value_bytes;   /* announced length of the value */
     size_t swallow_bytes; /* of input to be dropped unread after this */

@@ -334,6 +334,15 @@ size_t reply_tail(const struct command *command, const struct outcome *outcome,
                : text_tail(command, outcome, to);
 }
 
+size_t reply_stat_head(const struct command *command, struct span name,
+                       size_t value_bytes, uint8_t *to)
+{
+    struct frame frame = {.key_bytes = name.length,
+                          .body_bytes = name.length + value_bytes};
+
+    return (size_t)(span_copy(put_header(to, command, &frame), name) - to);
+}
+
 size_t reply_stat(const struct command *command, struct span name,
                   struct span value, uint8_t *to)
 {
@@ -341,10 +350,8 @@ size_t reply_stat(const struct command *command, struct span name,
 
     assert(name.length + value.length + 32 <= REPLY_HEAD_BYTES_MAX);
     if (command->protocol == PROTOCOL_BINARY) {
-        struct frame frame = {.key_bytes = name.length,
-                              .body_bytes = name.length + value.length};
-        at = put_header(at, command, &frame);
-        return (size_t)(span_copy(span_copy(at, name), value) - to);
+        at += reply_stat_head(command, name, value.length, to);
+        return (size_t)(span_copy(at, value) - to);
     }
     at = span_copy(at, SPAN("STAT "));
     at = span_copy(at, name);

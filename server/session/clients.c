@@ -8,8 +8,11 @@
 
 #include "server/session/crew.h"
 #include "server/session/doors.h"
+#include "server/session/idle.h"
 #include "server/session/inquiry.h"
+#include "server/session/roll.h"
 #include "server/session/session.h"
+#include "server/session/surplus.h"
 
 /* A connection on its way from the thread that accepted it. */
 struct arrival {
@@ -26,7 +29,8 @@ static struct crew *create_crew(struct clients *clients)
         return NULL;
     crew->clients = clients;
     crew->worker = worker_create();
-    if (crew->worker == NULL) {
+    if (crew->worker == NULL || !idle_begin(crew)) {
+        worker_destroy(crew->worker);
         free(crew);
         return NULL;
     }
@@ -39,6 +43,7 @@ static void destroy_crew(struct crew *crew)
     worker_finish(crew->worker);
     inquiries_destroy(crew);
     timer_destroy(crew->greeting_timer);
+    timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
     free(crew);
@@ -68,6 +73,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->prefixes = stats_prefixes(settings->stats);
+    pthread_mutex_init(&clients->rolls_lock, NULL);
+    atomic_init(&clients->has_crawler, true);
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
@@ -76,6 +84,8 @@ struct clients *clients_create(const struct clients_settings *settings)
         if (!start_crew(clients, i))
             goto fail;
     }
+    if (settings->counts_prefixes && !clients_count_prefixes(clients, true))
+        goto fail;
     return clients;
 
 fail:
@@ -87,6 +97,7 @@ static void end_crew(void *context)
 {
     struct crew *crew = context;
 
+    crew->is_ended = true;
     while (crew->sessions != NULL)
         session_destroy(crew->sessions);
     worker_stop(crew->worker);
@@ -112,13 +123,38 @@ void clients_destroy(struct clients *clients)
     if (clients == NULL)
         return;
     clients_stop(clients);
+    /* Crews post each other letters: all are read before the first goes. */
+    for (size_t i = 0; i < clients->crews_count; i++)
+        worker_finish(clients->crews[i]->worker);
+    rolls_destroy(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
+    pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
 }
 
-static void turn_away(struct clients *clients, int fd)
+void clients_show_doors(struct clients *clients, const struct listener *doors)
+{
+    int fds[CLIENTS_DOORS_MAX];
+    size_t count = listener_fds(doors, fds, CLIENTS_DOORS_MAX);
+
+    clients->doors_shown_at = clock_now(clients->settings.clock);
+    for (size_t i = 0; i < count; i++)
+        clients->doors[i] = fds[i];
+    atomic_store(&clients->doors_count, count);
+}
+
+bool clients_count_prefixes(struct clients *clients, bool counts)
+{
+    if (counts && !prefixes_prepare(clients->prefixes))
+        return false;
+    for (size_t i = 0; i < clients->crews_count; i++)
+        atomic_store(&clients->crews[i]->counts_prefixes, counts);
+    return true;
+}
+
+static void turn_away(struct clients *clients, const struct door *door, int fd)
 {
     static const char words[] = "ERROR Too many open connections\r\n";
 
@@ -127,8 +163,11 @@ static void turn_away(struct clients *clients, int fd)
               "a client was turned away: %zu are connected; raise -c "
               "(--conn-limit)",
               clients->settings.connections_max);
-    ssize_t sent = send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
-    (void)sent; /* a courtesy */
+    /* A courtesy; to who expects a handshake it would be noise. */
+    ssize_t sent = door->tls != NULL
+                       ? 0
+                       : send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
+    (void)sent;
     close(fd);
 }
 
@@ -138,9 +177,15 @@ static void arrive(void *context)
 
     if (!session_create(arrival->crew, arrival->door, arrival->fd)) {
         close(arrival->fd);
-        atomic_fetch_sub(&arrival->crew->clients->connections, 1);
+        clients_lose(arrival->crew->clients);
     }
     free(arrival);
+}
+
+void clients_lose(struct clients *clients)
+{
+    atomic_fetch_sub(&clients->connections, 1);
+    surplus_went(clients);
 }
 
 void clients_accept(int fd, void *context)
@@ -156,7 +201,7 @@ void clients_accept(int fd, void *context)
     }
     if (atomic_load(&clients->connections) >=
         clients->settings.connections_max) {
-        turn_away(clients, fd);
+        turn_away(clients, door, fd);
         return;
     }
     arrival = malloc(sizeof(*arrival));
@@ -166,9 +211,10 @@ void clients_accept(int fd, void *context)
         *arrival = (struct arrival){.crew = crew, .door = door, .fd = fd};
         atomic_fetch_add(&clients->connections, 1);
         atomic_fetch_add(&clients->connections_total, 1);
+        surplus_came(clients);
         if (worker_post(crew->worker, arrive, arrival))
             return;
-        atomic_fetch_sub(&clients->connections, 1);
+        clients_lose(clients);
     }
     free(arrival);
     close(fd);
@@ -261,17 +307,17 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .connections = atomic_load(&clients->connections),
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
-        .accepts = true,
+        .kicks_idle = clients->settings.idle_timeout > 0,
         .backlog = clients->settings.backlog,
         .turn_commands_max = clients->settings.turn_commands_max,
         .verbosity = log_verbosity(clients->settings.log),
-        .listen_disabled = atomic_load(&clients->listen_disabled),
-        .listen_disabled_us = atomic_load(&clients->listen_disabled_us),
         .watchers = atomic_load(&clients->watchers),
+        .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
         .crawls = atomic_load(&clients->crawls),
         .has_tls = tls != NULL,
         .certificate_age_s = tls == NULL ? 0 : tls_age_s(tls),
         .has_tls_sessions = tls != NULL && clients->settings.has_tls_sessions};
+    surplus_read(clients, live->now, live);
     for (size_t i = 0; i < clients->crews_count; i++)
         add_crew(clients->crews[i], live);
 }

@@ -11,8 +11,11 @@
 #include "proto/memcached/command.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/loop/listener.h"
 #include "server/loop/tls.h"
+#include "server/loop/worker.h"
 #include "server/peer/peers.h"
+#include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
 struct clients;
@@ -31,12 +34,21 @@ struct clients_settings {
     unsigned backlog;         /* of the listeners, for stats */
     struct tls *tls;          /* NULL: all come in the clear */
     bool has_tls_sessions;    /* it remembers its clients */
+    time_us idle_timeout;     /* of TCP connections; 0: none */
+    /* Clients beyond connections_max wait, rather than being told and closed:
+     * `admit` is called, in the thread of `worker`, when the doors are to be
+     * closed, and when they are to be opened again. */
+    bool surplus_waits;
+    struct worker *worker;
+    void (*admit)(void *context, bool is_open);
+    void *admit_context;
     /* What clients may ask for, as -A, -F, -X and -W say. */
     bool enable_shutdown;
     bool disable_flush_all;
     bool disable_dumping;
     bool disable_watch;
-    bool disable_cas; /* as -C: no token is told, none compared */
+    bool counts_prefixes; /* from the start, as -D says */
+    bool disable_cas;     /* as -C: no token is told, none compared */
 };
 
 /* NULL when memory or threads are out. */
@@ -51,6 +63,9 @@ void clients_destroy(struct clients *clients);
 void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
+
+/* Where they come in, for `stats conns`; once, before the first of them. */
+void clients_show_doors(struct clients *clients, const struct listener *doors);
 
 /* Takes a connection that was accepted; the context is the door. */
 void clients_accept(int fd, void *context);

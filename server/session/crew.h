@@ -6,6 +6,7 @@
 #ifndef SERVER_SESSION_CREW_H
 #define SERVER_SESSION_CREW_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "proto/memcached/text.h"
@@ -23,11 +24,15 @@
  * have their own limit, turn_commands_max of the settings.) */
 #define CREW_TURN_KEYS_MAX 2048
 
+/* Doors beyond these are not told of. */
+#define CLIENTS_DOORS_MAX 128
+
 /* What one `stats` counts for in a turn, in keys. */
 #define CREW_STATS_KEYS 256
 
 struct session;
 struct inquiry;
+struct roll;
 
 /* Memory of one kind that a crew's sessions have of their own; that crew
  * counts, any thread reads. */
@@ -71,6 +76,10 @@ struct crew {
     struct session *watching;
     _Atomic size_t watching_count;
     struct inquiry *inquiries;
+    struct roll *rolls;           /* that stand before a session here */
+    _Atomic bool counts_prefixes; /* as `stats detail` was told */
+    bool is_ended;                /* its sessions are gone for good */
+    struct timer *idle_timer;     /* NULL: the silent may stay */
     uint64_t answered; /* records up to here are waited for no more */
     uint64_t awaited;  /* the last one that somebody waits for */
     bool has_written;  /* since the peers were told */
@@ -90,12 +99,30 @@ struct clients {
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    _Atomic bool has_crawler;   /* or operators said that there is none */
+    _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
+    _Atomic time_us dump_moved; /* when its client read last */
     /* For whoever does these things to count; shown by `stats`. */
-    _Atomic uint64_t listen_disabled;    /* times that accepting stopped */
-    _Atomic uint64_t listen_disabled_us; /* for so long in all */
-    _Atomic uint64_t watchers;           /* that are connected now */
-    _Atomic uint64_t crawls;             /* under way */
+    _Atomic uint64_t listen_disabled;      /* times that accepting stopped */
+    _Atomic uint64_t listen_disabled_us;   /* for so long in all, until ... */
+    _Atomic time_us listen_disabled_since; /* 0: clients are let in */
+    _Atomic bool is_full;                  /* nobody is let in until one goes */
+    _Atomic uint64_t watchers;             /* that are connected now */
+    _Atomic uint64_t crawls;               /* under way */
+    _Atomic int doors[CLIENTS_DOORS_MAX];  /* that are listened at */
+    _Atomic size_t doors_count;
+    time_us doors_shown_at;
+    struct prefixes *prefixes;  /* of the stats */
+    pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
+    struct roll *rolls;
 };
+
+/* A client has gone, or did not come to be one. */
+void clients_lose(struct clients *clients);
+
+/* From now on threads count, or do not, what is asked of keys by prefix;
+ * false if there is no memory to count in. */
+MUST_USE bool clients_count_prefixes(struct clients *clients, bool counts);
 
 /* The sums over all threads, as of now. */
 void clients_read_live(struct clients *clients, struct stats_live *live);

@@ -69,7 +69,8 @@ static struct listener *listen_tcp(const struct doors *doors,
         return NULL;
     }
     if (place->port[0] == '\0')
-        snprintf(place->port, ADDRESS_PORT_BYTES, "%hu", (unsigned short)port);
+        snprintf(place->port, ADDRESS_PORT_BYTES, "%hu",
+                 (unsigned short)(port == DOORS_PORT_ANY ? 0 : port));
     return listener_open_tcp(listeners,
                              place->host[0] == '\0' ? NULL : place->host,
                              place->port, error);
@@ -118,12 +119,16 @@ static bool open_local(struct doors *doors, char *error)
 
 static bool open_all(struct doors *doors, char *error)
 {
+    int family;
+
     for (size_t i = 0; i < doors->settings.endpoints_count; i++) {
         const char *name = doors->settings.endpoints[i];
         struct listener *one = open_one(doors, name, error);
         if (one == NULL && !(is_optional(name) && doors->listeners != NULL &&
                              !listener_has_ipv6()))
             return false;
+        if (one != NULL && doors->settings.port == DOORS_PORT_ANY)
+            listener_port(one, &family, &doors->settings.port);
         doors->listeners = listener_append(doors->listeners, one);
     }
     return true;
@@ -153,6 +158,11 @@ struct doors *doors_open(const struct doors_settings *settings,
 void doors_accept(struct doors *doors, bool accepts)
 {
     listener_accept(doors->listeners, accepts);
+}
+
+const struct listener *doors_listeners(const struct doors *doors)
+{
+    return doors->listeners;
 }
 
 void doors_close(struct doors *doors)

@@ -12,6 +12,9 @@
 #include "server/loop/listener.h"
 #include "server/loop/tls.h"
 
+/* As a port: one of the system's choice, the same at all addresses. */
+#define DOORS_PORT_ANY 65536
+
 struct clients;
 
 struct door {
@@ -44,6 +47,9 @@ struct doors *doors_open(const struct doors_settings *settings,
 
 /* Whether clients are let in, or wait outside. */
 void doors_accept(struct doors *doors, bool accepts);
+
+/* What they are for the system; changes when they are closed. */
+const struct listener *doors_listeners(const struct doors *doors);
 
 /* Nobody comes in any more.  Those inside still look at their doors. */
 void doors_close(struct doors *doors);

@@ -6,6 +6,30 @@
 #include "proto/memcached/binary.h"
 #include "server/session/statistics.h"
 
+void requests_count_prefix(struct session *session,
+                           const struct command *command,
+                           const struct execution *execution)
+{
+    struct prefixes *prefixes = session->crew->clients->prefixes;
+
+    if (command->refusal != REFUSAL_NONE)
+        return;
+    switch (command->kind) {
+    case COMMAND_RETRIEVE:
+        prefixes_count(prefixes, command->key, PREFIX_GETS,
+                       execution->outcome.kind == OUTCOME_HIT);
+        break;
+    case COMMAND_STORE:
+        prefixes_count(prefixes, command->key, PREFIX_SETS, false);
+        break;
+    case COMMAND_REMOVE:
+        prefixes_count(prefixes, command->key, PREFIX_DELETES, false);
+        break;
+    default:
+        break;
+    }
+}
+
 static void answer_without_key(struct session *session,
                                const struct command *command,
                                struct execution *execution)
@@ -23,19 +47,10 @@ static void answer_without_key(struct session *session,
     case COMMAND_VERSION:
         execution->outcome.kind = OUTCOME_VERSION;
         break;
-    case COMMAND_VERBOSITY:
-        log_set_verbosity(session_log(session),
-                          command->delta > 2 ? 2 : (unsigned)command->delta);
-        execution->outcome.kind = OUTCOME_OK;
-        break;
     case COMMAND_QUIT:
         execution->outcome.kind =
             command->protocol == PROTOCOL_TEXT ? OUTCOME_SILENT : OUTCOME_OK;
         session_end(session, false);
-        break;
-    case COMMAND_WATCH:
-        watching_begin(session);
-        execution->outcome.kind = OUTCOME_OK;
         break;
     default:
         execution->outcome.kind = OUTCOME_OK;
@@ -50,8 +65,12 @@ static inline bool execute(struct session *session,
     struct execution execution;
 
     if (command->kind == COMMAND_STATS) {
-        if (!statistics_answer(session->crew, command, &session->output))
+        if (!statistics_answer(session, command))
             session_break(session, COUNTER_NO_OUTPUT_MEMORY);
+        return true;
+    }
+    if (command->kind == COMMAND_OPERATOR) {
+        operator_answer(session, command);
         return true;
     }
     if (command->value_follows) {
@@ -65,6 +84,7 @@ static inline bool execute(struct session *session,
         answer_without_key(session, command, &execution);
     if (execution.must_ask)
         return false;
+    session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "flush_all by connection %d", session->transport.fd);
@@ -80,7 +100,7 @@ static bool ends_batch(const struct command *command)
 {
     return command->value_follows || command->swallow_bytes > 0 ||
            command->closes || command->kind == COMMAND_QUIT ||
-           command->kind == COMMAND_STATS;
+           command->kind == COMMAND_STATS || command->kind == COMMAND_OPERATOR;
 }
 
 static struct parsed parse(struct session *session, struct span input,
@@ -227,9 +247,13 @@ struct span requests_process(struct session *session, struct span input)
 
     session->has_backlog = session->waits;
     session->needed_bytes = 0;
-    while (session->state <= SESSION_ENDING && input.length > 0 &&
-           !session->waits) {
-        if (session->swallow_bytes > 0) {
+    while (session->state <= SESSION_ENDING &&
+           (input.length > 0 || session->listing != NULL) && !session->waits &&
+           session->dump == NULL) {
+        if (session->listing != NULL) {
+            if (!listing_continue(session))
+                break;
+        } else if (session->swallow_bytes > 0) {
             swallow(session, &input);
         } else if (session->filling != NULL) {
             input = filling_take(session, input);
@@ -248,5 +272,7 @@ struct span requests_process(struct session *session, struct span input)
             execute_batch(session, batch_count, &share, &input);
         }
     }
+    if (session->listing != NULL || session->dump != NULL)
+        session->has_backlog = true;
     return input;
 }

@@ -110,6 +110,8 @@ static void take_turn(void *context)
         ; /* the client has not read enough: nothing new is begun */
     else if (session->waits)
         ; /* nor while it waits for the farm */
+    else if (session->dump != NULL)
+        dump_continue(session);
     else if (session->has_backlog)
         input_resume(session);
     else if (session->state == SESSION_OPEN)
@@ -203,6 +205,7 @@ bool session_create(struct crew *crew, const struct door *door, int fd)
     session->crew = crew;
     session->door = door;
     session->transport.fd = fd;
+    session->now = clock_now(crew->clients->settings.clock);
     session->protocol = door->protocol;
     if (!enter(session, door)) {
         watch_destroy(session->watch);
@@ -228,10 +231,14 @@ void session_destroy(struct session *session)
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->transport.fd);
     greeting_end(session);
+    if (session->crew->rolls != NULL)
+        rolls_pass(session->crew, session);
+    listing_drop(session);
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
     filling_drop(session);
+    dump_drop(session);
     output_release(&session->output, store);
     replies_count(session, 0);
     input_drop(session);
@@ -244,6 +251,6 @@ void session_destroy(struct session *session)
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;
-    atomic_fetch_sub(&session->crew->clients->connections, 1);
+    clients_lose(session->crew->clients);
     free(session);
 }

@@ -15,7 +15,10 @@
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
  *               `has_backlog`, `needed_bytes`, `swallow_bytes`
  *   filling.c   a value that arrives in pieces: `filling`
+ *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
+ *   operator.c  what operators say
+ *   dump.c      the keys of all items, for one client: `dump`
  *   watching.c  who is told what happens in the farm: `watching_link`
  *   holding.c   replies that wait for the farm, and what it is told of
  *               changes: `holding_link`, `last_number`
@@ -32,6 +35,7 @@
 #include "server/session/crew.h"
 #include "server/session/doors.h"
 #include "server/session/inquiry.h"
+#include "server/session/listing.h"
 #include "server/session/transport.h"
 
 enum session_state {
@@ -60,6 +64,8 @@ struct session {
     size_t swallow_bytes;
     size_t drained_bytes;
     struct filling *filling;
+    struct listing *listing; /* an answer that is not all written; or NULL */
+    struct dump *dump;       /* under way, or NULL */
     struct output output;
     size_t output_counted_bytes; /* of its own, as the crew has counted */
     enum output_result sending;  /* what came of sending last */
@@ -136,6 +142,24 @@ size_t filling_settle(struct session *session, size_t bytes);
 void filling_resume(struct session *session);
 void filling_drop(struct session *session);
 
+/* ---- operator.c ---- */
+
+/* Answers a COMMAND_OPERATOR. */
+void operator_answer(struct session *session, const struct command *command);
+
+/* ---- dump.c ---- */
+
+enum dump_form { DUMP_METADATA, DUMP_REQUESTS };
+
+/* Begins to tell of all items of these classes, a bit for each; returns the
+ * line that is said first, or instead. */
+const char *dump_begin(struct session *session, enum dump_form form,
+                       uint64_t classes);
+
+/* Writes more of it, up to a turn's work. */
+void dump_continue(struct session *session);
+void dump_drop(struct session *session);
+
 /* ---- watching.c ---- */
 
 /* From now on it is told what happens in the farm. */
@@ -164,6 +188,9 @@ void holding_leave(struct session *session);
 /* Writes the reply, unless it is silent, and lets go of the key. */
 void replies_write(struct session *session, const struct command *command,
                    struct execution *execution);
+
+/* Writes a line, its end included. */
+void replies_say(struct session *session, const char *line);
 
 /* Sends what may be sent; true when that is all. */
 bool replies_flush(struct session *session);
@@ -255,6 +282,20 @@ static inline bool session_may_wait(const struct command *command,
     return execution->replicates &&
            (execution->mutation.kind != MUTATION_NONE ||
             command->kind == COMMAND_NOOP);
+}
+
+/* Counts by prefix what was executed. */
+void requests_count_prefix(struct session *session,
+                           const struct command *command,
+                           const struct execution *execution);
+
+static inline void session_count_prefix(struct session *session,
+                                        const struct command *command,
+                                        const struct execution *execution)
+{
+    if (atomic_load_explicit(&session->crew->counts_prefixes,
+                             memory_order_relaxed))
+        requests_count_prefix(session, command, execution);
 }
 
 /* Replies to what was executed, now or when others hold it. */

@@ -628,6 +628,27 @@ void segment_expire_all(struct segment_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static void wake_list(struct segment_list *list, time_s now)
+{
+    for (struct segment *s = list->first; s != NULL; s = s->next) {
+        if (s->rests_until > now)
+            s->rests_until = 0;
+    }
+}
+
+void segment_wake_all(struct segment_pool *pool, time_s now)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (int life = 0; life < LIFE_CLASSES; life++) {
+        if (pool->open[life] != NULL)
+            pool->open[life]->rests_until = 0;
+    }
+    wake_list(&pool->sealed, now);
+    wake_list(&pool->large, now);
+    lower(&pool->expiry_min, now);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* ---- ages and figures ---- */
 
 size_t segment_held_bytes(struct segment_pool *pool)

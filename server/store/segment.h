@@ -154,6 +154,9 @@ void segment_spare(struct segment_pool *pool, struct segment *segment);
 /* Makes every segment look as if something in it died: after a flush. */
 void segment_expire_all(struct segment_pool *pool);
 
+/* Whatever in them died already is looked at again at once. */
+void segment_wake_all(struct segment_pool *pool, time_s now);
+
 /* Bytes of memory that all segments take. */
 size_t segment_held_bytes(struct segment_pool *pool);
 

@@ -32,9 +32,8 @@ static const char *const kinds[] = {[COMMAND_REFUSED] = "refused",
                                     [COMMAND_TOUCH] = "touch",
                                     [COMMAND_FLUSH] = "flush",
                                     [COMMAND_VERSION] = "version",
-                                    [COMMAND_VERBOSITY] = "verbosity",
                                     [COMMAND_STATS] = "stats",
-                                    [COMMAND_WATCH] = "watch",
+                                    [COMMAND_OPERATOR] = "operator",
                                     [COMMAND_NOOP] = "noop",
                                     [COMMAND_QUIT] = "quit"};
 
