@@ -28,6 +28,8 @@ static const char *refusal_line(enum refusal refusal)
                "[noreply]\r\n";
     case REFUSAL_LINE_TOO_LONG:
         return "CLIENT_ERROR line too long\r\n";
+    case REFUSAL_FLUSH:
+        return "CLIENT_ERROR flush_all not allowed\r\n";
     case REFUSAL_NONE:
     case REFUSAL_FORMAT:
     case REFUSAL_ARGUMENTS:
@@ -161,6 +163,8 @@ static const char *status_text(enum binary_status status)
         return "Not stored.";
     case BINARY_NON_NUMERIC:
         return "Non-numeric server-side value for incr or decr";
+    case BINARY_AUTH_ERROR:
+        return "Auth failure.";
     case BINARY_UNKNOWN_COMMAND:
         return "Unknown command";
     case BINARY_OUT_OF_MEMORY:
@@ -178,6 +182,18 @@ static enum binary_status not_stored_status(enum command_mode mode)
     if (mode == MODE_ADD)
         return BINARY_EXISTS;
     return mode == MODE_REPLACE ? BINARY_NOT_FOUND : BINARY_NOT_STORED;
+}
+
+static enum binary_status refusal_status(enum refusal refusal)
+{
+    switch (refusal) {
+    case REFUSAL_UNKNOWN_COMMAND:
+        return BINARY_UNKNOWN_COMMAND;
+    case REFUSAL_FLUSH:
+        return BINARY_AUTH_ERROR;
+    default:
+        return BINARY_INVALID_ARGUMENTS;
+    }
 }
 
 static enum binary_status outcome_status(const struct command *command,
@@ -202,9 +218,7 @@ static enum binary_status outcome_status(const struct command *command,
     case OUTCOME_UNTERMINATED:
         return BINARY_INVALID_ARGUMENTS;
     case OUTCOME_REFUSED:
-        return command->refusal == REFUSAL_UNKNOWN_COMMAND
-                   ? BINARY_UNKNOWN_COMMAND
-                   : BINARY_INVALID_ARGUMENTS;
+        return refusal_status(command->refusal);
     case OUTCOME_HIT:
     case OUTCOME_STORED:
     case OUTCOME_DELETED:
@@ -320,6 +334,15 @@ size_t reply_tail(const struct command *command, const struct outcome *outcome,
                : text_tail(command, outcome, to);
 }
 
+size_t reply_stat_head(const struct command *command, struct span name,
+                       size_t value_bytes, uint8_t *to)
+{
+    struct frame frame = {.key_bytes = name.length,
+                          .body_bytes = name.length + value_bytes};
+
+    return (size_t)(span_copy(put_header(to, command, &frame), name) - to);
+}
+
 size_t reply_stat(const struct command *command, struct span name,
                   struct span value, uint8_t *to)
 {
@@ -327,10 +350,8 @@ size_t reply_stat(const struct command *command, struct span name,
 
     assert(name.length + value.length + 32 <= REPLY_HEAD_BYTES_MAX);
     if (command->protocol == PROTOCOL_BINARY) {
-        struct frame frame = {.key_bytes = name.length,
-                              .body_bytes = name.length + value.length};
-        at = put_header(at, command, &frame);
-        return (size_t)(span_copy(span_copy(at, name), value) - to);
+        at += reply_stat_head(command, name, value.length, to);
+        return (size_t)(span_copy(at, value) - to);
     }
     at = span_copy(at, SPAN("STAT "));
     at = span_copy(at, name);

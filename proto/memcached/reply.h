@@ -62,6 +62,10 @@ size_t reply_tail(const struct command *command, const struct outcome *outcome,
 size_t reply_stat(const struct command *command, struct span name,
                   struct span value, uint8_t *to);
 
+/* The same in the binary protocol for a value that is written behind it. */
+size_t reply_stat_head(const struct command *command, struct span name,
+                       size_t value_bytes, uint8_t *to);
+
 /* What ends a list of statistics, or stands for an unknown one. */
 size_t reply_stats_end(const struct command *command, uint8_t *to);
 size_t reply_stats_reset(const struct command *command, uint8_t *to);

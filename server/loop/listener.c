@@ -277,6 +277,15 @@ struct listener *listener_append(struct listener *first, struct listener *next)
     return first;
 }
 
+size_t listener_fds(const struct listener *first, int *fds, size_t max)
+{
+    size_t count = 0;
+
+    for (; first != NULL && count < max; first = first->next)
+        fds[count++] = first->fd;
+    return count;
+}
+
 void listener_accept(struct listener *first, bool accepts)
 {
     for (struct listener *at = first; at != NULL; at = at->next)

@@ -46,6 +46,9 @@ bool listener_has_ipv6(void);
 /* Puts `next` and all behind it at the end of `first`; returns the list. */
 struct listener *listener_append(struct listener *first, struct listener *next);
 
+/* The sockets of the list, at most `max` of them; returns how many. */
+size_t listener_fds(const struct listener *first, int *fds, size_t max);
+
 /* Whether connections are accepted, or wait in the system's queue. */
 void listener_accept(struct listener *first, bool accepts);
 

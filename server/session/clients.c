@@ -8,6 +8,7 @@
 
 #include "server/session/crew.h"
 #include "server/session/inquiry.h"
+#include "server/session/roll.h"
 #include "server/session/session.h"
 
 /* A connection on its way from the thread that accepted it. */
@@ -65,6 +66,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->prefixes = stats_prefixes(settings->stats);
+    pthread_mutex_init(&clients->rolls_lock, NULL);
+    clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -72,6 +76,8 @@ struct clients *clients_create(const struct clients_settings *settings)
         if (!start_crew(clients, i))
             goto fail;
     }
+    if (settings->counts_prefixes && !clients_count_prefixes(clients, true))
+        goto fail;
     return clients;
 
 fail:
@@ -83,6 +89,7 @@ static void end_crew(void *context)
 {
     struct crew *crew = context;
 
+    crew->is_ended = true;
     while (crew->sessions != NULL)
         session_destroy(crew->sessions);
     worker_stop(crew->worker);
@@ -108,10 +115,35 @@ void clients_destroy(struct clients *clients)
     if (clients == NULL)
         return;
     clients_stop(clients);
+    /* Crews post each other letters: all are read before the first goes. */
+    for (size_t i = 0; i < clients->crews_count; i++)
+        worker_finish(clients->crews[i]->worker);
+    rolls_destroy(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
+    pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
+}
+
+void clients_show_doors(struct clients *clients, const struct listener *doors)
+{
+    int fds[CLIENTS_DOORS_MAX];
+    size_t count = listener_fds(doors, fds, CLIENTS_DOORS_MAX);
+
+    clients->doors_shown_at = clock_now(clients->settings.clock);
+    for (size_t i = 0; i < count; i++)
+        clients->doors[i] = fds[i];
+    atomic_store(&clients->doors_count, count);
+}
+
+bool clients_count_prefixes(struct clients *clients, bool counts)
+{
+    if (counts && !prefixes_prepare(clients->prefixes))
+        return false;
+    for (size_t i = 0; i < clients->crews_count; i++)
+        atomic_store(&clients->crews[i]->counts_prefixes, counts);
+    return true;
 }
 
 static void turn_away(struct clients *clients, int fd)
@@ -231,20 +263,44 @@ void clients_told(void *context, struct span text)
     }
 }
 
+static void add_crew(const struct crew *crew, struct stats_live *live)
+{
+    uint64_t own = atomic_load(&crew->inputs.count);
+
+    for (size_t counter = 0; counter < COUNTERS; counter++)
+        live->counters[counter] +=
+            counted(&crew->counters, (enum counter)counter);
+    /* A thread's buffer is lent to whoever has its turn. */
+    live->input_buffers += 1 + own;
+    live->input_buffers_bytes +=
+        CREW_INPUT_BYTES + atomic_load(&crew->inputs.bytes);
+    live->input_buffers_free_bytes += CREW_INPUT_BYTES;
+    live->output_buffers += atomic_load(&crew->outputs.count);
+    live->output_buffers_bytes += atomic_load(&crew->outputs.bytes);
+}
+
 void clients_read_live(struct clients *clients, struct stats_live *live)
 {
+    time_us now = clock_now(clients->settings.clock);
+    time_us read = atomic_load(&clients->certificate_read);
+
     *live = (struct stats_live){
-        .now = clock_now(clients->settings.clock),
+        .now = now,
         .connections = atomic_load(&clients->connections),
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
         .accepts = true,
         .backlog = clients->settings.backlog,
-        .turn_commands_max = CREW_TURN_COMMANDS_MAX,
-        .verbosity = log_verbosity(clients->settings.log)};
-    for (size_t i = 0; i < clients->crews_count; i++) {
-        for (size_t counter = 0; counter < COUNTERS; counter++)
-            live->counters[counter] +=
-                counted(&clients->crews[i]->counters, (enum counter)counter);
-    }
+        .turn_commands_max = clients->settings.turn_commands_max,
+        .verbosity = log_verbosity(clients->settings.log),
+        .listen_disabled = atomic_load(&clients->listen_disabled),
+        .listen_disabled_us = atomic_load(&clients->listen_disabled_us),
+        .watchers = atomic_load(&clients->watchers),
+        .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
+        .crawls = atomic_load(&clients->crawls),
+        .has_tls = read != 0,
+        .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,
+        .has_tls_sessions = clients->has_tls_sessions};
+    for (size_t i = 0; i < clients->crews_count; i++)
+        add_crew(clients->crews[i], live);
 }

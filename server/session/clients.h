@@ -8,9 +8,12 @@
 #ifndef SERVER_SESSION_CLIENTS_H
 #define SERVER_SESSION_CLIENTS_H
 
+#include "proto/memcached/command.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/loop/listener.h"
 #include "server/peer/peers.h"
+#include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
 struct clients;
@@ -25,7 +28,16 @@ struct clients_settings {
     bool fails_when_degraded; /* rather than answering as if all held it */
     size_t threads_count;
     size_t connections_max;
-    unsigned backlog; /* of the listeners, for stats */
+    size_t turn_commands_max; /* of one client, before others have a turn */
+    unsigned backlog;         /* of the listeners, for stats */
+    enum protocol protocol;   /* PROTOCOL_UNKNOWN: each client's own */
+    /* What clients may ask for, as -A, -F, -X and -W say. */
+    bool enable_shutdown;
+    bool disable_flush_all;
+    bool disable_dumping;
+    bool disable_watch;
+    bool counts_prefixes; /* from the start, as -D says */
+    bool disable_cas;     /* as -C: no token is told, none compared */
 };
 
 /* NULL when memory or threads are out. */
@@ -40,6 +52,9 @@ void clients_destroy(struct clients *clients);
 void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
+
+/* Where they come in, for `stats conns`; once, before the first of them. */
+void clients_show_doors(struct clients *clients, const struct listener *doors);
 
 /* Takes a connection that was accepted; the context is the clients. */
 void clients_accept(int fd, void *context);

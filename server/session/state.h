@@ -12,6 +12,7 @@
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
  *               `has_backlog`, `needed_bytes`, `swallow_bytes`
  *   filling.c   a value that arrives in pieces: `filling`
+ *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   watching.c  who is told what happens in the farm: `watching_link`
  *   holding.c   replies that wait for the farm, and what it is told of
@@ -28,6 +29,7 @@
 
 #include "server/session/crew.h"
 #include "server/session/inquiry.h"
+#include "server/session/listing.h"
 
 enum session_state {
     SESSION_OPEN,
@@ -54,9 +56,11 @@ struct session {
     size_t swallow_bytes;
     size_t drained_bytes;
     struct filling *filling;
+    struct listing *listing; /* an answer that is not all written; or NULL */
     struct output output;
-    enum output_result sending; /* what came of sending last */
-    time_us now;                /* of this turn */
+    size_t output_counted_bytes; /* of its own, as the crew has counted */
+    enum output_result sending;  /* what came of sending last */
+    time_us now;                 /* of this turn */
 
     /* In a farm. */
     enum peers_reading reading; /* of this turn */
@@ -76,6 +80,9 @@ void input_receive(struct session *session);
 
 /* Answers what was kept. */
 void input_resume(struct session *session);
+
+/* Drops what was kept. */
+void input_drop(struct session *session);
 
 /* A client that still sends would lose the last reply to a reset: it is
  * read, unheard, until it stops. */
@@ -138,6 +145,17 @@ void replies_write(struct session *session, const struct command *command,
 /* Sends what may be sent; true when that is all. */
 bool replies_flush(struct session *session);
 
+/* Counts what the session has of its own for replies. */
+static inline void replies_count(struct session *session, size_t bytes)
+{
+    size_t before = session->output_counted_bytes;
+
+    holdings_add(&session->crew->outputs,
+                 (uint64_t)(bytes > 0) - (uint64_t)(before > 0),
+                 bytes - before);
+    session->output_counted_bytes = bytes;
+}
+
 /* ---- for all of them; what every command passes is inline ---- */
 
 static inline struct store *session_store(const struct session *session)
@@ -153,6 +171,13 @@ static inline struct log *session_log(const struct session *session)
 static inline struct peers *session_peers(const struct session *session)
 {
     return session->crew->clients->settings.peers;
+}
+
+/* Memory is out: the connection ends, and that is counted. */
+static inline void session_break(struct session *session, enum counter what)
+{
+    count(&session->crew->counters, what, 1);
+    session->state = SESSION_BROKEN;
 }
 
 /* Nothing more is read; once all is sent it ends, or `drains` first. */
@@ -209,11 +234,27 @@ static inline bool session_may_wait(const struct command *command,
             command->kind == COMMAND_NOOP);
 }
 
+/* Counts by prefix what was executed. */
+void requests_count_prefix(struct session *session,
+                           const struct command *command,
+                           const struct execution *execution);
+
+static inline void session_count_prefix(struct session *session,
+                                        const struct command *command,
+                                        const struct execution *execution)
+{
+    if (atomic_load_explicit(&session->crew->counts_prefixes,
+                             memory_order_relaxed))
+        requests_count_prefix(session, command, execution);
+}
+
 /* Replies to what was executed, now or when others hold it. */
 static inline void session_reply(struct session *session,
                                  const struct command *command,
                                  struct execution *execution)
 {
+    if (session->crew->clients->settings.disable_cas)
+        execution->outcome.token = 0;
     if (session_may_wait(command, execution))
         holding_reply(session, command, execution);
     else

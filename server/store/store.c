@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/store/planted.h"
+#include "proto/base/planted.h"
 #include "server/store/replica.h"
 #include "server/store/stub.h"
 
@@ -15,6 +15,18 @@
 /* A sweep is called often: what it leaves waits for the next one. */
 #define SWEEP_SEGMENTS_MAX 256
 #define HASTY_SWEEPS_MAX 4
+
+/* Most of it is never touched, and takes no memory. */
+static bool create_sizes(struct store *store)
+{
+    size_t bytes_max =
+        item_room_bytes(ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS, 0,
+                        store->settings.item_bytes_max);
+
+    store->sizes_count = bytes_max / STORE_SIZE_STEP + 2;
+    store->sizes = calloc(store->sizes_count, sizeof(*store->sizes));
+    return store->sizes != NULL;
+}
 
 struct store *store_create(const struct store_settings *settings)
 {
@@ -29,12 +41,16 @@ struct store *store_create(const struct store_settings *settings)
     if (!segment_pool_init(&store->pool, settings->memory_bytes_max,
                            &store->index.bytes))
         goto fail_index;
+    if (settings->counts_sizes && !create_sizes(store))
+        goto fail_pool;
     version_clock_init(&store->clock, settings->origin_tag);
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
     pthread_mutex_init(&store->flush_lock, NULL);
     return store;
 
+fail_pool:
+    segment_pool_release(&store->pool);
 fail_index:
     index_release(&store->index);
 fail:
@@ -48,6 +64,7 @@ void store_destroy(struct store *store)
         return;
     segment_pool_release(&store->pool);
     index_release(&store->index);
+    free(store->sizes);
     summary_release(&store->summary);
     pthread_mutex_destroy(&store->eviction_lock);
     pthread_mutex_destroy(&store->flush_lock);
@@ -101,6 +118,16 @@ enum store_absence replica_death(const struct store *store,
     return STORE_NEVER;
 }
 
+static void count_size(struct store *store, const struct item *item,
+                       uint32_t one)
+{
+    size_t step = (item->room_bytes + STORE_SIZE_STEP - 1) / STORE_SIZE_STEP;
+
+    if (step >= store->sizes_count)
+        step = store->sizes_count - 1;
+    atomic_fetch_add_explicit(&store->sizes[step], one, memory_order_relaxed);
+}
+
 /* Adds an item to figures and summary, or takes it out (`sign` -1). */
 static void account(struct store *store, struct stripe *stripe, uint64_t hash,
                     const struct item *item, int sign)
@@ -115,6 +142,8 @@ static void account(struct store *store, struct stripe *stripe, uint64_t hash,
     }
     stripe_add(stripe, STRIPE_ITEMS, one);
     stripe_add(stripe, STRIPE_ITEM_BYTES, one * item->room_bytes);
+    if (store->sizes != NULL)
+        count_size(store, item, (uint32_t)one);
     summary_toggle(&store->summary, hash, item->version, item_stamp(item));
 }
 
@@ -135,7 +164,7 @@ void replica_expire(struct store *store, struct stripe *stripe, uint64_t hash,
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
         stripe_add(stripe, STRIPE_EXPIRED, 1);
-        stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
+        stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, !item_is_fetched(item));
     }
     replica_unlink(store, stripe, hash, slot);
 }
@@ -257,10 +286,25 @@ void store_release(struct store_hold *hold)
     }
 }
 
+static void add_use(struct item *item, unsigned uses)
+{
+    if (uses < ITEM_USES_MAX)
+        uses++;
+    item->uses = uses & ITEM_USES_MAX;
+}
+
 void store_use(struct store_hold *hold)
 {
-    if (hold->item->uses < ITEM_USES_MAX)
-        hold->item->uses++;
+    struct item *item = hold->item;
+    time_s second = time_seconds(hold->now);
+
+    /* Cores share what is only read: the rest is not written each time. */
+    if (item->uses < ITEM_USES_MAX || !item->is_fetched) {
+        add_use(item, item->uses);
+        item->is_fetched = true;
+    }
+    if (item->accessed != second)
+        item->accessed = second;
 }
 
 /* ---- writing ---- */
@@ -310,6 +354,8 @@ uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
     item->shape = shape;
     item->key_bytes = (uint8_t)key.length;
     item->uses = 0;
+    item->is_fetched = false;
+    item->accessed = 0;
     return span_copy(replica_write_state(item, value_bytes, write), key);
 }
 
@@ -338,12 +384,23 @@ static bool fits_in_place(const struct store_hold *hold,
     return !segment_is_private(pool, item) || !segment_is_pinned(pool, item);
 }
 
-/* What is written again is in use, like what is read again. */
-uint8_t replica_uses_after(const struct item *old)
+void replica_write_use(struct item *item, const struct store_hold *hold,
+                       const struct store_write *write)
 {
+    const struct item *old = hold->item;
+
+    /* What is written again is in use, like what is read again. */
     if (old == NULL)
-        return 0;
-    return old->uses < ITEM_USES_MAX ? (uint8_t)(old->uses + 1) : ITEM_USES_MAX;
+        item->uses = 0;
+    else
+        add_use(item, old->uses);
+    if (old != NULL && write->keeps_use) {
+        item->is_fetched = old->is_fetched;
+        item->accessed = old->accessed;
+    } else {
+        item->is_fetched = false;
+        item->accessed = time_seconds(hold->now);
+    }
 }
 
 static void put_in_place(struct store_hold *hold,
@@ -361,7 +418,7 @@ static void put_in_place(struct store_hold *hold,
     if (first.length > 0 && first.data != value)
         memcpy(value, first.data, first.length);
     span_copy(value + first.length, second);
-    item->uses = replica_uses_after(item);
+    replica_write_use(item, hold, write);
     segment_expires(&store->pool, item, item->exptime);
     account(store, hold->stripe, hold->hash, item, +1);
 }
@@ -423,7 +480,7 @@ enum store_result store_put(struct store_hold *hold,
         return STORE_NO_ROOM;
     uint8_t *at =
         replica_write_item(item, shape, hold->key, value_bytes, write);
-    item->uses = replica_uses_after(hold->item);
+    replica_write_use(item, hold, write);
     at = span_copy(at, write->parts[0]);
     span_copy(at, write->parts[1]);
     return replica_link_appended(hold, item);
@@ -453,7 +510,30 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                 .exptime = exptime,
                                 .version = item->version,
                                 .stamp = stamp,
-                                .token = item_token(item)};
+                                .token = item_token(item),
+                                .keeps_use = true};
+    return store_put(hold, &write);
+}
+
+enum store_result store_mark(struct store_hold *hold, uint8_t marks)
+{
+    struct store *store = hold->store;
+    struct item *item = hold->item;
+
+    assert(item != NULL);
+    if (!store->settings.replicates) {
+        item->marks = marks;
+        return STORE_OK;
+    }
+    struct store_write write = {.parts = {item_value(item)},
+                                .flags = item_flags(item),
+                                .marks = marks,
+                                .exptime = item->exptime,
+                                .version =
+                                    version_after(&store->clock, item->version),
+                                .stamp = item_stamp(item),
+                                .token = item_token(item),
+                                .keeps_use = true};
     return store_put(hold, &write);
 }
 
@@ -497,11 +577,15 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
             expiry_sweep(store, now, 1))
             break;
     }
+    if (!segment_has_room(&store->pool, bytes))
+        tally(store, TALLY_HASTY, 1);
     return eviction_make_room(store, bytes, now);
 }
 
 void store_maintain(struct store *store, time_us now)
 {
+    tally(store, TALLY_ROUNDS, 1);
+    segment_tick(&store->pool, time_seconds(now));
     expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
     if (!segment_has_room(&store->pool, 1))
         eviction_make_room(store, 1, now);

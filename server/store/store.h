@@ -28,6 +28,7 @@ struct store_settings {
     bool evicts;             /* false: a full store refuses new items */
     bool replicates;         /* keeps graves and stamps, for other servers */
     time_s grave_s;          /* how long a grave is kept */
+    bool counts_sizes;       /* for store_size_count() */
     uint64_t seed;           /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;     /* of the versions drawn here */
 };
@@ -74,6 +75,7 @@ struct store_write {
     uint64_t version;
     uint64_t stamp; /* of the life part; 0: the version */
     uint64_t token; /* 0: the version */
+    bool keeps_use; /* it is as fetched, and as old in use, as what was there */
 };
 
 /* Memory for a value that is still to come. */
@@ -94,9 +96,22 @@ struct store_figures {
     uint64_t evicted;
     uint64_t evicted_expiring;
     uint64_t evicted_unfetched;
+    uint64_t evicted_active; /* although it was used */
+    uint64_t evicted_age_s;  /* since the last use of what was evicted last */
+    uint64_t spared;         /* not evicted as it was used */
+    uint64_t sweeps;         /* segments looked through for what has died */
+    uint64_t checked;        /* items looked at there */
+    uint64_t swept;          /* of them, those that had died */
+    uint64_t compactions;    /* segments */
+    uint64_t rescued;        /* items that moved out of these */
+    uint64_t hasty;          /* evictions for which a client waited */
+    uint64_t rounds;         /* of store_maintain() */
     uint64_t index_bytes;
     uint64_t index_buckets;
-    uint64_t segment_bytes; /* memory that segments take */
+    uint64_t segment_bytes;      /* memory that segments take */
+    uint64_t segment_size_bytes; /* of an ordinary one */
+    uint64_t segments_free;
+    time_s oldest; /* when the oldest segment in use was begun, or 0 */
     uint64_t memory_bytes_max;
 };
 
@@ -130,6 +145,13 @@ MUST_USE enum store_result store_put(struct store_hold *hold,
 /* Sets the life part of hold->item. */
 MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                        uint64_t stamp);
+
+/*
+ * Sets the marks of hold->item and leaves all that clients see of it.  Others
+ * are told by a version a microsecond above that of the value: whatever was
+ * really written since, anywhere, is not undone by a mark.
+ */
+MUST_USE enum store_result store_mark(struct store_hold *hold, uint8_t marks);
 
 /* The key has no item from now on; `version` is that of the grave, where one
  * is left. */
@@ -252,6 +274,13 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
 bool store_has_evicted(const struct store *store);
 
 void store_read_figures(struct store *store, struct store_figures *figures);
+
+/* How many items take more than `step` - 1 and at most `step` steps of
+ * memory; there are store_size_steps() of them, none unless they are counted.
+ * Larger items are of the last. */
+#define STORE_SIZE_STEP ((size_t)32)
+size_t store_size_steps(const struct store *store);
+uint64_t store_size_count(const struct store *store, size_t step);
 
 /* One number for all that is held; 0 for nothing.  Not for every request. */
 uint64_t store_digest(struct store *store);
