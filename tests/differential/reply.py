@@ -97,6 +97,8 @@ def _me_field(word):
     name, _, number = word.partition(b"=")
     if name == b"cas" and number.isdigit():
         return Token(number)
+    if name in (b"cls", b"size") and number.isdigit():
+        return name  # of a storage that is not the same
     if name in (b"exp", b"la") and number.lstrip(b"-").isdigit():
         return Seconds(number)
     return word
