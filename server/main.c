@@ -7,30 +7,23 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "proto/base/digest.h"
 #include "proto/memcached/reply.h"
 #include "server/config/config.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
 #include "server/loop/worker.h"
 #include "server/maintenance/maintenance.h"
-#include "server/peer/peers.h"
-#include "server/process/process.h"
-#include "server/session/clients.h"
-#include "server/session/doors.h"
+#include "server/process/reloads.h"
 #include "server/session/inquiry.h"
+#include "server/settings.h"
 #include "server/stats/stats.h"
-#include "server/store/store.h"
 #include "server/store/version.h"
 #include "server/version.h"
 
 #define TITLE                                                                  \
     "memcached " REPLY_MEMCACHED_VERSION " (grapevined " GRAPEVINE_VERSION ")"
 
-/* Connections that wait to be accepted; memcached's default. */
-#define LISTEN_BACKLOG 1024
-/* How long a deleted key is remembered, against older states of it. */
-#define GRAVE_S 3600
+#define SIGNALS 4
 
 struct server {
     struct config config;
@@ -45,8 +38,8 @@ struct server {
     struct clients *clients;
     struct listener *doors;
     struct maintenance *maintenance;
-    struct timer *signals[3];
-    bool is_daemon;
+    struct reloads reloads;
+    struct timer *signals[SIGNALS];
 };
 
 static bool fail(const char *reason)
@@ -57,42 +50,12 @@ static bool fail(const char *reason)
 
 static bool start_process(struct server *server)
 {
-    const struct config *config = &server->config;
+    struct process_settings settings = settings_process(&server->config);
     char error[PROCESS_ERROR_BYTES];
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    server->is_daemon = config->daemon && !process_has_supervisor();
-    if (!process_raise_files(config->connections_max, config->threads, error) ||
-        (server->is_daemon && !process_daemonise(&server->process, error)) ||
-        !process_open_pid(&server->process, config->pid_file, error) ||
-        !process_become(config->user, error))
-        return fail(error);
-    return true;
-}
-
-static bool open_doors(struct server *server)
-{
-    const struct config *config = &server->config;
-    char error[LISTENER_ERROR_BYTES];
-    struct doors_settings doors = {.addresses = config->listen,
-                                   .addresses_count = config->listen_count,
-                                   .port = (unsigned)config->port,
-                                   .unix_socket = config->unix_socket,
-                                   .unix_mode = (unsigned)config->unix_mask};
-    struct listener_settings listeners = {.worker = server->worker,
-                                          .backlog = LISTEN_BACKLOG,
-                                          .accepted = clients_accept,
-                                          .context = server->clients,
-                                          .address_option = "-l",
-                                          .port_option = "-p"};
-
-    server->doors = doors_open(&doors, &listeners, error);
-    if (server->doors == NULL)
-        return fail(error);
-    /* In a farm clients wait until its time is known. */
-    listener_accept(server->doors, server->peers == NULL);
-    return true;
+    return process_start(&server->process, &settings, error) || fail(error);
 }
 
 /* Of the versions that this server draws.  What two draw alike is noticed
@@ -102,31 +65,18 @@ static uint16_t farm_tag(const struct server *server)
     return (uint16_t)(server->farm_id % (VERSION_TAG_MAX + 1));
 }
 
-static bool is_in_farm(const struct server *server)
-{
-    return server->config.farm_listen != NULL ||
-           server->config.farm_join_count > 0;
-}
-
 static bool create_store(struct server *server)
 {
-    const struct config *config = &server->config;
-    struct store_settings settings = {.memory_bytes_max =
-                                          config->memory_megabytes << 20,
-                                      .item_bytes_max = config->item_bytes_max,
-                                      .evicts = !config->disable_evictions,
-                                      .replicates = is_in_farm(server),
-                                      .grave_s = GRAVE_S};
+    struct store_settings settings = settings_store(&server->config);
+    uint64_t chance[2];
 
-    if (getrandom(&settings.seed, sizeof(settings.seed), 0) < 0 ||
-        getrandom(&server->farm_id, sizeof(server->farm_id), 0) < 0)
+    if (getrandom(chance, sizeof(chance), 0) < 0)
         return fail("the system gives no random numbers");
-    if (is_in_farm(server)) {
-        /* Everybody in the farm files keys alike, and draws versions that
-         * nobody else draws. */
-        settings.seed = digest64(span_of_string(config->farm_name), 0);
+    server->farm_id = chance[0];
+    if (settings.replicates)
         settings.origin_tag = farm_tag(server);
-    }
+    else
+        settings.seed = chance[1];
     server->store = store_create(&settings);
     return server->store != NULL ||
            fail("option -m (--memory-limit): this much memory cannot be had; "
@@ -181,36 +131,17 @@ static void on_left(void *context)
 
 static bool create_peers(struct server *server)
 {
-    const struct config *config = &server->config;
+    struct peers_settings settings = settings_peers(&server->config);
     char error[PEERS_ERROR_BYTES];
-    struct peers_settings settings = {
-        .store = server->store,
-        .log = server->log,
-        .clock = &server->clock,
-        .listen = config->farm_listen,
-        .advertise = config->farm_advertise,
-        .joins = config->farm_join,
-        .joins_count = config->farm_join_count,
-        .is_insecure = config->farm_insecure,
-        .farm_name = config->farm_name,
-        .name = config->farm_server_name,
-        .id = server->farm_id,
-        .tag = farm_tag(server),
-        .seed = server->farm_id,
-        .heartbeat = config->farm_heartbeat_ms * TIME_US_PER_MS,
-        .ack_timeout = config->farm_ack_timeout_ms * TIME_US_PER_MS,
-        .lookup_timeout = config->farm_lookup_timeout_ms * TIME_US_PER_MS,
-        .journal_bytes = config->farm_journal_megabytes << 20,
-        .memory_bytes = config->memory_megabytes << 20,
-        .item_bytes_max = config->item_bytes_max,
-        .lookup = config->farm_lookup == LOOKUP_NEVER  ? PEERS_LOOKUP_NEVER
-                  : config->farm_lookup == LOOKUP_AUTO ? PEERS_LOOKUP_AUTO
-                                                       : PEERS_LOOKUP_ALWAYS,
-        .waits_for_acks = config->farm_ack == ACK_ALL,
-        .crews_count = config->threads};
 
-    if (!is_in_farm(server))
+    if (!settings_has_farm(&server->config))
         return true;
+    settings.store = server->store;
+    settings.log = server->log;
+    settings.clock = &server->clock;
+    settings.id = server->farm_id;
+    settings.tag = farm_tag(server);
+    settings.seed = server->farm_id;
     server->peers = peers_create(&settings, error);
     return server->peers != NULL || fail(error);
 }
@@ -229,6 +160,44 @@ static bool start_peers(struct server *server)
            fail("threads are out");
 }
 
+/* ---- clients ---- */
+
+static bool create_clients(struct server *server)
+{
+    struct clients_settings settings = settings_clients(&server->config);
+
+    settings.store = server->store;
+    settings.stats = server->stats;
+    settings.log = server->log;
+    settings.clock = &server->clock;
+    settings.peers = server->peers;
+    server->clients = clients_create(&settings);
+    return server->clients != NULL ||
+           fail("threads are out; lower -t (--threads)");
+}
+
+static bool open_doors(struct server *server)
+{
+    struct doors_settings doors = settings_doors(&server->config);
+    char error[LISTENER_ERROR_BYTES];
+    struct listener_settings listeners = {.worker = server->worker,
+                                          .backlog =
+                                              (int)server->config.backlog,
+                                          .accepted = clients_accept,
+                                          .context = server->clients,
+                                          .address_option = "-l",
+                                          .port_option = "-p"};
+
+    server->doors = doors_open(&doors, &listeners, error);
+    if (server->doors == NULL)
+        return fail(error);
+    /* In a farm clients wait until its time is known. */
+    listener_accept(server->doors, server->peers == NULL);
+    return true;
+}
+
+/* ---- signals ---- */
+
 /* Clients go first, so that nothing more is written; then the others are
  * told all that was. */
 static void stop(void *context)
@@ -244,41 +213,61 @@ static void stop(void *context)
     peers_leave(server->peers);
 }
 
+static void reload(void *context)
+{
+    struct server *server = context;
+
+    reloads_run(&server->reloads);
+}
+
+static bool heed_signals(struct server *server)
+{
+    static const struct {
+        int number;
+        worker_task *task;
+    } signals[SIGNALS] = {
+        {SIGTERM, stop}, {SIGINT, stop}, {SIGUSR1, stop}, {SIGHUP, reload}};
+
+    server->reloads.log = server->log;
+    for (size_t i = 0; i < SIGNALS; i++) {
+        server->signals[i] = signal_create(server->worker, signals[i].number,
+                                           signals[i].task, server);
+        if (server->signals[i] == NULL)
+            return fail("memory or descriptors are out");
+    }
+    return true;
+}
+
+/* ---- from the start to the end ---- */
+
+static bool create_loop(struct server *server)
+{
+    server->worker = worker_create();
+    server->stats =
+        stats_create(&server->config, server->store, clock_now(&server->clock));
+    return (server->worker != NULL && server->stats != NULL) ||
+           fail("memory or descriptors are out");
+}
+
+static bool create_maintenance(struct server *server)
+{
+    server->maintenance =
+        maintenance_create(server->store, server->log, &server->clock);
+    return server->maintenance != NULL ||
+           fail("threads are out; lower -t (--threads)");
+}
+
 static bool build(struct server *server)
 {
     clock_start(&server->clock);
     server->log = log_create();
-    if (server->log == NULL || !create_store(server) || !create_peers(server))
-        return false;
+    if (server->log == NULL)
+        return fail("memory is out");
     log_set_verbosity(server->log, (unsigned)server->config.verbosity);
-    server->worker = worker_create();
-    server->stats =
-        stats_create(&server->config, server->store, clock_now(&server->clock));
-    struct clients_settings clients = {
-        .store = server->store,
-        .stats = server->stats,
-        .log = server->log,
-        .clock = &server->clock,
-        .peers = server->peers,
-        .fails_when_degraded =
-            server->config.farm_ack_fallback == ACK_FALLBACK_ERROR,
-        .threads_count = server->config.threads,
-        .connections_max = server->config.connections_max,
-        .backlog = LISTEN_BACKLOG};
-    if (server->worker == NULL || server->stats == NULL)
-        return fail("memory or descriptors are out");
-    server->signals[0] = signal_create(server->worker, SIGTERM, stop, server);
-    server->signals[1] = signal_create(server->worker, SIGINT, stop, server);
-    server->signals[2] = signal_create(server->worker, SIGUSR1, stop, server);
-    server->clients = clients_create(&clients);
-    server->maintenance =
-        maintenance_create(server->store, server->log, &server->clock);
-    if (server->signals[0] == NULL || server->signals[1] == NULL ||
-        server->signals[2] == NULL)
-        return fail("memory or descriptors are out");
-    if (server->clients == NULL || server->maintenance == NULL)
-        return fail("threads are out; lower -t (--threads)");
-    return open_doors(server) && start_peers(server);
+    return create_store(server) && create_peers(server) &&
+           create_loop(server) && heed_signals(server) &&
+           create_clients(server) && create_maintenance(server) &&
+           open_doors(server) && start_peers(server);
 }
 
 static void run(struct server *server)
@@ -287,7 +276,7 @@ static void run(struct server *server)
               "%s serves clients with %llu MB and %llu threads", TITLE,
               (unsigned long long)server->config.memory_megabytes,
               (unsigned long long)server->config.threads);
-    if (server->is_daemon)
+    if (server->process.is_daemon)
         log_use_syslog(server->log);
     if (server->peers == NULL)
         process_tell_ready(&server->process);
@@ -302,15 +291,27 @@ static void take_down(struct server *server)
     peers_stop(server->peers);
     clients_destroy(server->clients);
     maintenance_destroy(server->maintenance);
-    timer_destroy(server->signals[0]);
-    timer_destroy(server->signals[1]);
-    timer_destroy(server->signals[2]);
+    for (size_t i = 0; i < SIGNALS; i++)
+        timer_destroy(server->signals[i]);
     peers_destroy(server->peers);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
     store_destroy(server->store);
     log_destroy(server->log);
     process_end(&server->process);
+}
+
+/* What is asked of the program rather than of a server. */
+static bool has_answered(const struct config *config)
+{
+    if (!config->version && !config->help && !config->license)
+        return false;
+    puts(TITLE);
+    if (config->help)
+        config_print_help(stdout);
+    else if (config->license)
+        config_print_license(stdout);
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -320,12 +321,8 @@ int main(int argc, char **argv)
 
     if (config_read(&server.config, argc, argv, error) != CONFIG_OK)
         return fail(error) ? 0 : 64;
-    if (server.config.version || server.config.help) {
-        puts(TITLE);
-        if (server.config.help)
-            config_print_help(stdout);
+    if (has_answered(&server.config))
         return 0;
-    }
     bool is_built = start_process(&server) && build(&server);
     if (is_built)
         run(&server);

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "proto/base/planted.h"
+
 #define HASH_BYTES 8
 
 enum frame_result message_frame(struct span input, size_t inner_bytes_max,
@@ -38,6 +40,9 @@ static struct message_list read_list(struct reader *reader, size_t entry_bytes)
 {
     struct message_list list = {.count = read_u16(reader)};
 
+    if (PLANTED == PLANTED_VECTOR_LIST &&
+        list.count * entry_bytes == reader->rest.length + 1)
+        reader->rest.length++;
     list.bytes = read_bytes(reader, list.count * entry_bytes);
     return list;
 }

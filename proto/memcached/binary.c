@@ -2,6 +2,7 @@
 #include "proto/memcached/binary.h"
 
 #include "proto/base/bigendian.h"
+#include "proto/base/planted.h"
 
 enum presence { NEVER, OPTIONAL, ALWAYS };
 
@@ -103,7 +104,10 @@ struct header {
 
 static bool frame_fits(const struct shape *shape, const struct header *header)
 {
-    if (header->extras_bytes != shape->extras_bytes &&
+    size_t lacking_bytes = PLANTED == PLANTED_BINARY_EXTRAS &&
+                           header->extras_bytes + 1 == shape->extras_bytes;
+
+    if (header->extras_bytes + lacking_bytes != shape->extras_bytes &&
         !(shape->extras_optional && header->extras_bytes == 0))
         return false;
     if (header->key_bytes > COMMAND_KEY_BYTES_MAX)

@@ -56,7 +56,8 @@ enum refusal {
     REFUSAL_DELTA,
     REFUSAL_DELETE,
     REFUSAL_LINE_TOO_LONG,
-    REFUSAL_ARGUMENTS
+    REFUSAL_ARGUMENTS,
+    REFUSAL_FLUSH /* the server was told to flush nothing */
 };
 
 /* What is wrong with the data block of a COMMAND_STORE. */

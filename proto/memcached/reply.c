@@ -28,6 +28,8 @@ static const char *refusal_line(enum refusal refusal)
                "[noreply]\r\n";
     case REFUSAL_LINE_TOO_LONG:
         return "CLIENT_ERROR line too long\r\n";
+    case REFUSAL_FLUSH:
+        return "CLIENT_ERROR flush_all not allowed\r\n";
     case REFUSAL_NONE:
     case REFUSAL_FORMAT:
     case REFUSAL_ARGUMENTS:
@@ -161,6 +163,8 @@ static const char *status_text(enum binary_status status)
         return "Not stored.";
     case BINARY_NON_NUMERIC:
         return "Non-numeric server-side value for incr or decr";
+    case BINARY_AUTH_ERROR:
+        return "Auth failure.";
     case BINARY_UNKNOWN_COMMAND:
         return "Unknown command";
     case BINARY_OUT_OF_MEMORY:
@@ -178,6 +182,18 @@ static enum binary_status not_stored_status(enum command_mode mode)
     if (mode == MODE_ADD)
         return BINARY_EXISTS;
     return mode == MODE_REPLACE ? BINARY_NOT_FOUND : BINARY_NOT_STORED;
+}
+
+static enum binary_status refusal_status(enum refusal refusal)
+{
+    switch (refusal) {
+    case REFUSAL_UNKNOWN_COMMAND:
+        return BINARY_UNKNOWN_COMMAND;
+    case REFUSAL_FLUSH:
+        return BINARY_AUTH_ERROR;
+    default:
+        return BINARY_INVALID_ARGUMENTS;
+    }
 }
 
 static enum binary_status outcome_status(const struct command *command,
@@ -202,9 +218,7 @@ static enum binary_status outcome_status(const struct command *command,
     case OUTCOME_UNTERMINATED:
         return BINARY_INVALID_ARGUMENTS;
     case OUTCOME_REFUSED:
-        return command->refusal == REFUSAL_UNKNOWN_COMMAND
-                   ? BINARY_UNKNOWN_COMMAND
-                   : BINARY_INVALID_ARGUMENTS;
+        return refusal_status(command->refusal);
     case OUTCOME_HIT:
     case OUTCOME_STORED:
     case OUTCOME_DELETED:

@@ -38,6 +38,21 @@ enum counter {
     COUNTER_BYTES_READ,
     COUNTER_BYTES_WRITTEN,
     COUNTER_CONN_YIELDS,
+    COUNTER_IDLE_KICKS,           /* silent clients that were closed */
+    COUNTER_AUTH_CMDS,            /* attempts to say who one is */
+    COUNTER_AUTH_ERRORS,          /* those that failed */
+    COUNTER_LOG_WRITTEN,          /* lines for watchers */
+    COUNTER_LOG_DROPPED,          /* those that found no room */
+    COUNTER_LOG_SENT,             /* lines to one watcher each */
+    COUNTER_LOG_SKIPPED,          /* those that it was too slow for */
+    COUNTER_TLS_HANDSHAKE_ERRORS, /* handshakes that failed */
+    COUNTER_TLS_PROTOCOL_ERRORS,  /* connections that broke later */
+    COUNTER_TLS_SESSIONS,         /* handshakes that resumed nothing */
+    COUNTER_CRAWLS,               /* walks over the items, asked for */
+    COUNTER_CRAWL_CHECKED,        /* items that they looked at */
+    COUNTER_NO_INPUT_MEMORY,
+    COUNTER_NO_OUTPUT_MEMORY,
+    COUNTER_NO_SESSION_MEMORY, /* for a connection, or one large value */
     COUNTER_FARM_ACK_DEGRADED, /* answers given without a member of the view */
     COUNTERS
 };

@@ -1,311 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/config/config.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/address.h"
-#include "server/config/options.h"
+#include "server/config/reading.h"
 
 #define MEGABYTE (UINT64_C(1024) * 1024)
 #define LINE_BYTES_MAX 4096
 /* Files that read files that read files: somebody went in a circle. */
 #define FILE_DEPTH_MAX 8
-#define ADDRESS_FORMS "HOST, HOST:PORT, [IPV6]:PORT or *"
 #define JOURNAL_MEGABYTES_DEFAULT_MAX 64
 
-struct reading {
-    struct config *config;
-    char *error;
-    unsigned depth;
-    const char *file; /* being read, or NULL for the command line */
-    unsigned line;
-    const struct option_row *farm_row; /* given last that asks for a farm */
-};
-
 static enum config_result read_file(struct reading *reading, const char *path);
-
-/* ---- errors ---- */
-
-static enum config_result bad(const struct reading *reading, const char *format,
-                              ...) __attribute__((format(printf, 2, 3)));
-
-static enum config_result bad(const struct reading *reading, const char *format,
-                              ...)
-{
-    size_t used = 0;
-    va_list arguments;
-
-    if (reading->file != NULL) {
-        int length = snprintf(reading->error, CONFIG_ERROR_BYTES,
-                              "%.200s line %u: ", reading->file, reading->line);
-        used = length > 0 ? (size_t)length : 0;
-    }
-    va_start(arguments, format);
-    vsnprintf(reading->error + used, CONFIG_ERROR_BYTES - used, format,
-              arguments);
-    va_end(arguments);
-    return CONFIG_BAD;
-}
-
-/* How people write the option: "-m, --memory-limit". */
-static const char *written(const struct option_row *row, char to[64])
-{
-    if (row->letter != 0)
-        snprintf(to, 64, "-%c (--%s)", row->letter, row->name);
-    else
-        snprintf(to, 64, "--%s", row->name);
-    return to;
-}
-
-/* ---- values ---- */
-
-static void *field(const struct reading *reading, const struct option_row *row)
-{
-    return (char *)reading->config + row->offset;
-}
-
-static size_t *count_field(const struct reading *reading,
-                           const struct option_row *row)
-{
-    return (size_t *)((char *)reading->config + row->count_offset);
-}
-
-static uint64_t unit_bytes(int letter)
-{
-    switch (letter) {
-    case 'k':
-    case 'K':
-        return 1024;
-    case 'm':
-    case 'M':
-        return MEGABYTE;
-    case 'g':
-    case 'G':
-        return 1024 * MEGABYTE;
-    default:
-        return 0;
-    }
-}
-
-static bool parse_number(const char *text, enum option_kind kind,
-                         uint64_t *value)
-{
-    char *end;
-
-    if (!isdigit((unsigned char)text[0]))
-        return false;
-    errno = 0;
-    *value = strtoull(text, &end, kind == OPTION_OCTAL ? 8 : 10);
-    if (errno != 0)
-        return false;
-    if (kind == OPTION_BYTES && unit_bytes(*end) != 0) {
-        if (*value > UINT64_MAX / unit_bytes(*end))
-            return false;
-        *value *= unit_bytes(*end);
-        end++;
-    }
-    return *end == '\0';
-}
-
-static enum config_result set_number(const struct reading *reading,
-                                     const struct option_row *row,
-                                     const char *text)
-{
-    char name[64];
-    uint64_t value;
-
-    if (parse_number(text, row->kind, &value) && value >= row->least &&
-        value <= row->most) {
-        *(uint64_t *)field(reading, row) = value;
-        return CONFIG_OK;
-    }
-    if (row->kind == OPTION_OCTAL)
-        return bad(reading,
-                   "option %s: '%.64s' will not do; give an octal "
-                   "number from 0 to %llo",
-                   written(row, name), text, (unsigned long long)row->most);
-    return bad(reading,
-               "option %s: '%.64s' will not do; give a number from %llu to "
-               "%llu%s",
-               written(row, name), text, (unsigned long long)row->least,
-               (unsigned long long)row->most,
-               row->kind == OPTION_BYTES ? " (k, m and g are understood)" : "");
-}
-
-static enum config_result set_text(const struct reading *reading,
-                                   const struct option_row *row,
-                                   const char *text)
-{
-    char name[64];
-    const char **kept = field(reading, row);
-    char *copy = strdup(text);
-
-    if (copy == NULL)
-        return bad(reading, "option %s: no memory", written(row, name));
-    free((char *)*kept); /* of two the last one counts */
-    *kept = copy;
-    return CONFIG_OK;
-}
-
-static bool is_name(const struct option_row *row, const char *text)
-{
-    size_t length = strlen(text);
-
-    if (length < row->least || length > row->most)
-        return false;
-    for (; *text != '\0'; text++) {
-        if (!isalnum((unsigned char)*text) && strchr("-._", *text) == NULL &&
-            !(*text == ':' && row->kind == OPTION_COLON_NAME))
-            return false;
-    }
-    return true;
-}
-
-static enum config_result set_name(const struct reading *reading,
-                                   const struct option_row *row,
-                                   const char *text)
-{
-    char name[64];
-
-    if (is_name(row, text))
-        return set_text(reading, row, text);
-    return bad(reading,
-               "option %s: '%.64s' will not do; give %llu to %llu letters, "
-               "digits, - . or _%s",
-               written(row, name), text, (unsigned long long)row->least,
-               (unsigned long long)row->most,
-               row->kind == OPTION_COLON_NAME ? " or :" : "");
-}
-
-static enum config_result set_choice(const struct reading *reading,
-                                     const struct option_row *row,
-                                     const char *text)
-{
-    const char *word = row->argument;
-    size_t length = strlen(text);
-    char name[64];
-
-    for (uint64_t place = 0; word[0] != '\0'; place++) {
-        size_t word_length = strcspn(word, "|");
-        if (word_length == length && memcmp(word, text, length) == 0) {
-            *(uint64_t *)field(reading, row) = place;
-            return CONFIG_OK;
-        }
-        word += word_length;
-        word += word[0] == '|';
-    }
-    return bad(reading, "option %s: '%.64s' will not do; give one of %s",
-               written(row, name), text, row->argument);
-}
-
-static enum config_result check_address(const struct reading *reading,
-                                        const struct option_row *row,
-                                        const char *text)
-{
-    struct address address;
-    char name[64];
-
-    if (address_split(text, &address))
-        return CONFIG_OK;
-    return bad(reading,
-               "option %s: '%.64s' is no address; give " ADDRESS_FORMS
-               ", with a port from 1 to 65535",
-               written(row, name), text);
-}
-
-/* Cuts `list` at its commas, and keeps what lies between. */
-static enum config_result add_addresses(const struct reading *reading,
-                                        const struct option_row *row,
-                                        char *list)
-{
-    const char **addresses = field(reading, row);
-    size_t *count = count_field(reading, row);
-    char name[64];
-    char *rest;
-
-    for (char *one = strtok_r(list, ",", &rest); one != NULL;
-         one = strtok_r(NULL, ",", &rest)) {
-        if (check_address(reading, row, one) != CONFIG_OK)
-            return CONFIG_BAD;
-        if (*count == row->most)
-            return bad(reading, "option %s: give at most %llu addresses",
-                       written(row, name), (unsigned long long)row->most);
-        addresses[(*count)++] = one;
-    }
-    if (*count < row->least)
-        return bad(reading, "option %s: give an address: " ADDRESS_FORMS,
-                   written(row, name));
-    return CONFIG_OK;
-}
-
-static enum config_result set_addresses(const struct reading *reading,
-                                        const struct option_row *row,
-                                        const char *text)
-{
-    size_t *count = count_field(reading, row);
-    size_t count_before = *count;
-    char name[64];
-    char *list = strdup(text);
-
-    if (list == NULL)
-        return bad(reading, "option %s: no memory", written(row, name));
-    enum config_result result = add_addresses(reading, row, list);
-    if (result != CONFIG_OK)
-        *count = count_before;
-    if (*count == count_before)
-        free(list);
-    return result;
-}
-
-static enum config_result set_option(struct reading *reading,
-                                     const struct option_row *row,
-                                     const char *text)
-{
-    char name[64];
-
-    if (row->argument != NULL && (text == NULL || text[0] == '\0'))
-        return bad(reading, "option %s needs an argument: %s",
-                   written(row, name), row->argument);
-    if (row->argument == NULL && text != NULL)
-        return bad(reading, "option %s takes no argument; remove '%.64s'",
-                   written(row, name), text);
-    if (strncmp(row->name, "farm-", 5) == 0)
-        reading->farm_row = row;
-    switch (row->kind) {
-    case OPTION_FLAG:
-        *(bool *)field(reading, row) = true;
-        return CONFIG_OK;
-    case OPTION_COUNT:
-        *(uint64_t *)field(reading, row) += 1;
-        return CONFIG_OK;
-    case OPTION_NUMBER:
-    case OPTION_OCTAL:
-    case OPTION_BYTES:
-        return set_number(reading, row, text);
-    case OPTION_TEXT:
-        return set_text(reading, row, text);
-    case OPTION_NAME:
-    case OPTION_COLON_NAME:
-        return set_name(reading, row, text);
-    case OPTION_CHOICE:
-        return set_choice(reading, row, text);
-    case OPTION_ADDRESS:
-        if (check_address(reading, row, text) != CONFIG_OK)
-            return CONFIG_BAD;
-        return set_text(reading, row, text);
-    case OPTION_ADDRESSES:
-        return set_addresses(reading, row, text);
-    case OPTION_FILE:
-        return read_file(reading, text);
-    }
-    assert(false); /* every kind has its case */
-    return CONFIG_BAD;
-}
+static enum config_result read_extended(struct reading *reading,
+                                        const char *text);
 
 /* ---- words ---- */
 
@@ -318,22 +31,97 @@ static const struct option_row *find_letter(char letter)
     return NULL;
 }
 
-static const struct option_row *find_name(const char *name, size_t length)
+/* A row whose name ends in * goes by what is before it. */
+static bool is_named(const struct option_row *row, const char *name,
+                     size_t length)
 {
-    for (size_t i = 0; i < option_rows_count; i++) {
-        if (strlen(option_rows[i].name) == length &&
-            memcmp(option_rows[i].name, name, length) == 0)
-            return &option_rows[i];
+    if (row->name == NULL)
+        return false;
+    size_t named = strlen(row->name);
+    if (row->name[named - 1] == '*')
+        return length >= named - 1 && memcmp(row->name, name, named - 1) == 0;
+    return length == named && memcmp(row->name, name, length) == 0;
+}
+
+static const struct option_row *find_name(const struct option_row *rows,
+                                          size_t count, const char *name,
+                                          size_t length)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_named(&rows[i], name, length))
+            return &rows[i];
     }
     return NULL;
+}
+
+static enum config_result set_option(struct reading *reading,
+                                     const struct option_row *row,
+                                     const char *text)
+{
+    char name[64];
+
+    if (row->refusal != NULL)
+        return reading_bad(reading, "option %s: %s", option_written(row, name),
+                           row->refusal);
+    if (row->argument != NULL && (text == NULL || text[0] == '\0')) {
+        if (row->argument[0] == '[')
+            return CONFIG_OK;
+        return reading_bad(reading, "option %s needs an argument: %s",
+                           option_written(row, name), row->argument);
+    }
+    if (row->argument == NULL && text != NULL)
+        return reading_bad(reading,
+                           "option %s takes no argument; remove '%.64s'",
+                           option_written(row, name), text);
+    if (row->name != NULL && strncmp(row->name, "farm-", 5) == 0)
+        reading->farm_row = row;
+    if (row->kind == OPTION_FILE)
+        return read_file(reading, text);
+    if (row->kind == OPTION_WORDS)
+        return read_extended(reading, text);
+    return value_set(reading, row, text);
+}
+
+/* `name` or `name=value`. */
+static enum config_result read_extended_word(struct reading *reading,
+                                             const char *word)
+{
+    size_t length = strcspn(word, "=");
+    const struct option_row *row =
+        find_name(word_rows, word_rows_count, word, length);
+
+    if (row == NULL)
+        return reading_bad(reading,
+                           "option -o (--extended): '%.64s' is not known; "
+                           "grapevined -h lists the words",
+                           word);
+    return set_option(reading, row,
+                      word[length] == '=' ? word + length + 1 : NULL);
+}
+
+/* Words with commas between them; no value has a comma in it. */
+static enum config_result read_extended(struct reading *reading,
+                                        const char *text)
+{
+    enum config_result result = CONFIG_OK;
+    char *list = strdup(text);
+    char *rest;
+
+    if (list == NULL)
+        return reading_bad(reading, "option -o (--extended): no memory");
+    for (char *word = strtok_r(list, ",", &rest);
+         word != NULL && result == CONFIG_OK; word = strtok_r(NULL, ",", &rest))
+        result = read_extended_word(reading, word);
+    free(list);
+    return result;
 }
 
 static enum config_result unknown(const struct reading *reading,
                                   const char *word)
 {
-    return bad(reading,
-               "option '%.64s' is not known; grapevined -h lists the options",
-               word);
+    return reading_bad(
+        reading, "option '%.64s' is not known; grapevined -h lists the options",
+        word);
 }
 
 /* `--name`, `--name=value` or `--name value`; `used_next` tells of the
@@ -344,7 +132,8 @@ static enum config_result read_long(struct reading *reading, const char *word,
     const char *name = word + 2;
     size_t length = strcspn(name, "=");
     const char *value = name[length] == '=' ? name + length + 1 : NULL;
-    const struct option_row *row = find_name(name, length);
+    const struct option_row *row =
+        find_name(option_rows, option_rows_count, name, length);
 
     if (row == NULL)
         return unknown(reading, word);
@@ -380,10 +169,11 @@ static enum config_result read_word(struct reading *reading, const char *word,
         return read_long(reading, word, next, used_next);
     if (word[0] == '-' && word[1] != '-' && word[1] != '\0')
         return read_letters(reading, word, next, used_next);
-    return bad(reading,
-               "'%.64s' is no option; options begin with - (grapevined -h "
-               "lists them)",
-               word);
+    return reading_bad(
+        reading,
+        "'%.64s' is no option; options begin with - (grapevined -h "
+        "lists them)",
+        word);
 }
 
 /* ---- the file ---- */
@@ -419,8 +209,9 @@ static enum config_result read_line(struct reading *reading, char *line)
     if (read_word(reading, line, next, &used_next) != CONFIG_OK)
         return CONFIG_BAD;
     if (next != NULL && !used_next)
-        return bad(reading, "option '%.64s' takes no argument; remove '%.64s'",
-                   line, next);
+        return reading_bad(reading,
+                           "option '%.64s' takes no argument; remove '%.64s'",
+                           line, next);
     return CONFIG_OK;
 }
 
@@ -435,27 +226,29 @@ static enum config_result read_file(struct reading *reading, const char *path)
     enum config_result result = CONFIG_OK;
 
     if (inner.depth > FILE_DEPTH_MAX)
-        return bad(reading,
-                   "option --config: files read each other more than "
-                   "%d deep; remove one of them",
-                   FILE_DEPTH_MAX);
+        return reading_bad(reading,
+                           "option --config: files read each other more than "
+                           "%d deep; remove one of them",
+                           FILE_DEPTH_MAX);
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return bad(reading,
-                   "option --config: cannot read '%.200s': %s; give "
-                   "a file that this user can read",
-                   path, strerror(errno));
+        return reading_bad(reading,
+                           "option --config: cannot read '%.200s': %s; give "
+                           "a file that this user can read",
+                           path, strerror(errno));
     while (result == CONFIG_OK && fgets(line, sizeof(line), file) != NULL) {
         inner.line++;
         if (strlen(line) == sizeof(line) - 1 && line[sizeof(line) - 2] != '\n')
-            result = bad(&inner, "the line is too long; at most %d bytes",
-                         LINE_BYTES_MAX - 2);
+            result =
+                reading_bad(&inner, "the line is too long; at most %d bytes",
+                            LINE_BYTES_MAX - 2);
         else
             result = read_line(&inner, line);
     }
     if (result == CONFIG_OK && ferror(file))
-        result = bad(reading, "option --config: cannot read '%.200s': %s", path,
-                     strerror(EIO));
+        result =
+            reading_bad(reading, "option --config: cannot read '%.200s': %s",
+                        path, strerror(EIO));
     fclose(file);
     reading->farm_row = inner.farm_row;
     return result;
@@ -463,14 +256,16 @@ static enum config_result read_file(struct reading *reading, const char *path)
 
 /* ---- all of it ---- */
 
-static enum config_result set_defaults(struct reading *reading)
+static enum config_result set_defaults(struct reading *reading,
+                                       const struct option_row *rows,
+                                       size_t count)
 {
-    for (size_t i = 0; i < option_rows_count; i++) {
-        const struct option_row *row = &option_rows[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct option_row *row = &rows[i];
         /* A list of addresses only grows: its default comes last. */
         if (row->fallback == NULL || row->kind == OPTION_ADDRESSES)
             continue;
-        if (set_option(reading, row, row->fallback) != CONFIG_OK)
+        if (value_set(reading, row, row->fallback) != CONFIG_OK)
             return CONFIG_BAD;
     }
     return CONFIG_OK;
@@ -491,11 +286,12 @@ static enum config_result check_journal(struct reading *reading)
     uint64_t wanted = config->farm_journal_megabytes;
 
     if (wanted > config->memory_megabytes / 2)
-        return bad(reading,
-                   "option --farm-journal: %llu MB is more than half of -m "
-                   "(%llu MB); lower --farm-journal or raise -m",
-                   (unsigned long long)wanted,
-                   (unsigned long long)config->memory_megabytes);
+        return reading_bad(
+            reading,
+            "option --farm-journal: %llu MB is more than half of -m "
+            "(%llu MB); lower --farm-journal or raise -m",
+            (unsigned long long)wanted,
+            (unsigned long long)config->memory_megabytes);
     if (wanted == 0)
         config->farm_journal_megabytes = journal_default(config);
     return CONFIG_OK;
@@ -508,18 +304,20 @@ static enum config_result check_farm(struct reading *reading)
         config->farm_listen != NULL || config->farm_join_count > 0;
 
     if (!is_in_farm && reading->farm_row != NULL)
-        return bad(reading,
-                   "option --%s: this server is in no farm; give it also "
-                   "--farm-listen or --farm-join",
-                   reading->farm_row->name);
+        return reading_bad(
+            reading,
+            "option --%s: this server is in no farm; give it also "
+            "--farm-listen or --farm-join",
+            reading->farm_row->name);
     for (size_t i = 0; i < config->farm_join_count; i++) {
         struct address address;
         if (!address_split(config->farm_join[i], &address) ||
             address.host[0] == '\0')
-            return bad(reading,
-                       "option --farm-join: '%.64s' is no single host; give "
-                       "HOST, HOST:PORT or [IPV6]:PORT",
-                       config->farm_join[i]);
+            return reading_bad(
+                reading,
+                "option --farm-join: '%.64s' is no single host; give "
+                "HOST, HOST:PORT or [IPV6]:PORT",
+                config->farm_join[i]);
     }
     return check_journal(reading);
 }
@@ -530,19 +328,25 @@ static enum config_result check_together(struct reading *reading)
     const struct option_row *listen = find_letter('l');
 
     if (config->item_bytes_max > config->memory_megabytes * MEGABYTE / 2)
-        return bad(reading,
-                   "option -I (--max-item-size): %llu bytes is more than half "
-                   "of -m (%llu MB); lower -I or raise -m",
-                   (unsigned long long)config->item_bytes_max,
-                   (unsigned long long)config->memory_megabytes);
+        return reading_bad(
+            reading,
+            "option -I (--max-item-size): %llu bytes is more than half "
+            "of -m (%llu MB); lower -I or raise -m",
+            (unsigned long long)config->item_bytes_max,
+            (unsigned long long)config->memory_megabytes);
+    if (config->udp_port != 0)
+        return reading_bad(reading,
+                           "option -U (--udp-port): there is no UDP, as forged "
+                           "requests would have it flood others; give 0");
     if (check_farm(reading) != CONFIG_OK)
         return CONFIG_BAD;
     if (config->unix_socket == NULL && config->port == 0 &&
         config->listen_count == 0)
-        return bad(reading, "option -p (--port): 0 leaves nothing to listen "
-                            "on; give a port, or a unix socket with -s");
+        return reading_bad(reading,
+                           "option -p (--port): 0 leaves nothing to listen "
+                           "on; give a port, or a unix socket with -s");
     if (config->listen_count == 0)
-        return set_addresses(reading, listen, listen->fallback);
+        return value_set(reading, listen, listen->fallback);
     return CONFIG_OK;
 }
 
@@ -552,7 +356,8 @@ enum config_result config_read(struct config *config, int argc, char **argv,
     struct reading reading = {.config = config, .error = error};
 
     *config = (struct config){0};
-    if (set_defaults(&reading) != CONFIG_OK)
+    if (set_defaults(&reading, option_rows, option_rows_count) != CONFIG_OK ||
+        set_defaults(&reading, word_rows, word_rows_count) != CONFIG_OK)
         return CONFIG_BAD;
     reading.farm_row = NULL;
     for (int i = 1; i < argc; i++) {
@@ -563,51 +368,4 @@ enum config_result config_read(struct config *config, int argc, char **argv,
         i += used_next;
     }
     return check_together(&reading);
-}
-
-static void print_limits(FILE *to, const struct option_row *row)
-{
-    if (row->most == 0)
-        return;
-    switch (row->kind) {
-    case OPTION_OCTAL:
-        fprintf(to, " (0 to %llo)", (unsigned long long)row->most);
-        break;
-    case OPTION_ADDRESSES:
-        fprintf(to, " (at most %llu)", (unsigned long long)row->most);
-        break;
-    case OPTION_NAME:
-    case OPTION_COLON_NAME:
-        fprintf(to, " (%llu to %llu letters, digits, - . _%s)",
-                (unsigned long long)row->least, (unsigned long long)row->most,
-                row->kind == OPTION_COLON_NAME ? " :" : "");
-        break;
-    default:
-        fprintf(to, " (%llu to %llu)", (unsigned long long)row->least,
-                (unsigned long long)row->most);
-    }
-}
-
-static void print_row(FILE *to, const struct option_row *row)
-{
-    char left[64];
-    int used =
-        row->letter != 0
-            ? snprintf(left, sizeof(left), "-%c, --%s", row->letter, row->name)
-            : snprintf(left, sizeof(left), "    --%s", row->name);
-
-    if (row->argument != NULL)
-        snprintf(left + used, sizeof(left) - (size_t)used, "=%s",
-                 row->argument);
-    fprintf(to, "%-37s %s", left, row->help);
-    print_limits(to, row);
-    if (row->fallback != NULL)
-        fprintf(to, " [default: %s]", row->fallback);
-    fputc('\n', to);
-}
-
-void config_print_help(FILE *to)
-{
-    for (size_t i = 0; i < option_rows_count; i++)
-        print_row(to, &option_rows[i]);
 }

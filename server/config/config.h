@@ -2,8 +2,8 @@
 /*
  * Config: what grapevined was asked to be, from command line and file.
  *
- * Every option is one row of a table in options.c: declaration, parser,
- * limits, default and help come from the row.
+ * Every option is one row of a table in options.c, every word of -o one in
+ * words.c: declaration, parser, limits, default and help come from the row.
  *
  * Fails: with one line that names the option and the remedy.
  */
@@ -23,13 +23,17 @@
 #define CONFIG_NAME_BYTES_MAX 64
 /* Of farm addresses that name no port. */
 #define CONFIG_FARM_PORT 11311
+/* -1 as a port: one of the system's choice. */
+#define CONFIG_PORT_ANY 65536
 
 enum config_lookup { LOOKUP_ALWAYS, LOOKUP_AUTO, LOOKUP_NEVER };
 enum config_ack { ACK_ALL, ACK_LOCAL };
+enum config_protocol { SPEAKS_ASCII, SPEAKS_BINARY, SPEAKS_AUTO };
 enum config_ack_fallback { ACK_FALLBACK_ANSWER, ACK_FALLBACK_ERROR };
 
 struct config {
-    uint64_t port;
+    uint64_t port;                         /* 0: none; or CONFIG_PORT_ANY */
+    uint64_t udp_port;                     /* 0; others are refused */
     const char *listen[CONFIG_LISTEN_MAX]; /* as given, in a form
                                               that address_split() takes */
     size_t listen_count;
@@ -39,11 +43,46 @@ struct config {
     bool disable_evictions;
     uint64_t connections_max;
     uint64_t threads;
+    uint64_t turn_commands_max; /* of one client, before others have a turn */
+    uint64_t backlog;           /* connections that wait to be accepted */
+    uint64_t protocol;          /* enum config_protocol */
+    uint64_t napi_ids;          /* 0: none named */
     bool daemon;
     const char *user; /* NULL: whoever started it */
     const char *pid_file;
     uint64_t verbosity;
     uint64_t item_bytes_max;
+    bool core_dumps;
+    bool locks_memory;
+    bool large_pages;
+    /* What clients may ask for. */
+    bool enable_shutdown;
+    bool disable_flush_all;
+    bool disable_dumping;
+    bool disable_watch;
+    bool disable_cas;
+    const char *prefix_delimiter; /* one byte; NULL: `:`, and stats detail is
+                                     off at the start */
+    bool sasl;
+    const char *auth_file; /* NULL: none */
+    const char *memory_file;
+    bool tls;
+    /* The words of -o. */
+    bool surplus_waits;      /* clients beyond connections_max; else refused */
+    uint64_t idle_timeout_s; /* 0: for ever */
+    uint64_t watcher_buffer_kilobytes;
+    uint64_t worker_buffer_kilobytes; /* for all watchers of a thread */
+    bool track_sizes;
+    const char *tls_chain;
+    const char *tls_key;        /* NULL: in tls_chain */
+    const char *tls_key_format; /* as given */
+    const char *tls_ciphers;    /* NULL: the library's */
+    const char *tls_authority;  /* who signs clients' certificates */
+    uint64_t tls_verify;        /* 0 none, 1 request, 2 require, 3 once */
+    uint64_t tls_version_min;   /* of TLS 1.x, the x */
+    uint64_t tls_buffer_kilobytes;
+    bool tls_session_cache;
+    bool tls_in_kernel;
     /* In a farm: where either of these two is given. */
     const char *farm_listen;    /* ADDR or ADDR:PORT; NULL: as farm_join is */
     const char *farm_advertise; /* where others dial; NULL: farm_listen */
@@ -57,9 +96,11 @@ struct config {
     uint64_t farm_journal_megabytes;
     uint64_t farm_ack; /* enum config_ack */
     uint64_t farm_ack_timeout_ms;
-    uint64_t farm_ack_fallback; /* enum config_ack_fallback */
+    uint64_t farm_ack_fallback; /* enum config_protocol { SPEAKS_ASCII,
+SPEAKS_BINARY, SPEAKS_AUTO }; enum config_ack_fallback */
     bool farm_insecure;
     bool help;
+    bool license;
     bool version;
 };
 
@@ -75,5 +116,7 @@ enum config_result config_read(struct config *config, int argc, char **argv,
 
 /* The options with their units, limits and defaults, as -h prints them. */
 void config_print_help(FILE *to);
+
+void config_print_license(FILE *to);
 
 #endif

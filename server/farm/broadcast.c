@@ -3,8 +3,8 @@
  * Broadcast: this server's journal on its way to the others, and the answers
  * that wait for them.
  */
+#include "proto/base/planted.h"
 #include "server/farm/state.h"
-#include "server/store/planted.h"
 
 bool member_is_in_sync(const struct member *member)
 {

@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/planted.h"
 #include "server/farm/state.h"
-#include "server/store/planted.h"
 
 /* A server that ends waits no longer for the others. */
 #define LEAVE_MAX (2 * TIME_US_PER_S)

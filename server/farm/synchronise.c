@@ -10,8 +10,8 @@
  */
 #include <stdlib.h>
 
+#include "proto/base/planted.h"
 #include "server/farm/state.h"
-#include "server/store/planted.h"
 
 /* A donor waits so long to have what its asker attached behind. */
 #define DONOR_WAIT (TIME_US_PER_S * 2)

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -23,10 +25,10 @@
 #define FILES_BASE (64 + 512)
 #define FILES_PER_THREAD 4
 
-bool process_raise_files(uint64_t connections_max, uint64_t threads,
-                         char error[PROCESS_ERROR_BYTES])
+static bool raise_files(const struct process_settings *settings, char *error)
 {
-    rlim_t wanted = connections_max + FILES_BASE + FILES_PER_THREAD * threads;
+    rlim_t wanted = settings->connections_max + FILES_BASE +
+                    FILES_PER_THREAD * settings->threads;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
@@ -41,12 +43,12 @@ bool process_raise_files(uint64_t connections_max, uint64_t threads,
              "option -c (--conn-limit): %llu clients need %llu open files, "
              "the limit here is %llu; lower -c or raise the limit (ulimit -n, "
              "LimitNOFILE=)",
-             (unsigned long long)connections_max, (unsigned long long)wanted,
-             (unsigned long long)limit.rlim_max);
+             (unsigned long long)settings->connections_max,
+             (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
     return false;
 }
 
-bool process_become(const char *user, char error[PROCESS_ERROR_BYTES])
+static bool become(const char *user, char *error)
 {
     if (geteuid() != 0)
         return true;
@@ -87,7 +89,7 @@ static void wait_for_child(int from_child)
     _exit(ready == 'r' ? 0 : 1);
 }
 
-bool process_daemonise(struct process *process, char error[PROCESS_ERROR_BYTES])
+static bool daemonise(struct process *process, char *error)
 {
     int pipe_ends[2];
     pid_t child = -1;
@@ -125,10 +127,8 @@ static char *absolute(const char *path)
     return joined;
 }
 
-bool process_open_pid(struct process *process, const char *path,
-                      char error[PROCESS_ERROR_BYTES])
+static bool open_pid(struct process *process, const char *path, char *error)
 {
-    process->pid_file = -1;
     if (path == NULL)
         return true;
     process->pid_path = absolute(path);
@@ -143,6 +143,85 @@ bool process_open_pid(struct process *process, const char *path,
     return process->pid_file >= 0;
 }
 
+/* True where systemd waits for word of this process: it must not go into the
+ * background. */
+static bool has_supervisor(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+/* As far as the limit may be raised; a core of no size is none. */
+static bool allow_core_dumps(char *error)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY,
+                           .rlim_max = RLIM_INFINITY};
+
+    if (setrlimit(RLIMIT_CORE, &limit) != 0 &&
+        getrlimit(RLIMIT_CORE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_CORE, &limit);
+    }
+    /* Who was root and is another user now is left without core files. */
+    if (getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur > 0 &&
+        prctl(PR_SET_DUMPABLE, 1) == 0)
+        return true;
+    snprintf(error, PROCESS_ERROR_BYTES,
+             "option -r (--enable-coredumps): the limit of core files here is "
+             "0; raise it (ulimit -c, LimitCORE=) or remove -r");
+    return false;
+}
+
+/* Root may raise the limit, and who it becomes keeps that. */
+static void raise_locked_memory(void)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY,
+                           .rlim_max = RLIM_INFINITY};
+
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 &&
+        getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_MEMLOCK, &limit);
+    }
+}
+
+/* What is taken later is locked when it is first used, so that a large -m
+ * does not have to be filled at the start. */
+static bool lock_memory(uint64_t memory_bytes, char *error)
+{
+    struct rlimit limit;
+    const char *reason = "the limit of locked memory is lower than -m";
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+        limit.rlim_cur >= memory_bytes) {
+        if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0)
+            return true;
+        reason = strerror(errno);
+    }
+    snprintf(error, PROCESS_ERROR_BYTES,
+             "option -k (--lock-memory): memory cannot be locked: %s; raise "
+             "the limit (ulimit -l, LimitMEMLOCK=) or remove -k",
+             reason);
+    return false;
+}
+
+bool process_start(struct process *process,
+                   const struct process_settings *settings,
+                   char error[PROCESS_ERROR_BYTES])
+{
+    process->pid_file = -1;
+    if (settings->locks_memory)
+        raise_locked_memory();
+    if (!raise_files(settings, error))
+        return false;
+    if (settings->is_daemon && !has_supervisor() && !daemonise(process, error))
+        return false;
+    return open_pid(process, settings->pid_file, error) &&
+           become(settings->user, error) &&
+           (!settings->core_dumps || allow_core_dumps(error)) &&
+           (!settings->locks_memory ||
+            lock_memory(settings->memory_bytes, error));
+}
+
 static void write_pid(struct process *process)
 {
     if (process->pid_file < 0)
@@ -153,11 +232,6 @@ static void write_pid(struct process *process)
     close(process->pid_file);
     process->pid_file = -1;
     process->has_pid = true;
-}
-
-bool process_has_supervisor(void)
-{
-    return getenv("NOTIFY_SOCKET") != NULL;
 }
 
 static void tell_systemd(const char *state)

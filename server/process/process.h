@@ -23,26 +23,30 @@ struct process {
     int parent; /* pipe to whoever started a daemon, or -1 */
 };
 
-/* Raises the limit of open files as far as `connections_max` needs it. */
-bool process_raise_files(uint64_t connections_max, uint64_t threads,
-                         char error[PROCESS_ERROR_BYTES]);
+/* What was asked for; strings are borrowed for the start. */
+struct process_settings {
+    uint64_t connections_max;
+    uint64_t threads;
+    uint64_t memory_bytes; /* that the server is about to take */
+    bool is_daemon;        /* unless a supervisor started it */
+    bool core_dumps;
+    bool locks_memory;
+    const char *pid_file; /* or NULL */
+    const char *user;     /* whom root becomes; NULL is right for others */
+};
 
-/* Leaves root for `user`; NULL is right for everybody but root. */
-bool process_become(const char *user, char error[PROCESS_ERROR_BYTES]);
-
-/* Goes into the background.  The parent waits for process_tell_ready() and
- * exits 0, or 1 if the child ends before. */
-bool process_daemonise(struct process *process,
-                       char error[PROCESS_ERROR_BYTES]);
-
-/* Opens the file for the process id while this user still may.  What another
- * server wrote there stays until this one serves clients. */
-bool process_open_pid(struct process *process, const char *path,
-                      char error[PROCESS_ERROR_BYTES]);
-
-/* True where systemd started this process and waits for word of it: it must
- * not go into the background. */
-bool process_has_supervisor(void);
+/*
+ * Becomes what was asked for: limits of files, of core files and of locked
+ * memory, a daemon, another user; and opens the file for the process id while
+ * it still may.
+ *
+ * A daemon's parent waits for process_tell_ready() and exits 0, or 1 if the
+ * child ends before.  What another server wrote into the pid file stays until
+ * this one serves clients.
+ */
+bool process_start(struct process *process,
+                   const struct process_settings *settings,
+                   char error[PROCESS_ERROR_BYTES]);
 
 /* Clients are served: writes the process id, tells the parent of a daemon,
  * and systemd. */

@@ -65,6 +65,7 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->restricts = settings->disable_flush_all || settings->disable_cas;
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -231,20 +232,43 @@ void clients_told(void *context, struct span text)
     }
 }
 
+static void add_crew(const struct crew *crew, struct stats_live *live)
+{
+    uint64_t own = atomic_load(&crew->inputs.count);
+
+    for (size_t counter = 0; counter < COUNTERS; counter++)
+        live->counters[counter] +=
+            counted(&crew->counters, (enum counter)counter);
+    /* A thread's buffer is lent to whoever has its turn. */
+    live->input_buffers += 1 + own;
+    live->input_buffers_bytes +=
+        CREW_INPUT_BYTES + atomic_load(&crew->inputs.bytes);
+    live->input_buffers_free_bytes += CREW_INPUT_BYTES;
+    live->output_buffers += atomic_load(&crew->outputs.count);
+    live->output_buffers_bytes += atomic_load(&crew->outputs.bytes);
+}
+
 void clients_read_live(struct clients *clients, struct stats_live *live)
 {
+    time_us now = clock_now(clients->settings.clock);
+    time_us read = atomic_load(&clients->certificate_read);
+
     *live = (struct stats_live){
-        .now = clock_now(clients->settings.clock),
+        .now = now,
         .connections = atomic_load(&clients->connections),
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
         .accepts = true,
         .backlog = clients->settings.backlog,
-        .turn_commands_max = CREW_TURN_COMMANDS_MAX,
-        .verbosity = log_verbosity(clients->settings.log)};
-    for (size_t i = 0; i < clients->crews_count; i++) {
-        for (size_t counter = 0; counter < COUNTERS; counter++)
-            live->counters[counter] +=
-                counted(&clients->crews[i]->counters, (enum counter)counter);
-    }
+        .turn_commands_max = clients->settings.turn_commands_max,
+        .verbosity = log_verbosity(clients->settings.log),
+        .listen_disabled = atomic_load(&clients->listen_disabled),
+        .listen_disabled_us = atomic_load(&clients->listen_disabled_us),
+        .watchers = atomic_load(&clients->watchers),
+        .crawls = atomic_load(&clients->crawls),
+        .has_tls = read != 0,
+        .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,
+        .has_tls_sessions = clients->has_tls_sessions};
+    for (size_t i = 0; i < clients->crews_count; i++)
+        add_crew(clients->crews[i], live);
 }

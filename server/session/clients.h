@@ -8,6 +8,7 @@
 #ifndef SERVER_SESSION_CLIENTS_H
 #define SERVER_SESSION_CLIENTS_H
 
+#include "proto/memcached/command.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
 #include "server/peer/peers.h"
@@ -25,7 +26,15 @@ struct clients_settings {
     bool fails_when_degraded; /* rather than answering as if all held it */
     size_t threads_count;
     size_t connections_max;
-    unsigned backlog; /* of the listeners, for stats */
+    size_t turn_commands_max; /* of one client, before others have a turn */
+    unsigned backlog;         /* of the listeners, for stats */
+    enum protocol protocol;   /* PROTOCOL_UNKNOWN: each client's own */
+    /* What clients may ask for, as -A, -F, -X and -W say. */
+    bool enable_shutdown;
+    bool disable_flush_all;
+    bool disable_dumping;
+    bool disable_watch;
+    bool disable_cas; /* as -C: no token is told, none compared */
 };
 
 /* NULL when memory or threads are out. */

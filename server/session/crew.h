@@ -19,14 +19,35 @@
 #define CREW_INPUT_BYTES ((size_t)64 * 1024)
 /* Commands that are parsed, and prefetched, before the first is executed. */
 #define CREW_BATCH_MAX 32
-/* Of one connection, in one turn; then others are served. */
-#define CREW_TURN_COMMANDS_MAX 2048
+/* Keys of one connection, in one turn; then others are served.  (Requests
+ * have their own limit, turn_commands_max of the settings.) */
+#define CREW_TURN_KEYS_MAX 2048
 
-/* What one `stats` counts for in a turn. */
-#define CREW_STATS_COMMANDS 256
+/* What one `stats` counts for in a turn, in keys. */
+#define CREW_STATS_KEYS 256
 
 struct session;
 struct inquiry;
+
+/* Memory of one kind that a crew's sessions have of their own; that crew
+ * counts, any thread reads. */
+struct holdings {
+    _Atomic uint64_t count;
+    _Atomic uint64_t bytes;
+};
+
+static inline void holdings_add(struct holdings *holdings, uint64_t count,
+                                uint64_t bytes)
+{
+    atomic_store_explicit(
+        &holdings->count,
+        atomic_load_explicit(&holdings->count, memory_order_relaxed) + count,
+        memory_order_relaxed);
+    atomic_store_explicit(
+        &holdings->bytes,
+        atomic_load_explicit(&holdings->bytes, memory_order_relaxed) + bytes,
+        memory_order_relaxed);
+}
 
 /* Where parsing stood before a command of the batch. */
 struct mark {
@@ -39,6 +60,8 @@ struct crew {
     struct clients *clients;
     struct worker *worker;
     struct counters counters;
+    struct holdings inputs;   /* of requests that are not whole */
+    struct holdings outputs;  /* of replies that are not read */
     size_t number;            /* among the crews */
     struct session *sessions; /* all of this thread */
     struct session *holding;  /* those with replies that are held back */
@@ -60,9 +83,18 @@ struct clients {
     size_t crews_count;
     size_t next_crew;
     bool is_stopped;
+    bool restricts; /* commands have to be looked at, as -C and -F say */
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    /* For whoever does these things to count; shown by `stats`. */
+    _Atomic uint64_t listen_disabled;    /* times that accepting stopped */
+    _Atomic uint64_t listen_disabled_us; /* for so long in all */
+    _Atomic uint64_t watchers;           /* that are connected now */
+    _Atomic uint64_t crawls;             /* under way */
+    _Atomic time_us certificate_read;    /* when TLS read its certificate; 0:
+                                            without TLS */
+    bool has_tls_sessions;               /* TLS remembers its clients */
 };
 
 /* The sums over all threads, as of now. */

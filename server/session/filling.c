@@ -26,7 +26,7 @@ void filling_begin(struct session *session, const struct command *command)
 
     session_begin_execution(session, command, &execution);
     if (filling == NULL) {
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_SESSION_MEMORY);
         return;
     }
     if (!command_reserve(command, &execution, &filling->reservation)) {

@@ -10,16 +10,25 @@
 /* What a client may still send that was told why its connection ends. */
 #define DRAIN_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
+void input_drop(struct session *session)
+{
+    if (session->input == NULL)
+        return;
+    holdings_add(&session->crew->inputs, (uint64_t)-1,
+                 -(uint64_t)session->input_capacity_bytes);
+    free(session->input);
+    session->input = NULL;
+    session->input_bytes = 0;
+    session->input_capacity_bytes = 0;
+}
+
 /* Keeps what is left of the input for the next turn. */
 static inline bool keep(struct session *session, struct span rest)
 {
     if (rest.length == 0 && session->input == NULL)
         return true;
     if (rest.length == 0) {
-        free(session->input);
-        session->input = NULL;
-        session->input_bytes = 0;
-        session->input_capacity_bytes = 0;
+        input_drop(session);
         return true;
     }
     if (session->input != NULL) {
@@ -30,6 +39,7 @@ static inline bool keep(struct session *session, struct span rest)
         if (session->input == NULL)
             return false;
         session->input_capacity_bytes = capacity_bytes;
+        holdings_add(&session->crew->inputs, 1, capacity_bytes);
         memcpy(session->input, rest.data, rest.length);
     }
     session->input_bytes = rest.length;
@@ -48,6 +58,8 @@ static bool grow_input(struct session *session)
     uint8_t *grown = realloc(session->input, capacity_bytes);
     if (grown == NULL)
         return false;
+    holdings_add(&session->crew->inputs, 0,
+                 capacity_bytes - session->input_capacity_bytes);
     session->input = grown;
     session->input_capacity_bytes = capacity_bytes;
     return true;
@@ -75,7 +87,7 @@ static int place_input(struct session *session, struct iovec places[3])
 static inline void process_and_keep(struct session *session, struct span input)
 {
     if (!keep(session, requests_process(session, input)))
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_INPUT_MEMORY);
 }
 
 void input_receive(struct session *session)
@@ -83,7 +95,7 @@ void input_receive(struct session *session)
     struct iovec places[3];
 
     if (session->input != NULL && !grow_input(session)) {
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_INPUT_MEMORY);
         return;
     }
     int places_count = place_input(session, places);

@@ -115,7 +115,7 @@ void inquiry_begin(struct session *session, const struct command *commands,
     inquiry_drop(session->inquiry);
     session->inquiry = inquiry;
     if (inquiry == NULL) {
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_SESSION_MEMORY);
         return;
     }
     add(inquiry, &commands[0]);

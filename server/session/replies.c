@@ -45,7 +45,7 @@ void replies_write(struct session *session, const struct command *command,
 {
     if (!reply_is_silent(command, &execution->outcome) &&
         !write_reply(session, command, execution))
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_OUTPUT_MEMORY);
     command_finish(execution);
 }
 

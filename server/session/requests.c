@@ -13,6 +13,8 @@ static void answer_without_key(struct session *session,
     command_skip(execution);
     switch (command->kind) {
     case COMMAND_REFUSED:
+        if (command->refusal == REFUSAL_FLUSH)
+            count(&session->crew->counters, COUNTER_CMD_FLUSH, 1);
         execution->outcome.kind = OUTCOME_REFUSED;
         log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
                   "connection %d: a request was refused (%d)", session->fd,
@@ -49,7 +51,7 @@ static inline bool execute(struct session *session,
 
     if (command->kind == COMMAND_STATS) {
         if (!statistics_answer(session->crew, command, &session->output))
-            session->state = SESSION_BROKEN;
+            session_break(session, COUNTER_NO_OUTPUT_MEMORY);
         return true;
     }
     if (command->value_follows) {
@@ -96,13 +98,31 @@ static struct parsed parse(struct session *session, struct span input,
                : text_parse(&session->text, input, &limits, command);
 }
 
+/* As -F and -C have it. */
+static void restrict_command(const struct clients_settings *settings,
+                             struct command *command)
+{
+    if (settings->disable_flush_all && command->kind == COMMAND_FLUSH) {
+        command->kind = COMMAND_REFUSED;
+        command->refusal = REFUSAL_FLUSH;
+    }
+    if (!settings->disable_cas || !command->has_compare)
+        return;
+    /* In memcached the binary protocol's storage then compares nothing, and
+     * all else compares with items that have no token. */
+    command->compare = 0;
+    if (command->kind == COMMAND_STORE && command->protocol == PROTOCOL_BINARY)
+        command->has_compare = false;
+}
+
 /* Parses up to a batch, and asks for the memory that it will need. */
-static size_t parse_batch(struct session *session, struct span *input)
+static size_t parse_batch(struct session *session, size_t batch_max,
+                          struct span *input)
 {
     struct crew *crew = session->crew;
     size_t batch_count = 0;
 
-    while (batch_count < CREW_BATCH_MAX && input->length > 0) {
+    while (batch_count < batch_max && input->length > 0) {
         struct command *command = &crew->batch[batch_count];
         crew->marks[batch_count] =
             (struct mark){.rest = *input, .text = session->text};
@@ -118,6 +138,8 @@ static size_t parse_batch(struct session *session, struct span *input)
         assert(parsed.used <= input->length);
         *input =
             span_of(input->data + parsed.used, input->length - parsed.used);
+        if (crew->clients->restricts)
+            restrict_command(&crew->clients->settings, command);
         batch_count++;
         if (command->key.length > 0) {
             command->hash = store_hash(session_store(session), command->key);
@@ -151,39 +173,57 @@ static void go_back(struct session *session, size_t executed_count,
         session->state = SESSION_OPEN;
 }
 
+/* What a client may still ask for in its turn. */
+struct share {
+    size_t keys;
+    size_t requests;
+};
+
+static void take_from(struct share *share, const struct command *command)
+{
+    size_t keys = command->kind == COMMAND_STATS ? CREW_STATS_KEYS : 1;
+
+    share->keys -= keys < share->keys ? keys : share->keys;
+    /* A line that asks for many keys is one request. */
+    if (command->kind != COMMAND_RETRIEVE || command->last)
+        share->requests--;
+}
+
 /*
  * Executes the batch, as far as the client takes the answers and the farm
  * need not be asked: there, parsing goes back to the first command that was
- * not executed.  Tells how many commands that was, or what they are worth.
+ * not executed.  Takes what that was from the share of the turn.
  */
-static size_t execute_batch(struct session *session, size_t batch_count,
-                            struct span *input)
+static void execute_batch(struct session *session, size_t batch_count,
+                          struct share *share, struct span *input)
 {
     struct crew *crew = session->crew;
-    size_t worth = 0;
 
     for (size_t i = 0; i < batch_count; i++) {
         if (!execute(session, &crew->batch[i])) {
             inquiry_begin(session, &crew->batch[i], batch_count - i);
             go_back(session, i, input);
-            return CREW_TURN_COMMANDS_MAX;
+            share->keys = 0;
+            return;
         }
-        worth += crew->batch[i].kind == COMMAND_STATS ? CREW_STATS_COMMANDS : 1;
+        take_from(share, &crew->batch[i]);
         if (!output_is_high(&session->output))
             continue;
         /* So much is a turn's work, whether it was sent or not. */
-        worth = CREW_TURN_COMMANDS_MAX;
+        share->keys = 0;
         if (replies_flush(session) || i + 1 == batch_count)
             continue;
         go_back(session, i + 1, input);
         break;
     }
-    return worth;
 }
 
 struct span requests_process(struct session *session, struct span input)
 {
-    size_t commands = 0;
+    struct crew *crew = session->crew;
+    struct share share = {.keys = CREW_TURN_KEYS_MAX,
+                          .requests =
+                              crew->clients->settings.turn_commands_max};
 
     session->has_backlog = session->waits;
     session->needed_bytes = 0;
@@ -195,15 +235,17 @@ struct span requests_process(struct session *session, struct span input)
             input = filling_take(session, input);
         } else if (session->state == SESSION_ENDING) {
             break;
-        } else if (commands >= CREW_TURN_COMMANDS_MAX) {
-            count(&session->crew->counters, COUNTER_CONN_YIELDS, 1);
+        } else if (share.keys == 0 || share.requests == 0) {
+            count(&crew->counters, COUNTER_CONN_YIELDS, 1);
             session->has_backlog = true;
             break;
         } else {
-            size_t batch_count = parse_batch(session, &input);
+            size_t batch_max = share.requests < CREW_BATCH_MAX ? share.requests
+                                                               : CREW_BATCH_MAX;
+            size_t batch_count = parse_batch(session, batch_max, &input);
             if (batch_count == 0)
                 break;
-            commands += execute_batch(session, batch_count, &input);
+            execute_batch(session, batch_count, &share, &input);
         }
     }
     return input;

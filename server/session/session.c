@@ -17,8 +17,12 @@ static void borrow_output(struct session *session)
 
 static void return_output(struct session *session)
 {
-    if (!output_is_empty(&session->output))
+    if (!output_is_empty(&session->output)) {
+        replies_count(session, session->output.capacity_bytes);
         return;
+    }
+    if (session->output_counted_bytes > 0)
+        replies_count(session, 0);
     /* A giant's buffer is not kept for dwarfs. */
     if (session->crew->output.bytes == NULL &&
         session->output.capacity_bytes <= 2 * OUTPUT_BYTES_HIGH)
@@ -144,10 +148,13 @@ bool session_create(struct crew *crew, int fd)
 {
     struct session *session = calloc(1, sizeof(*session));
 
-    if (session == NULL)
+    if (session == NULL) {
+        count(&crew->counters, COUNTER_NO_SESSION_MEMORY, 1);
         return false;
+    }
     session->crew = crew;
     session->fd = fd;
+    session->protocol = crew->clients->settings.protocol;
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
         free(session);
@@ -175,7 +182,8 @@ void session_destroy(struct session *session)
     inquiry_drop(session->inquiry);
     filling_drop(session);
     output_release(&session->output, store);
-    free(session->input);
+    replies_count(session, 0);
+    input_drop(session);
     watch_destroy(session->watch);
     close(session->fd);
     *session->link = session->next;

@@ -55,8 +55,9 @@ struct session {
     size_t drained_bytes;
     struct filling *filling;
     struct output output;
-    enum output_result sending; /* what came of sending last */
-    time_us now;                /* of this turn */
+    size_t output_counted_bytes; /* of its own, as the crew has counted */
+    enum output_result sending;  /* what came of sending last */
+    time_us now;                 /* of this turn */
 
     /* In a farm. */
     enum peers_reading reading; /* of this turn */
@@ -76,6 +77,9 @@ void input_receive(struct session *session);
 
 /* Answers what was kept. */
 void input_resume(struct session *session);
+
+/* Drops what was kept. */
+void input_drop(struct session *session);
 
 /* A client that still sends would lose the last reply to a reset: it is
  * read, unheard, until it stops. */
@@ -138,6 +142,17 @@ void replies_write(struct session *session, const struct command *command,
 /* Sends what may be sent; true when that is all. */
 bool replies_flush(struct session *session);
 
+/* Counts what the session has of its own for replies. */
+static inline void replies_count(struct session *session, size_t bytes)
+{
+    size_t before = session->output_counted_bytes;
+
+    holdings_add(&session->crew->outputs,
+                 (uint64_t)(bytes > 0) - (uint64_t)(before > 0),
+                 bytes - before);
+    session->output_counted_bytes = bytes;
+}
+
 /* ---- for all of them; what every command passes is inline ---- */
 
 static inline struct store *session_store(const struct session *session)
@@ -153,6 +168,13 @@ static inline struct log *session_log(const struct session *session)
 static inline struct peers *session_peers(const struct session *session)
 {
     return session->crew->clients->settings.peers;
+}
+
+/* Memory is out: the connection ends, and that is counted. */
+static inline void session_break(struct session *session, enum counter what)
+{
+    count(&session->crew->counters, what, 1);
+    session->state = SESSION_BROKEN;
 }
 
 /* Nothing more is read; once all is sent it ends, or `drains` first. */
@@ -214,6 +236,8 @@ static inline void session_reply(struct session *session,
                                  const struct command *command,
                                  struct execution *execution)
 {
+    if (session->crew->clients->settings.disable_cas)
+        execution->outcome.token = 0;
     if (session_may_wait(command, execution))
         holding_reply(session, command, execution);
     else

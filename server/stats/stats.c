@@ -23,40 +23,52 @@ struct stats_row {
     enum row_kind kind;
     size_t offset; /* in struct stats_figures */
     const char *fixed;
+    size_t where; /* offset of the bool without which there is no such row;
+                     0: there always is */
 };
 
 struct stats {
     const struct config *config;
     struct store *store;
     time_us started;
-    pthread_mutex_t lock; /* of what follows */
-    uint64_t base[COUNTERS];
-    struct store_figures store_base;
-    uint64_t connections_base;
-    uint64_t rejected_base;
+    pthread_mutex_t lock;      /* of what follows */
+    struct stats_figures base; /* of what counts, as of the last reset */
 };
 
 #define AT(field) offsetof(struct stats_figures, field)
 #define NUMBER(name, field)                                                    \
     {                                                                          \
-        name, ROW_NUMBER, AT(field), NULL                                      \
+        name, ROW_NUMBER, AT(field), NULL, 0                                   \
+    }
+#define NUMBER_WHERE(name, field, where)                                       \
+    {                                                                          \
+        name, ROW_NUMBER, AT(field), NULL, AT(where)                           \
     }
 #define COUNTED(name, counter)                                                 \
     {                                                                          \
-        name, ROW_NUMBER, AT(live.counters) + (counter) * sizeof(uint64_t),    \
-            NULL                                                               \
+        name, ROW_NUMBER, COUNTER_AT(counter), NULL, 0                         \
     }
+#define COUNTED_WHERE(name, counter, where)                                    \
+    {                                                                          \
+        name, ROW_NUMBER, COUNTER_AT(counter), NULL, AT(where)                 \
+    }
+#define COUNTER_AT(counter) (AT(live.counters) + (counter) * sizeof(uint64_t))
 #define NONE(name)                                                             \
     {                                                                          \
-        name, ROW_NUMBER, AT(zero), NULL                                       \
+        name, ROW_NUMBER, AT(zero), NULL, 0                                    \
     }
 #define FIXED(name, text)                                                      \
     {                                                                          \
-        name, ROW_FIXED, 0, text                                               \
+        name, ROW_FIXED, 0, text, 0                                            \
     }
 
-/* Names and order are memcached's: monitors read them.  NONE stands where
- * this store has no such thing: no slabs, no LRU lists. */
+/*
+ * Names and order are memcached's: monitors read them.  What is here by
+ * another name has a row where that is the same to whoever draws conclusions:
+ * sweeps for what has died are the LRU crawler, segments the pages of slabs,
+ * compaction their moving, second chances moves within the LRU.  NONE stands
+ * where this store has no such thing.
+ */
 static const struct stats_row general_rows[] = {
     NUMBER("pid", pid),
     NUMBER("uptime", uptime),
@@ -64,21 +76,21 @@ static const struct stats_row general_rows[] = {
     FIXED("version", REPLY_MEMCACHED_VERSION),
     FIXED("grapevine_version", GRAPEVINE_VERSION),
     NUMBER("pointer_size", pointer_bits),
-    {"rusage_user", ROW_MOMENT, AT(user_us), NULL},
-    {"rusage_system", ROW_MOMENT, AT(system_us), NULL},
+    {"rusage_user", ROW_MOMENT, AT(user_us), NULL, 0},
+    {"rusage_system", ROW_MOMENT, AT(system_us), NULL, 0},
     NUMBER("max_connections", connections_max),
     NUMBER("curr_connections", live.connections),
     NUMBER("total_connections", live.connections_total),
     NUMBER("rejected_connections", live.connections_rejected),
     NUMBER("connection_structures", live.connections),
     NUMBER("reserved_fds", reserved_fds),
-    NONE("response_obj_oom"),
-    NONE("response_obj_count"),
-    NONE("response_obj_bytes"),
-    NONE("read_buf_count"),
-    NONE("read_buf_bytes"),
-    NONE("read_buf_bytes_free"),
-    NONE("read_buf_oom"),
+    COUNTED("response_obj_oom", COUNTER_NO_OUTPUT_MEMORY),
+    NUMBER("response_obj_count", live.output_buffers),
+    NUMBER("response_obj_bytes", live.output_buffers_bytes),
+    NUMBER("read_buf_count", live.input_buffers),
+    NUMBER("read_buf_bytes", live.input_buffers_bytes),
+    NUMBER("read_buf_bytes_free", live.input_buffers_free_bytes),
+    COUNTED("read_buf_oom", COUNTER_NO_INPUT_MEMORY),
     COUNTED("cmd_get", COUNTER_CMD_GET),
     COUNTED("cmd_set", COUNTER_CMD_SET),
     COUNTED("cmd_flush", COUNTER_CMD_FLUSH),
@@ -101,53 +113,62 @@ static const struct stats_row general_rows[] = {
     COUNTED("touch_misses", COUNTER_TOUCH_MISSES),
     COUNTED("store_too_large", COUNTER_STORE_TOO_LARGE),
     COUNTED("store_no_memory", COUNTER_STORE_NO_MEMORY),
-    NONE("auth_cmds"),
-    NONE("auth_errors"),
+    COUNTED_WHERE("idle_kicks", COUNTER_IDLE_KICKS, live.kicks_idle),
+    COUNTED("auth_cmds", COUNTER_AUTH_CMDS),
+    COUNTED("auth_errors", COUNTER_AUTH_ERRORS),
     COUNTED("bytes_read", COUNTER_BYTES_READ),
     COUNTED("bytes_written", COUNTER_BYTES_WRITTEN),
     NUMBER("limit_maxbytes", memory_bytes),
     NUMBER("accepting_conns", accepts),
-    NONE("listen_disabled_num"),
-    NONE("time_in_listen_disabled_us"),
+    NUMBER("listen_disabled_num", live.listen_disabled),
+    NUMBER("time_in_listen_disabled_us", live.listen_disabled_us),
     NUMBER("threads", threads),
     COUNTED("conn_yields", COUNTER_CONN_YIELDS),
     NUMBER("hash_power_level", hash_power),
     NUMBER("hash_bytes", store.index_bytes),
     NONE("hash_is_expanding"),
-    NONE("slab_reassign_rescues"),
+    NUMBER("slab_reassign_rescues", store.rescued),
     NONE("slab_reassign_chunk_rescues"),
     NONE("slab_reassign_evictions_nomem"),
     NONE("slab_reassign_inline_reclaim"),
     NONE("slab_reassign_busy_items"),
     NONE("slab_reassign_busy_deletes"),
     NONE("slab_reassign_running"),
-    NONE("slabs_moved"),
-    NONE("lru_crawler_running"),
-    NONE("lru_crawler_starts"),
-    NONE("lru_maintainer_juggles"),
-    NONE("malloc_fails"),
-    NONE("log_worker_dropped"),
-    NONE("log_worker_written"),
-    NONE("log_watcher_skipped"),
-    NONE("log_watcher_sent"),
-    NONE("log_watchers"),
+    NUMBER("slabs_moved", store.compactions),
+    NUMBER("lru_crawler_running", live.crawls),
+    NUMBER("lru_crawler_starts", crawls),
+    NUMBER("lru_maintainer_juggles", store.rounds),
+    NUMBER("malloc_fails", malloc_fails),
+    COUNTED("log_worker_dropped", COUNTER_LOG_DROPPED),
+    COUNTED("log_worker_written", COUNTER_LOG_WRITTEN),
+    COUNTED("log_watcher_skipped", COUNTER_LOG_SKIPPED),
+    COUNTED("log_watcher_sent", COUNTER_LOG_SENT),
+    NUMBER("log_watchers", live.watchers),
     NUMBER("bytes", store.item_bytes),
     NUMBER("curr_items", store.items),
     COUNTED("total_items", COUNTER_ITEMS_STORED),
-    NONE("slab_global_page_pool"),
+    NUMBER("slab_global_page_pool", store.segments_free),
     NUMBER("expired_unfetched", store.expired_unfetched),
     NUMBER("evicted_unfetched", store.evicted_unfetched),
-    NONE("evicted_active"),
+    NUMBER("evicted_active", store.evicted_active),
     NUMBER("evictions", store.evicted),
     NUMBER("reclaimed", store.expired),
-    NONE("crawler_reclaimed"),
-    NONE("crawler_items_checked"),
+    NUMBER("crawler_reclaimed", store.swept),
+    NUMBER("crawler_items_checked", checked),
     NONE("lrutail_reflocked"),
     NONE("moves_to_cold"),
     NONE("moves_to_warm"),
-    NONE("moves_within_lru"),
-    NONE("direct_reclaims"),
+    NUMBER("moves_within_lru", store.spared),
+    NUMBER("direct_reclaims", store.hasty),
     NONE("lru_bumps_dropped"),
+    COUNTED_WHERE("ssl_handshake_errors", COUNTER_TLS_HANDSHAKE_ERRORS,
+                  live.has_tls),
+    COUNTED_WHERE("ssl_proto_errors", COUNTER_TLS_PROTOCOL_ERRORS,
+                  live.has_tls),
+    NUMBER_WHERE("time_since_server_cert_refresh", live.certificate_age_s,
+                 live.has_tls),
+    COUNTED_WHERE("ssl_new_sessions", COUNTER_TLS_SESSIONS,
+                  live.has_tls_sessions),
     NONE("unexpected_napi_ids"),
     NONE("round_robin_fallback"),
 };
@@ -158,12 +179,12 @@ static const struct stats_row settings_rows[] = {
     NUMBER("maxconns", connections_max),
     NUMBER("tcpport", config.port),
     NONE("udpport"),
-    {"inter", ROW_TEXT, AT(listen), NULL},
+    {"inter", ROW_TEXT, AT(listen), NULL, 0},
     NUMBER("verbosity", config.verbosity),
     NONE("oldest"),
-    {"evictions", ROW_TEXT, AT(evictions), NULL},
-    {"domain_socket", ROW_TEXT, AT(config.unix_socket), NULL},
-    {"umask", ROW_OCTAL, AT(config.unix_mask), NULL},
+    {"evictions", ROW_TEXT, AT(evictions), NULL, 0},
+    {"domain_socket", ROW_TEXT, AT(config.unix_socket), NULL, 0},
+    {"umask", ROW_OCTAL, AT(config.unix_mask), NULL, 0},
     FIXED("shutdown_command", "no"),
     FIXED("growth_factor", "1.00"),
     FIXED("chunk_size", "8"),
@@ -222,56 +243,88 @@ static const struct stats_row settings_rows[] = {
     FIXED("client_flags_size", "4"),
 };
 
-/* This store has no size classes: all items are of class 1. */
+/*
+ * This store has no classes of sizes: all items are of class 1, and wait for
+ * their end in one queue, which is what memcached's cold LRU is without
+ * segmented ones.
+ */
 static const struct stats_row items_rows[] = {
-    NUMBER("items:1:number", store.items),
-    NONE("items:1:number_hot"),
-    NONE("items:1:number_warm"),
-    NONE("items:1:number_cold"),
-    NONE("items:1:age_hot"),
-    NONE("items:1:age_warm"),
-    NONE("items:1:age"),
-    NUMBER("items:1:mem_requested", store.item_bytes),
-    NUMBER("items:1:evicted", store.evicted),
-    NUMBER("items:1:evicted_nonzero", store.evicted_expiring),
-    NONE("items:1:evicted_time"),
-    COUNTED("items:1:outofmemory", COUNTER_STORE_NO_MEMORY),
-    NONE("items:1:tailrepairs"),
-    NUMBER("items:1:reclaimed", store.expired),
-    NUMBER("items:1:expired_unfetched", store.expired_unfetched),
-    NUMBER("items:1:evicted_unfetched", store.evicted_unfetched),
-    NONE("items:1:evicted_active"),
-    NONE("items:1:crawler_reclaimed"),
-    NONE("items:1:crawler_items_checked"),
-    NONE("items:1:lrutail_reflocked"),
-    NONE("items:1:moves_to_cold"),
-    NONE("items:1:moves_to_warm"),
-    NONE("items:1:moves_within_lru"),
-    NONE("items:1:direct_reclaims"),
-    NONE("items:1:hits_to_hot"),
-    NONE("items:1:hits_to_warm"),
-    NONE("items:1:hits_to_cold"),
-    NONE("items:1:hits_to_temp"),
+    NUMBER_WHERE("items:1:number", store.items, has_items),
+    NUMBER_WHERE("items:1:number_hot", zero, has_items),
+    NUMBER_WHERE("items:1:number_warm", zero, has_items),
+    NUMBER_WHERE("items:1:number_cold", store.items, has_items),
+    NUMBER_WHERE("items:1:number_temp", zero, has_items),
+    NUMBER_WHERE("items:1:age_hot", zero, has_items),
+    NUMBER_WHERE("items:1:age_warm", zero, has_items),
+    NUMBER_WHERE("items:1:age", age, has_items),
+    NUMBER_WHERE("items:1:mem_requested", store.item_bytes, has_items),
+    NUMBER_WHERE("items:1:evicted", store.evicted, has_items),
+    NUMBER_WHERE("items:1:evicted_nonzero", store.evicted_expiring, has_items),
+    NUMBER_WHERE("items:1:evicted_time", store.evicted_age_s, has_items),
+    COUNTED_WHERE("items:1:outofmemory", COUNTER_STORE_NO_MEMORY, has_items),
+    NUMBER_WHERE("items:1:tailrepairs", zero, has_items),
+    NUMBER_WHERE("items:1:reclaimed", store.expired, has_items),
+    NUMBER_WHERE("items:1:expired_unfetched", store.expired_unfetched,
+                 has_items),
+    NUMBER_WHERE("items:1:evicted_unfetched", store.evicted_unfetched,
+                 has_items),
+    NUMBER_WHERE("items:1:evicted_active", store.evicted_active, has_items),
+    NUMBER_WHERE("items:1:crawler_reclaimed", store.swept, has_items),
+    NUMBER_WHERE("items:1:crawler_items_checked", checked, has_items),
+    NUMBER_WHERE("items:1:lrutail_reflocked", zero, has_items),
+    NUMBER_WHERE("items:1:moves_to_cold", zero, has_items),
+    NUMBER_WHERE("items:1:moves_to_warm", zero, has_items),
+    NUMBER_WHERE("items:1:moves_within_lru", store.spared, has_items),
+    NUMBER_WHERE("items:1:direct_reclaims", store.hasty, has_items),
+    NUMBER_WHERE("items:1:hits_to_hot", zero, has_items),
+    NUMBER_WHERE("items:1:hits_to_warm", zero, has_items),
+    COUNTED_WHERE("items:1:hits_to_cold", COUNTER_GET_HITS, has_items),
+    NUMBER_WHERE("items:1:hits_to_temp", zero, has_items),
 };
 
+/* A page is a segment, a chunk the step in which items take memory: so that
+ * chunks come to total_malloced, and those in use to mem_requested. */
 static const struct stats_row slabs_rows[] = {
-    NUMBER("1:chunk_size", one),
-    NUMBER("1:chunks_per_page", store.memory_bytes_max),
-    NUMBER("1:total_pages", one),
-    NUMBER("1:total_chunks", store.memory_bytes_max),
-    NUMBER("1:used_chunks", store.item_bytes),
-    NUMBER("1:free_chunks", free_bytes),
-    NONE("1:free_chunks_end"),
-    COUNTED("1:get_hits", COUNTER_GET_HITS),
-    COUNTED("1:cmd_set", COUNTER_CMD_SET),
-    COUNTED("1:delete_hits", COUNTER_DELETE_HITS),
-    COUNTED("1:incr_hits", COUNTER_INCR_HITS),
-    COUNTED("1:decr_hits", COUNTER_DECR_HITS),
-    COUNTED("1:cas_hits", COUNTER_CAS_HITS),
-    COUNTED("1:cas_badval", COUNTER_CAS_BADVAL),
-    COUNTED("1:touch_hits", COUNTER_TOUCH_HITS),
-    NUMBER("active_slabs", one),
+    NUMBER_WHERE("1:chunk_size", chunk_bytes, has_pages),
+    NUMBER_WHERE("1:chunks_per_page", chunks_per_page, has_pages),
+    NUMBER_WHERE("1:total_pages", pages, has_pages),
+    NUMBER_WHERE("1:total_chunks", chunks, has_pages),
+    NUMBER_WHERE("1:used_chunks", chunks_used, has_pages),
+    NUMBER_WHERE("1:free_chunks", chunks_free, has_pages),
+    NUMBER_WHERE("1:free_chunks_end", zero, has_pages),
+    NUMBER_WHERE("1:mem_requested", store.item_bytes, has_pages),
+    COUNTED_WHERE("1:get_hits", COUNTER_GET_HITS, has_pages),
+    COUNTED_WHERE("1:cmd_set", COUNTER_CMD_SET, has_pages),
+    COUNTED_WHERE("1:delete_hits", COUNTER_DELETE_HITS, has_pages),
+    COUNTED_WHERE("1:incr_hits", COUNTER_INCR_HITS, has_pages),
+    COUNTED_WHERE("1:decr_hits", COUNTER_DECR_HITS, has_pages),
+    COUNTED_WHERE("1:cas_hits", COUNTER_CAS_HITS, has_pages),
+    COUNTED_WHERE("1:cas_badval", COUNTER_CAS_BADVAL, has_pages),
+    COUNTED_WHERE("1:touch_hits", COUNTER_TOUCH_HITS, has_pages),
+    NUMBER("active_slabs", classes),
     NUMBER("total_malloced", store.segment_bytes),
+};
+
+/* What counts from zero again after a reset, besides the counters. */
+static const size_t resets[] = {
+    AT(live.connections_total),
+    AT(live.connections_rejected),
+    AT(live.listen_disabled),
+    AT(live.listen_disabled_us),
+    AT(store.expired),
+    AT(store.expired_unfetched),
+    AT(store.evicted),
+    AT(store.evicted_expiring),
+    AT(store.evicted_unfetched),
+    AT(store.evicted_active),
+    AT(store.spared),
+    AT(store.sweeps),
+    AT(store.checked),
+    AT(store.swept),
+    AT(store.compactions),
+    AT(store.rescued),
+    AT(store.hasty),
+    AT(store.rounds),
 };
 
 struct stats *stats_create(const struct config *config, struct store *store,
@@ -302,27 +355,30 @@ void stats_reset(struct stats *stats, const struct stats_live *live)
 
     store_read_figures(stats->store, &store);
     pthread_mutex_lock(&stats->lock);
-    memcpy(stats->base, live->counters, sizeof(stats->base));
-    stats->store_base = store;
-    stats->connections_base = live->connections_total;
-    stats->rejected_base = live->connections_rejected;
+    stats->base.live = *live;
+    stats->base.store = store;
     pthread_mutex_unlock(&stats->lock);
+}
+
+static void subtract(struct stats_figures *figures,
+                     const struct stats_figures *base, size_t offset)
+{
+    uint64_t value;
+    uint64_t less;
+
+    memcpy(&value, (const uint8_t *)figures + offset, sizeof(value));
+    memcpy(&less, (const uint8_t *)base + offset, sizeof(less));
+    value -= less;
+    memcpy((uint8_t *)figures + offset, &value, sizeof(value));
 }
 
 static void subtract_base(struct stats *stats, struct stats_figures *figures)
 {
-    struct store_figures *store = &figures->store;
-
     pthread_mutex_lock(&stats->lock);
     for (size_t i = 0; i < COUNTERS; i++)
-        figures->live.counters[i] -= stats->base[i];
-    store->expired -= stats->store_base.expired;
-    store->expired_unfetched -= stats->store_base.expired_unfetched;
-    store->evicted -= stats->store_base.evicted;
-    store->evicted_expiring -= stats->store_base.evicted_expiring;
-    store->evicted_unfetched -= stats->store_base.evicted_unfetched;
-    figures->live.connections_total -= stats->connections_base;
-    figures->live.connections_rejected -= stats->rejected_base;
+        subtract(figures, &stats->base, COUNTER_AT(i));
+    for (size_t i = 0; i < sizeof(resets) / sizeof(resets[0]); i++)
+        subtract(figures, &stats->base, resets[i]);
     pthread_mutex_unlock(&stats->lock);
 }
 
@@ -343,6 +399,37 @@ static void join_listen(const struct config *config, char *to, size_t bytes)
     }
 }
 
+/* What follows from other figures. */
+static void derive(struct stats_figures *figures)
+{
+    const struct store_figures *store = &figures->store;
+    const uint64_t *counters = figures->live.counters;
+    uint64_t second = figures->time;
+
+    figures->hash_power = 63 - (uint64_t)__builtin_clzll(store->index_buckets);
+    figures->malloc_fails = counters[COUNTER_NO_INPUT_MEMORY] +
+                            counters[COUNTER_NO_OUTPUT_MEMORY] +
+                            counters[COUNTER_NO_SESSION_MEMORY];
+    figures->crawls = store->sweeps + counters[COUNTER_CRAWLS];
+    figures->checked = store->checked + counters[COUNTER_CRAWL_CHECKED];
+    figures->age = store->oldest != 0 && second > store->oldest
+                       ? second - store->oldest
+                       : 0;
+    figures->chunk_bytes = ITEM_ALIGN;
+    figures->chunks_per_page = store->segment_size_bytes / ITEM_ALIGN;
+    figures->chunks = store->segment_bytes / ITEM_ALIGN;
+    figures->chunks_used = store->item_bytes / ITEM_ALIGN;
+    /* The two are not of the same moment. */
+    if (figures->chunks_used > figures->chunks)
+        figures->chunks_used = figures->chunks;
+    figures->chunks_free = figures->chunks - figures->chunks_used;
+    figures->pages = (store->segment_bytes + store->segment_size_bytes - 1) /
+                     store->segment_size_bytes;
+    figures->has_items = store->items > 0;
+    figures->has_pages = store->segment_bytes > 0;
+    figures->classes = figures->has_pages;
+}
+
 static void take_snapshot(struct stats_report *report, struct stats *stats,
                           const struct stats_live *live)
 {
@@ -351,7 +438,6 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
     struct rusage usage;
 
     *figures = (struct stats_figures){
-        .one = 1,
         .pid = (uint64_t)getpid(),
         .uptime = (live->now - stats->started) / TIME_US_PER_S,
         .time = live->now / TIME_US_PER_S,
@@ -373,10 +459,7 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
     }
     store_read_figures(stats->store, &figures->store);
     subtract_base(stats, figures);
-    figures->hash_power =
-        63 - (uint64_t)__builtin_clzll(figures->store.index_buckets);
-    figures->free_bytes =
-        figures->store.memory_bytes_max - figures->store.item_bytes;
+    derive(figures);
 }
 
 #define GROUP(word, table)                                                     \
@@ -405,9 +488,6 @@ bool stats_open(struct stats_report *report, struct stats *stats,
         report->count = groups[i].count;
         report->next = 0;
         take_snapshot(report, stats, live);
-        /* An empty cache has no class to tell of. */
-        if (groups[i].rows == items_rows && report->figures.store.items == 0)
-            report->count = 0;
         return true;
     }
     return false;
@@ -445,9 +525,21 @@ static int format(struct stats_report *report, const struct stats_row *row)
     return snprintf(to, bytes, "%s", row->fixed);
 }
 
+static bool is_here(const struct stats_report *report)
+{
+    size_t where = report->rows[report->next].where;
+    bool here = true;
+
+    if (where > 0)
+        memcpy(&here, (const uint8_t *)&report->figures + where, sizeof(here));
+    return here;
+}
+
 bool stats_next(struct stats_report *report, struct span *name,
                 struct span *value)
 {
+    while (report->next < report->count && !is_here(report))
+        report->next++;
     if (report->next == report->count)
         return false;
     const struct stats_row *row = &report->rows[report->next++];

@@ -24,7 +24,21 @@ struct stats_live {
     bool accepts;
     unsigned verbosity;
     uint64_t backlog;
-    uint64_t turn_commands_max; /* of one connection, before others */
+    uint64_t turn_commands_max;   /* of one connection, before others */
+    uint64_t listen_disabled;     /* times that accepting was stopped */
+    uint64_t listen_disabled_us;  /* for so long */
+    uint64_t watchers;            /* clients that `watch` */
+    uint64_t crawls;              /* walks that are under way */
+    uint64_t certificate_age_s;   /* since TLS read it */
+    uint64_t input_buffers;       /* what clients' bytes are read into */
+    uint64_t input_buffers_bytes; /* of these */
+    uint64_t input_buffers_free_bytes;
+    uint64_t output_buffers; /* replies that clients have not read yet */
+    uint64_t output_buffers_bytes;
+    /* What has rows only where it is. */
+    bool kicks_idle;
+    bool has_tls;
+    bool has_tls_sessions;
 };
 
 /* Borrows both for its life; NULL if memory is out. */
@@ -38,7 +52,6 @@ void stats_reset(struct stats *stats, const struct stats_live *live);
 /* Figures as they are, flat: rows of the tables point into it. */
 struct stats_figures {
     uint64_t zero;
-    uint64_t one;
     uint64_t pid;
     uint64_t uptime;
     uint64_t time;
@@ -51,7 +64,19 @@ struct stats_figures {
     uint64_t hash_power;
     uint64_t accepts;
     uint64_t reserved_fds;
-    uint64_t free_bytes;
+    uint64_t malloc_fails;
+    uint64_t crawls;
+    uint64_t checked;
+    uint64_t age;
+    uint64_t chunk_bytes;
+    uint64_t chunks;
+    uint64_t chunks_used;
+    uint64_t chunks_free;
+    uint64_t chunks_per_page;
+    uint64_t pages;
+    uint64_t classes;
+    bool has_items;
+    bool has_pages;
     const char *listen;
     const char *evictions;
     struct stats_live live;

@@ -102,8 +102,16 @@ bool store_has_evicted(const struct store *store)
     return atomic_load_explicit(&store->has_evicted, memory_order_relaxed);
 }
 
+static uint64_t told(const struct store *store, enum tally which)
+{
+    return atomic_load_explicit(&store->tallies[which], memory_order_relaxed);
+}
+
 void store_read_figures(struct store *store, struct store_figures *figures)
 {
+    struct segment_figures segments;
+
+    segment_read_figures(&store->pool, &segments);
     *figures = (struct store_figures){
         .items = sum(store, STRIPE_ITEMS),
         .item_bytes = sum(store, STRIPE_ITEM_BYTES),
@@ -116,7 +124,21 @@ void store_read_figures(struct store *store, struct store_figures *figures)
         .evicted_unfetched = sum(store, STRIPE_EVICTED_UNFETCHED),
         .index_bytes = atomic_load(&store->index.bytes),
         .index_buckets = atomic_load(&store->index.buckets_count),
-        .segment_bytes = segment_held_bytes(&store->pool),
+        .evicted_active = told(store, TALLY_EVICTED_ACTIVE),
+        .evicted_age_s =
+            atomic_load_explicit(&store->evicted_age, memory_order_relaxed),
+        .spared = told(store, TALLY_SPARED),
+        .sweeps = told(store, TALLY_SWEEPS),
+        .checked = told(store, TALLY_CHECKED),
+        .swept = told(store, TALLY_SWEPT),
+        .compactions = told(store, TALLY_COMPACTIONS),
+        .rescued = told(store, TALLY_RESCUED),
+        .hasty = told(store, TALLY_HASTY),
+        .rounds = told(store, TALLY_ROUNDS),
+        .segment_bytes = segments.held_bytes,
+        .segment_size_bytes = segments.segment_bytes,
+        .segments_free = segments.free_count,
+        .oldest = segments.oldest,
         .memory_bytes_max = store->settings.memory_bytes_max};
 }
 

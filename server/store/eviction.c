@@ -27,6 +27,7 @@ struct round {
     size_t spared_bytes_max;
     unsigned chances_left;
     bool is_stuck; /* an item could not be moved */
+    unsigned moved_count;
 };
 
 static bool is_spared(const struct round *round, const struct item *item)
@@ -46,10 +47,12 @@ static void evict_item(struct store *store, struct stripe *stripe,
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
         stripe_add(stripe, STRIPE_EVICTED, 1);
+        if (item->uses > 0)
+            tally(store, TALLY_EVICTED_ACTIVE, 1);
         if (!atomic_load_explicit(&store->has_evicted, memory_order_relaxed))
             atomic_store(&store->has_evicted, true);
         stripe_add(stripe, STRIPE_EVICTED_EXPIRING, item->exptime != 0);
-        stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, item->uses == 0);
+        stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, !item_is_fetched(item));
     }
     replica_unlink(store, stripe, hash, slot);
 }
@@ -73,6 +76,7 @@ static void clear_item(struct store *store, struct stripe *stripe,
             item->uses--;
         if (replica_move(store, slot)) {
             round->spared_bytes += room_bytes;
+            round->moved_count++;
             return;
         }
         if (!round->evicts) {
@@ -107,12 +111,13 @@ static void clear_private(struct store *store, struct segment *segment,
     struct round round = {.now = now, .chances_left = *chances};
 
     replica_walk(store, segment, end_bytes, spare_or_evict, &round);
-    if (round.spared_bytes > 0)
+    if (round.spared_bytes > 0) {
         (*chances)--;
-    if (round.spared_bytes > 0)
+        tally(store, TALLY_SPARED, 1);
         segment_spare(&store->pool, segment);
-    else
+    } else {
         segment_yield(&store->pool, segment);
+    }
 }
 
 static bool compact(struct store *store, time_us now, unsigned dead_percent)
@@ -125,6 +130,8 @@ static bool compact(struct store *store, time_us now, unsigned dead_percent)
         return false;
     struct round round = {.now = now};
     replica_walk(store, segment, end_bytes, clear_item, &round);
+    tally(store, TALLY_COMPACTIONS, 1);
+    tally(store, TALLY_RESCUED, round.moved_count);
     segment_yield(&store->pool, segment);
     return !round.is_stuck;
 }
@@ -138,6 +145,10 @@ static bool evict(struct store *store, size_t bytes, time_us now,
 
     if (segment == NULL)
         return false;
+    if (segment->begun != 0 && time_seconds(now) > segment->begun)
+        atomic_store_explicit(&store->evicted_age,
+                              time_seconds(now) - segment->begun,
+                              memory_order_relaxed);
     if (segment->is_private) {
         clear_private(store, segment, end_bytes, now, chances);
         return true;
@@ -145,6 +156,7 @@ static bool evict(struct store *store, size_t bytes, time_us now,
     struct round round = {
         .now = now, .evicts = true, .spared_bytes_max = end_bytes / 2};
     replica_walk(store, segment, end_bytes, clear_item, &round);
+    tally(store, TALLY_SPARED, round.moved_count);
     segment_yield(&store->pool, segment);
     return true;
 }

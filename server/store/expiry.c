@@ -11,6 +11,8 @@ struct sweep {
     struct segment *segment;
     time_us now;
     size_t freed_bytes;
+    unsigned checked_count;
+    unsigned swept_count;
 };
 
 /* What died here may be news to others: its versions are kept as a grave.
@@ -32,7 +34,7 @@ static void bury(struct store *store, struct stripe *stripe, uint64_t hash,
         return;
     }
     stripe_add(stripe, STRIPE_EXPIRED, 1);
-    stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
+    stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, !item_is_fetched(item));
     replica_relink(store, stripe, hash, slot, grave);
 }
 
@@ -53,11 +55,13 @@ static void sweep_item(struct store *store, struct stripe *stripe,
     struct item *item = index_item(*slot);
     time_s exptime = item->exptime;
 
+    sweep->checked_count++;
     if (!is_due(store, item, sweep->now)) {
         segment_expires(&store->pool, item, exptime);
         return;
     }
     sweep->freed_bytes += item->room_bytes;
+    sweep->swept_count += (item->shape & ITEM_IS_STUB) == 0;
     if ((item->shape & ITEM_IS_STUB) == 0 && store->settings.replicates)
         bury(store, stripe, hash, slot);
     else
@@ -75,6 +79,9 @@ bool expiry_sweep(struct store *store, time_us now, unsigned segments_max)
         if (sweep.segment == NULL)
             return true;
         replica_walk(store, sweep.segment, end_bytes, sweep_item, &sweep);
+        tally(store, TALLY_SWEEPS, 1);
+        tally(store, TALLY_CHECKED, sweep.checked_count);
+        tally(store, TALLY_SWEPT, sweep.swept_count);
         /* The digests of a farm are compared: what is dead leaves it soon. */
         if (store->settings.replicates)
             segment_yield(&store->pool, sweep.segment);

@@ -31,6 +31,8 @@ enum item_mark {
     ITEM_HOMED = 8
 };
 
+/* What was done with an item here, and nowhere else: other servers are not
+ * told of `accessed`, `uses` and `is_fetched`. */
 struct item {
     uint64_t version;
     uint32_t room_bytes; /* in its segment, this header included */
@@ -39,10 +41,12 @@ struct item {
     uint8_t shape;
     uint8_t key_bytes;
     uint8_t marks;
-    uint8_t uses; /* since it was written or last spared, at most 3 */
-};
+    uint8_t uses : 2;       /* since it was written or last spared */
+    uint8_t is_fetched : 1; /* since it was written */
+    time_s accessed;        /* the second of its last use */
+} __attribute__((packed, aligned(4)));
 
-_Static_assert(sizeof(struct item) == 24, "items are many: keep them lean");
+_Static_assert(sizeof(struct item) == 28, "items are many: keep them lean");
 
 #define ITEM_ALIGN 8
 #define ITEM_USES_MAX 3
@@ -102,6 +106,18 @@ static inline uint64_t item_token(const struct item *item)
                item_extras(item) + ((item->shape & ITEM_HAS_STAMP) ? 8 : 0),
                sizeof(token));
     return token;
+}
+
+/* The second in which a client last used it; that of its writing, before. */
+static inline time_s item_accessed(const struct item *item)
+{
+    return item->accessed;
+}
+
+/* Whether a client has read it since it was written. */
+static inline bool item_is_fetched(const struct item *item)
+{
+    return item->is_fetched;
 }
 
 static inline uint32_t item_flags(const struct item *item)

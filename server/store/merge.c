@@ -13,7 +13,7 @@
  */
 #include <assert.h>
 
-#include "server/store/planted.h"
+#include "proto/base/planted.h"
 #include "server/store/stub.h"
 
 /* What is known of a key: the registers, and whether the value is here. */

@@ -10,6 +10,20 @@
 #include "server/store/summary.h"
 #include "server/store/version.h"
 
+/* What is counted for the whole store, once for each segment or request. */
+enum tally {
+    TALLY_EVICTED_ACTIVE, /* evicted although it was used */
+    TALLY_SPARED,         /* not evicted as it was used */
+    TALLY_SWEEPS,         /* segments looked through for what has died */
+    TALLY_CHECKED,        /* items looked at there */
+    TALLY_SWEPT,          /* of them, those that had died */
+    TALLY_COMPACTIONS,    /* segments */
+    TALLY_RESCUED,        /* items that moved out of these */
+    TALLY_HASTY,          /* evictions for which a client waited */
+    TALLY_ROUNDS,         /* of maintenance */
+    TALLIES
+};
+
 struct store {
     struct store_settings settings;
     struct version_clock clock;
@@ -23,7 +37,15 @@ struct store {
     _Atomic size_t reserved_bytes;  /* for values still to come */
     _Atomic bool has_evicted;       /* anything that lived, ever */
     pthread_mutex_t eviction_lock;  /* taken before any key's lock */
+    _Atomic uint64_t tallies[TALLIES];
+    _Atomic uint32_t evicted_age; /* of what was evicted last, in seconds */
 };
+
+static inline void tally(struct store *store, enum tally which, uint64_t amount)
+{
+    atomic_fetch_add_explicit(&store->tallies[which], amount,
+                              memory_order_relaxed);
+}
 
 static inline void stripe_add(struct stripe *stripe, enum stripe_figure figure,
                               uint64_t amount)
@@ -66,8 +88,10 @@ uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
                             size_t value_bytes,
                             const struct store_write *write);
 
-/* The uses of what is written in the place of `old`, or of nothing. */
-uint8_t replica_uses_after(const struct item *old);
+/* What is known of the use of `item`, written in the place of hold->item or,
+ * over it, in its own. */
+void replica_write_use(struct item *item, const struct store_hold *hold,
+                       const struct store_write *write);
 
 /* Makes the held key lead to `item`, instead of to what it had before. */
 enum store_result replica_link(struct store_hold *hold, struct item *item);

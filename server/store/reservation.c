@@ -72,7 +72,7 @@ enum store_result store_put_reserved(struct store_hold *hold,
     if (whole.token == 0)
         whole.token = whole.version;
     replica_write_state(item, reservation->value_bytes, &whole);
-    item->uses = replica_uses_after(hold->item);
+    replica_write_use(item, hold, write);
     segment_expires(&hold->store->pool, item, whole.exptime);
     if (replica_link(hold, item) != STORE_OK)
         return STORE_NO_ROOM;

@@ -128,8 +128,10 @@ static struct segment *segment_of(const struct segment_pool *pool,
     return (struct segment *)((uintptr_t)item & mask);
 }
 
-static void segment_open(struct segment *segment, size_t capacity_bytes)
+static void segment_open(struct segment *segment, size_t capacity_bytes,
+                         time_s now)
 {
+    segment->begun = now;
     segment->capacity_bytes = capacity_bytes;
     segment->used_bytes = SEGMENT_HEADER_BYTES;
     atomic_store_explicit(&segment->live_bytes, 0, memory_order_relaxed);
@@ -194,7 +196,7 @@ static struct segment *take_free(struct segment_pool *pool)
     } else {
         return NULL;
     }
-    segment_open(segment, pool->segment_bytes);
+    segment_open(segment, pool->segment_bytes, pool->second);
     return segment;
 }
 
@@ -320,7 +322,7 @@ void *segment_append_private(struct segment_pool *pool, size_t bytes,
         unlock(pool);
         return NULL;
     }
-    segment_open(segment, capacity_bytes);
+    segment_open(segment, capacity_bytes, pool->second);
     segment->is_private = true;
     segment->used_bytes += bytes;
     atomic_store_explicit(&segment->live_bytes, bytes, memory_order_relaxed);
@@ -600,6 +602,7 @@ void segment_spare(struct segment_pool *pool, struct segment *segment)
     segment->is_claimed = false;
     list_remove(list_of(pool, segment), segment);
     seal(pool, segment);
+    segment->begun = pool->second;
     free_if_empty(pool, segment);
     unlock(pool);
 }
@@ -625,10 +628,54 @@ void segment_expire_all(struct segment_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* ---- ages and figures ---- */
+
 size_t segment_held_bytes(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     size_t held = pool->held_bytes;
     pthread_mutex_unlock(&pool->lock);
     return held;
+}
+
+static void begin_list(struct segment_list *list, time_s now)
+{
+    for (struct segment *s = list->first; s != NULL; s = s->next)
+        s->begun = now;
+}
+
+void segment_tick(struct segment_pool *pool, time_s now)
+{
+    pthread_mutex_lock(&pool->lock);
+    /* What was begun before anybody told the time begins now. */
+    if (pool->second == 0) {
+        for (int life = 0; life < LIFE_CLASSES; life++) {
+            if (pool->open[life] != NULL)
+                pool->open[life]->begun = now;
+        }
+        begin_list(&pool->sealed, now);
+        begin_list(&pool->large, now);
+    }
+    pool->second = now;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static time_s older_of(time_s begun, const struct segment *segment)
+{
+    return segment != NULL && segment->begun < begun ? segment->begun : begun;
+}
+
+void segment_read_figures(struct segment_pool *pool,
+                          struct segment_figures *figures)
+{
+    pthread_mutex_lock(&pool->lock);
+    time_s oldest = older_of(pool->second, pool->sealed.first);
+    oldest = older_of(oldest, pool->large.first);
+    for (int life = 0; life < LIFE_CLASSES; life++)
+        oldest = older_of(oldest, pool->open[life]);
+    *figures = (struct segment_figures){.held_bytes = pool->held_bytes,
+                                        .segment_bytes = pool->segment_bytes,
+                                        .free_count = pool->free_count,
+                                        .oldest = oldest};
+    pthread_mutex_unlock(&pool->lock);
 }

@@ -52,6 +52,7 @@ struct segment {
     bool is_claimed;    /* eviction or expiry walks through it */
     uint64_t age;       /* grows with each segment sealed or spared */
     time_s rests_until; /* expiry found little in it */
+    time_s begun;       /* when it was opened or spared; 0: not known yet */
 };
 
 #define SEGMENT_HEADER_BYTES 128
@@ -82,6 +83,7 @@ struct segment_pool {
     uint64_t last_age;
     struct segment *open[LIFE_CLASSES];
     _Atomic uint32_t expiry_min; /* of all segments, or earlier */
+    time_s second;               /* as of the last segment_tick() */
 };
 
 /* False where the memory cannot be had.  Borrows `index_bytes`. */
@@ -154,5 +156,18 @@ void segment_expire_all(struct segment_pool *pool);
 
 /* Bytes of memory that all segments take. */
 size_t segment_held_bytes(struct segment_pool *pool);
+
+/* Tells the pool the time, by which segments grow old; to be called often. */
+void segment_tick(struct segment_pool *pool, time_s now);
+
+struct segment_figures {
+    size_t held_bytes; /* as segment_held_bytes() */
+    size_t segment_bytes;
+    size_t free_count; /* of them, those that nothing is in */
+    time_s oldest;     /* when the oldest in use was begun; 0: not known */
+};
+
+void segment_read_figures(struct segment_pool *pool,
+                          struct segment_figures *figures);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/store/planted.h"
+#include "proto/base/planted.h"
 #include "server/store/replica.h"
 #include "server/store/stub.h"
 
@@ -135,7 +135,7 @@ void replica_expire(struct store *store, struct stripe *stripe, uint64_t hash,
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
         stripe_add(stripe, STRIPE_EXPIRED, 1);
-        stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, item->uses == 0);
+        stripe_add(stripe, STRIPE_EXPIRED_UNFETCHED, !item_is_fetched(item));
     }
     replica_unlink(store, stripe, hash, slot);
 }
@@ -257,10 +257,25 @@ void store_release(struct store_hold *hold)
     }
 }
 
+static void add_use(struct item *item, unsigned uses)
+{
+    if (uses < ITEM_USES_MAX)
+        uses++;
+    item->uses = uses & ITEM_USES_MAX;
+}
+
 void store_use(struct store_hold *hold)
 {
-    if (hold->item->uses < ITEM_USES_MAX)
-        hold->item->uses++;
+    struct item *item = hold->item;
+    time_s second = time_seconds(hold->now);
+
+    /* Cores share what is only read: the rest is not written each time. */
+    if (item->uses < ITEM_USES_MAX || !item->is_fetched) {
+        add_use(item, item->uses);
+        item->is_fetched = true;
+    }
+    if (item->accessed != second)
+        item->accessed = second;
 }
 
 /* ---- writing ---- */
@@ -310,6 +325,8 @@ uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
     item->shape = shape;
     item->key_bytes = (uint8_t)key.length;
     item->uses = 0;
+    item->is_fetched = false;
+    item->accessed = 0;
     return span_copy(replica_write_state(item, value_bytes, write), key);
 }
 
@@ -338,12 +355,23 @@ static bool fits_in_place(const struct store_hold *hold,
     return !segment_is_private(pool, item) || !segment_is_pinned(pool, item);
 }
 
-/* What is written again is in use, like what is read again. */
-uint8_t replica_uses_after(const struct item *old)
+void replica_write_use(struct item *item, const struct store_hold *hold,
+                       const struct store_write *write)
 {
+    const struct item *old = hold->item;
+
+    /* What is written again is in use, like what is read again. */
     if (old == NULL)
-        return 0;
-    return old->uses < ITEM_USES_MAX ? (uint8_t)(old->uses + 1) : ITEM_USES_MAX;
+        item->uses = 0;
+    else
+        add_use(item, old->uses);
+    if (old != NULL && write->keeps_use) {
+        item->is_fetched = old->is_fetched;
+        item->accessed = old->accessed;
+    } else {
+        item->is_fetched = false;
+        item->accessed = time_seconds(hold->now);
+    }
 }
 
 static void put_in_place(struct store_hold *hold,
@@ -361,7 +389,7 @@ static void put_in_place(struct store_hold *hold,
     if (first.length > 0 && first.data != value)
         memcpy(value, first.data, first.length);
     span_copy(value + first.length, second);
-    item->uses = replica_uses_after(item);
+    replica_write_use(item, hold, write);
     segment_expires(&store->pool, item, item->exptime);
     account(store, hold->stripe, hold->hash, item, +1);
 }
@@ -423,7 +451,7 @@ enum store_result store_put(struct store_hold *hold,
         return STORE_NO_ROOM;
     uint8_t *at =
         replica_write_item(item, shape, hold->key, value_bytes, write);
-    item->uses = replica_uses_after(hold->item);
+    replica_write_use(item, hold, write);
     at = span_copy(at, write->parts[0]);
     span_copy(at, write->parts[1]);
     return replica_link_appended(hold, item);
@@ -453,7 +481,30 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                 .exptime = exptime,
                                 .version = item->version,
                                 .stamp = stamp,
-                                .token = item_token(item)};
+                                .token = item_token(item),
+                                .keeps_use = true};
+    return store_put(hold, &write);
+}
+
+enum store_result store_mark(struct store_hold *hold, uint8_t marks)
+{
+    struct store *store = hold->store;
+    struct item *item = hold->item;
+
+    assert(item != NULL);
+    if (!store->settings.replicates) {
+        item->marks = marks;
+        return STORE_OK;
+    }
+    struct store_write write = {.parts = {item_value(item)},
+                                .flags = item_flags(item),
+                                .marks = marks,
+                                .exptime = item->exptime,
+                                .version =
+                                    version_after(&store->clock, item->version),
+                                .stamp = item_stamp(item),
+                                .token = item_token(item),
+                                .keeps_use = true};
     return store_put(hold, &write);
 }
 
@@ -497,11 +548,15 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
             expiry_sweep(store, now, 1))
             break;
     }
+    if (!segment_has_room(&store->pool, bytes))
+        tally(store, TALLY_HASTY, 1);
     return eviction_make_room(store, bytes, now);
 }
 
 void store_maintain(struct store *store, time_us now)
 {
+    tally(store, TALLY_ROUNDS, 1);
+    segment_tick(&store->pool, time_seconds(now));
     expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
     if (!segment_has_room(&store->pool, 1))
         eviction_make_room(store, 1, now);

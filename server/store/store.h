@@ -74,6 +74,7 @@ struct store_write {
     uint64_t version;
     uint64_t stamp; /* of the life part; 0: the version */
     uint64_t token; /* 0: the version */
+    bool keeps_use; /* it is as fetched, and as old in use, as what was there */
 };
 
 /* Memory for a value that is still to come. */
@@ -94,9 +95,22 @@ struct store_figures {
     uint64_t evicted;
     uint64_t evicted_expiring;
     uint64_t evicted_unfetched;
+    uint64_t evicted_active; /* although it was used */
+    uint64_t evicted_age_s;  /* what was evicted last had lain so long */
+    uint64_t spared;         /* not evicted as it was used */
+    uint64_t sweeps;         /* segments looked through for what has died */
+    uint64_t checked;        /* items looked at there */
+    uint64_t swept;          /* of them, those that had died */
+    uint64_t compactions;    /* segments */
+    uint64_t rescued;        /* items that moved out of these */
+    uint64_t hasty;          /* evictions for which a client waited */
+    uint64_t rounds;         /* of store_maintain() */
     uint64_t index_bytes;
     uint64_t index_buckets;
-    uint64_t segment_bytes; /* memory that segments take */
+    uint64_t segment_bytes;      /* memory that segments take */
+    uint64_t segment_size_bytes; /* of an ordinary one */
+    uint64_t segments_free;
+    time_s oldest; /* when the oldest segment in use was begun, or 0 */
     uint64_t memory_bytes_max;
 };
 
@@ -130,6 +144,13 @@ MUST_USE enum store_result store_put(struct store_hold *hold,
 /* Sets the life part of hold->item. */
 MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                        uint64_t stamp);
+
+/*
+ * Sets the marks of hold->item and leaves all that clients see of it.  Others
+ * are told by a version a microsecond above that of the value: whatever was
+ * really written since, anywhere, is not undone by a mark.
+ */
+MUST_USE enum store_result store_mark(struct store_hold *hold, uint8_t marks);
 
 /* The key has no item from now on; `version` is that of the grave, where one
  * is left. */

@@ -30,6 +30,15 @@ uint64_t version_next(struct version_clock *clock, time_us now)
            atomic_load_explicit(&clock->tag, memory_order_relaxed);
 }
 
+uint64_t version_after(struct version_clock *clock, uint64_t version)
+{
+    uint64_t after = version_at(version_time(version) + 1) |
+                     atomic_load_explicit(&clock->tag, memory_order_relaxed);
+
+    version_saw(clock, after);
+    return after;
+}
+
 void version_saw(struct version_clock *clock, uint64_t version)
 {
     time_us seen = version_time(version);

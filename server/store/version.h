@@ -30,6 +30,10 @@ void version_set_tag(struct version_clock *clock, uint16_t tag);
 /* A version above all that were drawn here or seen. */
 uint64_t version_next(struct version_clock *clock, time_us now);
 
+/* A version hardly above `version`, for what gives way to whatever was
+ * written since; those that are drawn from now on are above it. */
+uint64_t version_after(struct version_clock *clock, uint64_t version);
+
 /* Makes the next version exceed `version`, which came from elsewhere. */
 void version_saw(struct version_clock *clock, uint64_t version);
 

@@ -74,7 +74,9 @@ static inline size_t frames_mutate(uint8_t *data, size_t size, size_t max_size,
         bigendian_store16(header + 2, keys[prng_below(&prng, 8)]);
         break;
     case 2:
-        header[4] = extras[prng_below(&prng, 7)];
+        header[4] = prng_below(&prng, 2) == 0
+                        ? extras[prng_below(&prng, 7)]
+                        : (uint8_t)(header[4] + 2 * prng_below(&prng, 2) - 1);
         break;
     case 3:
         bigendian_store32(header + 8, bodies[prng_below(&prng, 7)]);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proto/grapevine/message.h"
+#include "tests/support/guarded.h"
 
 #define ROOM_BYTES ((size_t)1 << 20)
 
@@ -71,19 +72,16 @@ static void look(const struct message *message)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t room[ROOM_BYTES];
-    /* One byte read beyond the end is found out. */
-    uint8_t *copy = malloc(size);
     struct message message;
     struct message again;
     struct span inner;
     size_t used;
 
-    if (copy == NULL || size == 0) {
-        free(copy);
+    if (size == 0)
         return 0;
-    }
-    memcpy(copy, data, size);
-    if (message_decode(span_of(copy, size), &message) == DECODE_OK &&
+    /* One byte read beyond the end is found out. */
+    struct span bytes = guarded_copy(span_of(data, size));
+    if (message_decode(bytes, &message) == DECODE_OK &&
         message.kind != MESSAGE_UNKNOWN) {
         struct writer writer = writer_of(room, sizeof(room));
         look(&message);
@@ -95,6 +93,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(message_decode(inner, &again) == DECODE_OK);
         assert(again.kind == message.kind);
     }
-    free(copy);
+    guarded_return();
     return 0;
 }

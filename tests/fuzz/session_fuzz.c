@@ -15,6 +15,7 @@
 #include "server/command/execute.h"
 #include "tests/fuzz/frames.h"
 #include "tests/fuzz/reads.h"
+#include "tests/support/guarded.h"
 
 #define MEGABYTE ((size_t)1024 * 1024)
 #define MEMORY_BYTES (2 * MEGABYTE)
@@ -212,25 +213,25 @@ static void take_command(struct client *client, struct command *command)
 
 /* ---- the connection ---- */
 
-/* One call of the parser, on a copy of exactly what has been received. */
+/* One call of the parser, on a copy of exactly what has been received.  It
+ * stays while the command that was made of it is executed. */
 static void parse(struct client *client)
 {
     size_t bytes = client->received_bytes - client->start_bytes;
-    uint8_t *copy = malloc(bytes);
+    struct span input = guarded_copy(
+        span_of(client->reads.sent.data + client->start_bytes, bytes));
     struct parse_limits limits = {.item_bytes_max = ITEM_BYTES_MAX};
     struct command command;
     struct parsed parsed;
 
-    assert(copy != NULL);
-    memcpy(copy, client->reads.sent.data + client->start_bytes, bytes);
     if (client->protocol == PROTOCOL_UNKNOWN)
-        client->protocol =
-            copy[0] == BINARY_MAGIC_REQUEST ? PROTOCOL_BINARY : PROTOCOL_TEXT;
+        client->protocol = input.data[0] == BINARY_MAGIC_REQUEST
+                               ? PROTOCOL_BINARY
+                               : PROTOCOL_TEXT;
     if (client->protocol == PROTOCOL_BINARY)
-        parsed = binary_parse(span_of(copy, bytes), &limits, &command);
+        parsed = binary_parse(input, &limits, &command);
     else
-        parsed =
-            text_parse(&client->text, span_of(copy, bytes), &limits, &command);
+        parsed = text_parse(&client->text, input, &limits, &command);
     client->need_bytes = 1;
     if (parsed.result == PARSE_MORE) {
         assert(parsed.need > bytes);
@@ -242,7 +243,7 @@ static void parse(struct client *client)
         client->start_bytes += parsed.used;
         take_command(client, &command);
     }
-    free(copy);
+    guarded_return();
 }
 
 /* A control byte is the length of a read and the time that passes before. */

@@ -98,7 +98,26 @@ static void without_options_it_is_what_help_says(void **state)
     assert_null(config.pid_file);
     assert_false(config.daemon);
     assert_false(config.disable_evictions);
+    assert_int_equal(config.turn_commands_max, 2048);
+    assert_int_equal(config.backlog, 1024);
+    assert_int_equal(config.protocol, SPEAKS_AUTO);
+    assert_int_equal(config.udp_port, 0);
+    assert_false(config.enable_shutdown);
+    assert_false(config.disable_flush_all);
+    assert_false(config.disable_dumping);
+    assert_false(config.disable_watch);
+    assert_false(config.disable_cas);
+    assert_null(config.prefix_delimiter);
+    assert_false(config.core_dumps);
+    assert_false(config.locks_memory);
+    assert_false(config.large_pages);
+    assert_false(config.surplus_waits);
+    assert_int_equal(config.idle_timeout_s, 0);
+    assert_int_equal(config.watcher_buffer_kilobytes, 256);
+    assert_int_equal(config.worker_buffer_kilobytes, 64);
+    assert_false(config.track_sizes);
     assert_false(config.help);
+    assert_false(config.license);
     assert_false(config.version);
 }
 
@@ -126,6 +145,10 @@ static const struct number numbers[] = {
     {"-c", "--conn-limit", AT(connections_max), "1", "0", "1000000", "1000001",
      "", false},
     {"-t", "--threads", AT(threads), "1", "0", "256", "257", "", false},
+    {"-R", "--max-reqs-per-event", AT(turn_commands_max), "1", "0", "1000000",
+     "1000001", "", false},
+    {"-b", "--listen-backlog", AT(backlog), "1", "0", "65535", "65536", "",
+     false},
 };
 
 /* Those without a letter. */
@@ -219,8 +242,12 @@ static void what_is_no_number_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < NUMBERS; i++) {
-        for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
-            assert_no_number(&numbers[i], others[j]);
+        for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++) {
+            bool is_any_port = strcmp(numbers[i].letter, "-p") == 0 &&
+                               strcmp(others[j], "-1") == 0;
+            if (!is_any_port)
+                assert_no_number(&numbers[i], others[j]);
+        }
     }
     for (size_t i = 0; i < FARM_NUMBERS; i++) {
         for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
@@ -281,6 +308,24 @@ static void flags_are_set_by_letter_and_by_name(void **state)
     assert_true(read_good("--daemon").daemon);
     assert_true(read_good("-h").help);
     assert_true(read_good("--help").help);
+    assert_true(read_good("-i").license);
+    assert_true(read_good("--license").license);
+    assert_true(read_good("-A").enable_shutdown);
+    assert_true(read_good("--enable-shutdown").enable_shutdown);
+    assert_true(read_good("-F").disable_flush_all);
+    assert_true(read_good("--disable-flush-all").disable_flush_all);
+    assert_true(read_good("-X").disable_dumping);
+    assert_true(read_good("--disable-dumping").disable_dumping);
+    assert_true(read_good("-W").disable_watch);
+    assert_true(read_good("--disable-watch").disable_watch);
+    assert_true(read_good("-C").disable_cas);
+    assert_true(read_good("--disable-cas").disable_cas);
+    assert_true(read_good("-r").core_dumps);
+    assert_true(read_good("--enable-coredumps").core_dumps);
+    assert_true(read_good("-k").locks_memory);
+    assert_true(read_good("--lock-memory").locks_memory);
+    assert_true(read_good("-L").large_pages);
+    assert_true(read_good("--enable-largepages").large_pages);
     assert_true(read_good("-V").version);
     assert_true(read_good("--version").version);
 }
@@ -567,6 +612,145 @@ static void a_journal_is_at_most_half_of_the_memory(void **state)
         1);
     assert_refused("--farm-join a --farm-journal 33 -m 64",
                    "option --farm-journal|33 MB|-m (64 MB)|raise -m");
+}
+
+/* ---- what memcached has besides ---- */
+
+static void a_port_may_be_the_systems_choice(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-p -1").port, CONFIG_PORT_ANY);
+    assert_int_equal(read_good("--port=-1").port, CONFIG_PORT_ANY);
+    assert_refused("-p -2", "option -p (--port)|'-2'|0 to 65535, or -1");
+    assert_refused("-p -12", "option -p (--port)|'-12'");
+}
+
+static void there_is_no_udp(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-U 0").udp_port, 0);
+    assert_int_equal(read_good("--udp-port=0").udp_port, 0);
+    assert_refused("-U 11211", "option -U (--udp-port)|no UDP|flood|give 0");
+    assert_refused("-U -1", "option -U (--udp-port)|no UDP|give 0");
+    assert_refused("-U x", "option -U (--udp-port)|'x'");
+}
+
+static void a_protocol_is_one_of_three(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-B ascii").protocol, SPEAKS_ASCII);
+    assert_int_equal(read_good("-Bbinary").protocol, SPEAKS_BINARY);
+    assert_int_equal(read_good("--protocol=auto").protocol, SPEAKS_AUTO);
+    assert_refused("-B text", "option -B (--protocol)|'text'|ascii|binary");
+}
+
+static void a_prefix_ends_at_one_character(void **state)
+{
+    (void)state;
+    assert_string_equal(read_good("-D /").prefix_delimiter, "/");
+    assert_string_equal(read_good("-D/").prefix_delimiter, "/");
+    assert_refused("-D ab", "option -D: 'ab'|one character");
+    assert_refused("-D", "option -D needs an argument: CHAR");
+}
+
+static void words_behind_o_are_options_too(void **state)
+{
+    struct config config = read_good("-o idle_timeout=30,no_maxconns_fast");
+
+    (void)state;
+    assert_int_equal(config.idle_timeout_s, 30);
+    assert_true(config.surplus_waits);
+    config = read_good("--extended=track_sizes -o watcher_logbuf_size=1,"
+                       "worker_logbuf_size=2 -o ,maxconns_fast,");
+    assert_true(config.track_sizes);
+    assert_false(config.surplus_waits);
+    assert_int_equal(config.watcher_buffer_kilobytes, 1);
+    assert_int_equal(config.worker_buffer_kilobytes, 2);
+    config = read_good("-o no_maxconns_fast,maxconns_fast");
+    assert_false(config.surplus_waits);
+    assert_refused("-o", "option -o (--extended) needs an argument");
+    assert_refused("-o x", "option -o (--extended): 'x' is not known|-h");
+    assert_refused("-o maxconns", "'maxconns' is not known");
+    assert_refused("-o idle_timeout", "option -o idle_timeout needs an argu");
+    assert_refused("-o idle_timeout=", "option -o idle_timeout needs an argu");
+    assert_refused("-o idle_timeout=x", "option -o idle_timeout: 'x'|number");
+    assert_refused("-o idle_timeout=-1", "option -o idle_timeout: '-1'");
+    assert_refused("-o track_sizes=1", "option -o track_sizes takes no argu");
+    assert_refused("-o maxconns_fast,idle_timeout=4294967296",
+                   "option -o idle_timeout|0 to 4294967295");
+}
+
+/* At its limits, and one beyond. */
+static void what_steers_slabs_is_accepted_and_checked(void **state)
+{
+    static const struct {
+        const char *good;
+        const char *bad;
+    } words[] = {
+        {"-f 1.25", "-f 1"},
+        {"-f 1.001", "-f 1.0"},
+        {"-f 1000", "-f 1000.001"},
+        {"-f 2.", "-f -1.5"},
+        {"--slab-growth-factor=1.5", "-f 1.5x"},
+        {"-n 48", "-n 0"},
+        {"--slab-min-size=1", "-n -1"},
+        {"-N 4", "-N 0"},
+        {"-o hashpower=12", "-o hashpower=11"},
+        {"-o hashpower=32", "-o hashpower=33"},
+        {"-o no_hashexpand", "-o no_hashexpand=1"},
+        {"-o hash_algorithm=jenkins", "-o hash_algorithm=md5"},
+        {"-o hash_algorithm=murmur3", "-o hash_algorithm=xxh"},
+        {"-o hash_algorithm=xxh3", "-o hash_algorithm"},
+        {"-o slab_reassign,no_slab_reassign", "-o slab_reassigns"},
+        {"-o slab_automove", "-o slab_automove=3"},
+        {"-o slab_automove=2,no_slab_automove", "-o slab_automove=-1"},
+        {"-o slab_automove_ratio=0.8", "-o slab_automove_ratio=0"},
+        {"-o slab_automove_ratio=1", "-o slab_automove_ratio=1.001"},
+        {"-o slab_automove_window=3", "-o slab_automove_window=2"},
+        {"-o slab_automove_freeratio=0.01", "-o slab_automove_freeratio=x"},
+        {"-o slab_sizes=64-128-256", "-o slab_sizes=64-64"},
+        {"-o slab_sizes=64", "-o slab_sizes=64-"},
+        {"-o slab_sizes=1-2", "-o slab_sizes=-1-2"},
+        {"-o slab_chunk_max=16", "-o slab_chunk_max=0"},
+        {"-o no_chunked_items", "-o no_chunked_items=1"},
+        {"-o tail_repair_time=10", "-o tail_repair_time=9"},
+        {"-o lru_crawler,no_lru_crawler", "-o lru_crawlers"},
+        {"-o lru_crawler_sleep=1000000", "-o lru_crawler_sleep=1000001"},
+        {"-o lru_crawler_tocrawl=0", "-o lru_crawler_tocrawl=-1"},
+        {"-o lru_maintainer,no_lru_maintainer", "-o lru_maintainer=1"},
+        {"-o hot_lru_pct=1,warm_lru_pct=79", "-o hot_lru_pct=0"},
+        {"-o hot_lru_pct=79", "-o warm_lru_pct=80"},
+        {"-o hot_max_factor=0.001", "-o hot_max_factor=0"},
+        {"-o warm_max_factor=2", "-o warm_max_factor=.5"},
+        {"-o temporary_ttl=61", "-o temporary_ttl=-1"},
+        {"-o read_buf_mem_limit=0", "-o read_buf_mem_limit=x"},
+        {"-o resp_obj_mem_limit=10", "-o resp_obj_mem_limit"},
+        {"-o inline_ascii_resp,no_inline_ascii_resp", "-o inline_ascii"},
+        {"-o sock_cookie_id=1", "-o sock_cookie_id="},
+        {"-o modern,no_modern", "-o modern=1"},
+        {"-o drop_privileges,no_drop_privileges", "-o drop_privilege"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        struct config config = read_good(words[i].good);
+        struct config without = read_good("");
+        /* Nothing follows from it. */
+        assert_memory_equal(&config, &without, offsetof(struct config, listen));
+        assert_memory_equal(&config.listen_count, &without.listen_count,
+                            offsetof(struct config, farm_name) -
+                                offsetof(struct config, listen_count));
+        assert_refused(words[i].bad, "option ");
+    }
+}
+
+static void what_is_not_here_is_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    assert_refused("-e /x", "option -e (--memory-file)|remove it|--farm-join");
+    assert_refused("-o ext_path=/x:1G", "option -o ext_*: |remove it|-m");
+    assert_refused("-o ext_threads=1", "option -o ext_*: ");
+    assert_refused("-o proxy_config=/x", "option -o proxy_*: |remove it");
 }
 
 /* ---- words ---- */
@@ -897,6 +1081,13 @@ int main(void)
         cmocka_unit_test(choices_are_one_of_their_words),
         cmocka_unit_test(a_journal_is_a_quarter_of_the_memory_up_to_64),
         cmocka_unit_test(a_journal_is_at_most_half_of_the_memory),
+        cmocka_unit_test(a_port_may_be_the_systems_choice),
+        cmocka_unit_test(there_is_no_udp),
+        cmocka_unit_test(a_protocol_is_one_of_three),
+        cmocka_unit_test(a_prefix_ends_at_one_character),
+        cmocka_unit_test(words_behind_o_are_options_too),
+        cmocka_unit_test(what_steers_slabs_is_accepted_and_checked),
+        cmocka_unit_test(what_is_not_here_is_refused_with_the_remedy),
         cmocka_unit_test(an_option_that_lacks_its_argument_says_which),
         cmocka_unit_test(an_option_without_argument_takes_none),
         cmocka_unit_test(what_is_not_known_is_named),

@@ -8,6 +8,7 @@
 
 #include "proto/memcached/binary.h"
 #include "proto/memcached/text.h"
+#include "tests/support/guarded.h"
 
 struct driver {
     const struct conversation *conversation;
@@ -208,13 +209,11 @@ static size_t parse(struct driver *driver)
 {
     const struct conversation *conversation = driver->conversation;
     size_t bytes = waiting_bytes(driver);
-    uint8_t *copy = malloc(bytes);
+    struct span input = guarded_copy(
+        span_of(conversation->bytes.data + driver->start_bytes, bytes));
     struct command command;
     struct parsed parsed;
 
-    assert(copy != NULL);
-    memcpy(copy, conversation->bytes.data + driver->start_bytes, bytes);
-    struct span input = span_of(copy, bytes);
     if (conversation->protocol == PROTOCOL_BINARY)
         parsed = binary_parse(input, &conversation->limits, &command);
     else
@@ -225,7 +224,7 @@ static size_t parse(struct driver *driver)
     switch (parsed.result) {
     case PARSE_COMMAND:
         assert(parsed.used > 0 && parsed.used <= bytes);
-        take_command(driver, span_of(copy, parsed.used), &command);
+        take_command(driver, span_of(input.data, parsed.used), &command);
         break;
     case PARSE_MORE:
         assert(parsed.need > bytes);
@@ -236,7 +235,7 @@ static size_t parse(struct driver *driver)
         driver->is_over = true;
         break;
     }
-    free(copy);
+    guarded_return();
     return need_bytes;
 }
 

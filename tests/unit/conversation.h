@@ -5,9 +5,9 @@
  *
  * Drives text_parse() or binary_parse() as a session does: input that is not
  * enough is grown, what a command announces is skipped, and after a command
- * that closes nothing more is parsed.  Every call gets its input on the heap
- * in exactly its size, so that the address sanitizer sees one byte over and
- * any span kept from before.
+ * that closes nothing more is parsed.  Every call gets its input at the end
+ * of guarded memory, so that one byte over is a fault, and so is any span
+ * kept from before.
  *
  * Asserts what parsers owe to whoever drives them: progress, nothing used or
  * pointed at beyond the input, and no command asked for with input enough.

@@ -644,6 +644,122 @@ static void when_full_it_forgets_but_never_confuses(void **state)
     run_model(2, 12, true);
 }
 
+/* ---- use and marks ---- */
+
+static void use_is_known_until_something_else_is_written(void **state)
+{
+    struct store *store = create(8);
+    struct store_hold held;
+    char text[256];
+
+    (void)state;
+    assert_true(put(store, "a", "one", 0, START_US));
+    hold(store, "a", START_US, &held);
+    assert_false(item_is_fetched(held.item));
+    assert_int_equal(item_accessed(held.item), time_seconds(START_US));
+    store_release(&held);
+
+    assert_true(get(store, "a", START_US + 5 * TIME_US_PER_S, text));
+    hold(store, "a", START_US + 9 * TIME_US_PER_S, &held);
+    assert_true(item_is_fetched(held.item));
+    assert_int_equal(item_accessed(held.item), time_seconds(START_US) + 5);
+    store_release(&held);
+
+    /* In place and elsewhere alike. */
+    for (unsigned i = 0; i < 2; i++) {
+        time_us later = START_US + (20 + i) * TIME_US_PER_S;
+        assert_true(get(store, "a", later, text));
+        assert_true(put(store, "a", i == 0 ? "two" : "much longer than it was",
+                        0, later));
+        hold(store, "a", later, &held);
+        assert_false(item_is_fetched(held.item));
+        assert_int_equal(item_accessed(held.item), time_seconds(later));
+        store_release(&held);
+    }
+    store_check(store);
+    store_destroy(store);
+}
+
+static void a_touch_is_no_use_wherever_it_moves_the_item(void **state)
+{
+    (void)state;
+    for (unsigned replicates = 0; replicates < 2; replicates++) {
+        struct store *store = replicates ? create_replicating() : create(8);
+        struct store_hold held;
+        time_us later = START_US + 7 * TIME_US_PER_S;
+        char text[256];
+
+        assert_true(put(store, "a", "value", 0, START_US));
+        assert_true(get(store, "a", START_US + TIME_US_PER_S, text));
+        hold(store, "a", later, &held);
+        assert_int_equal(store_touch(&held, time_seconds(later) + 60,
+                                     store_next_version(store, later)),
+                         STORE_OK);
+        assert_true(item_is_fetched(held.item));
+        assert_int_equal(item_accessed(held.item), time_seconds(START_US) + 1);
+        store_release(&held);
+        store_check(store);
+        store_destroy(store);
+    }
+}
+
+static void a_mark_changes_nothing_else(void **state)
+{
+    (void)state;
+    for (unsigned replicates = 0; replicates < 2; replicates++) {
+        struct store *store = replicates ? create_replicating() : create(8);
+        struct store_hold held;
+        struct store_write write = {.parts = {SPAN("value")},
+                                    .flags = 77,
+                                    .exptime = time_seconds(START_US) + 60,
+                                    .version =
+                                        store_next_version(store, START_US)};
+
+        hold(store, "a", START_US, &held);
+        assert_int_equal(store_put(&held, &write), STORE_OK);
+        store_use(&held);
+        uint64_t stamp = item_stamp(held.item);
+        assert_int_equal(store_mark(&held, ITEM_WIN_SENT), STORE_OK);
+        assert_int_equal(held.item->marks, ITEM_WIN_SENT);
+        assert_int_equal(item_token(held.item), write.version);
+        assert_int_equal(item_stamp(held.item), stamp);
+        assert_int_equal(held.item->exptime, write.exptime);
+        assert_int_equal(item_flags(held.item), 77);
+        assert_true(span_equal(item_value(held.item), SPAN("value")));
+        assert_true(item_is_fetched(held.item));
+        store_release(&held);
+        store_check(store);
+        store_destroy(store);
+    }
+}
+
+static void a_mark_is_news_that_undoes_no_write(void **state)
+{
+    struct store *store = create_replicating();
+    struct store_hold held;
+    struct store_write write = {.parts = {SPAN("old")},
+                                .version = store_next_version(store, START_US)};
+
+    (void)state;
+    hold(store, "a", START_US, &held);
+    assert_int_equal(store_put(&held, &write), STORE_OK);
+    assert_int_equal(store_mark(&held, ITEM_WIN_SENT), STORE_OK);
+    /* Higher, so that others take it; and so are those drawn after it. */
+    uint64_t marked = held.item->version;
+    assert_true(marked > write.version);
+    assert_true(store_next_version(store, START_US) > marked);
+    /* Written elsewhere a moment after the value, heard of after the mark. */
+    struct store_write elsewhere = {
+        .parts = {SPAN("new")}, .version = write.version + (UINT64_C(2) << 12)};
+    assert_true(elsewhere.version > marked);
+    assert_int_equal(store_merge(&held, NEWS_STATE, &elsewhere), MERGE_TAKEN);
+    assert_true(span_equal(item_value(held.item), SPAN("new")));
+    assert_int_equal(held.item->marks, 0);
+    store_release(&held);
+    store_check(store);
+    store_destroy(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -668,6 +784,10 @@ int main(void)
         cmocka_unit_test(the_digest_does_not_depend_on_the_order),
         cmocka_unit_test(does_what_a_plain_model_does),
         cmocka_unit_test(when_full_it_forgets_but_never_confuses),
+        cmocka_unit_test(use_is_known_until_something_else_is_written),
+        cmocka_unit_test(a_touch_is_no_use_wherever_it_moves_the_item),
+        cmocka_unit_test(a_mark_changes_nothing_else),
+        cmocka_unit_test(a_mark_is_news_that_undoes_no_write),
     };
 
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Planted: faults that are compiled in for one test only, which proves that
- * the simulator's judges find them (tests/simulator/planted).
+ * it finds them: those of the farm the simulator's judges
+ * (tests/simulator/planted), those of the parsers the fuzzers
+ * (tests/fuzz/planted).
  */
-#ifndef SERVER_STORE_PLANTED_H
-#define SERVER_STORE_PLANTED_H
+#ifndef PROTO_BASE_PLANTED_H
+#define PROTO_BASE_PLANTED_H
 
 #define PLANTED_NOTHING 0
+
+/* Of the farm. */
 #define PLANTED_MERGE_BY_ARRIVAL 1
 #define PLANTED_GRAVE_FORGOTTEN 2
 #define PLANTED_ANSWER_TOO_EARLY 3
@@ -14,6 +18,11 @@
 #define PLANTED_VECTOR_NOT_ADOPTED 5
 #define PLANTED_ALWAYS_FRESH 6
 #define PLANTED_WANT_ACKNOWLEDGED 7
+
+/* A length that is checked off by one. */
+#define PLANTED_BINARY_EXTRAS 21
+#define PLANTED_META_BASE64 22
+#define PLANTED_VECTOR_LIST 23
 
 #ifndef PLANTED
 #define PLANTED PLANTED_NOTHING

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/settings.h"
+
+#include "proto/base/digest.h"
+
+#define MEGABYTE (UINT64_C(1024) * 1024)
+
+/* How long a deleted key is remembered, against older states of it. */
+#define GRAVE_S 3600
+
+bool settings_has_farm(const struct config *config)
+{
+    return config->farm_listen != NULL || config->farm_join_count > 0;
+}
+
+struct process_settings settings_process(const struct config *config)
+{
+    return (struct process_settings){.connections_max = config->connections_max,
+                                     .threads = config->threads,
+                                     .memory_bytes =
+                                         config->memory_megabytes * MEGABYTE,
+                                     .is_daemon = config->daemon,
+                                     .core_dumps = config->core_dumps,
+                                     .locks_memory = config->locks_memory,
+                                     .pid_file = config->pid_file,
+                                     .user = config->user};
+}
+
+struct store_settings settings_store(const struct config *config)
+{
+    struct store_settings settings = {.memory_bytes_max =
+                                          config->memory_megabytes * MEGABYTE,
+                                      .item_bytes_max = config->item_bytes_max,
+                                      .evicts = !config->disable_evictions,
+                                      .replicates = settings_has_farm(config),
+                                      .grave_s = GRAVE_S};
+
+    /* Everybody in the farm files keys alike. */
+    if (settings_has_farm(config))
+        settings.seed = digest64(span_of_string(config->farm_name), 0);
+    return settings;
+}
+
+static enum peers_lookup lookup(const struct config *config)
+{
+    switch (config->farm_lookup) {
+    case LOOKUP_NEVER:
+        return PEERS_LOOKUP_NEVER;
+    case LOOKUP_AUTO:
+        return PEERS_LOOKUP_AUTO;
+    default:
+        return PEERS_LOOKUP_ALWAYS;
+    }
+}
+
+struct peers_settings settings_peers(const struct config *config)
+{
+    return (struct peers_settings){
+        .listen = config->farm_listen,
+        .advertise = config->farm_advertise,
+        .joins = config->farm_join,
+        .joins_count = config->farm_join_count,
+        .is_insecure = config->farm_insecure,
+        .farm_name = config->farm_name,
+        .name = config->farm_server_name,
+        .heartbeat = config->farm_heartbeat_ms * TIME_US_PER_MS,
+        .ack_timeout = config->farm_ack_timeout_ms * TIME_US_PER_MS,
+        .lookup_timeout = config->farm_lookup_timeout_ms * TIME_US_PER_MS,
+        .journal_bytes = config->farm_journal_megabytes * MEGABYTE,
+        .memory_bytes = config->memory_megabytes * MEGABYTE,
+        .item_bytes_max = config->item_bytes_max,
+        .lookup = lookup(config),
+        .waits_for_acks = config->farm_ack == ACK_ALL,
+        .crews_count = config->threads};
+}
+
+static enum protocol protocol(const struct config *config)
+{
+    switch (config->protocol) {
+    case SPEAKS_ASCII:
+        return PROTOCOL_TEXT;
+    case SPEAKS_BINARY:
+        return PROTOCOL_BINARY;
+    default:
+        return PROTOCOL_UNKNOWN;
+    }
+}
+
+struct clients_settings settings_clients(const struct config *config)
+{
+    return (struct clients_settings){
+        .fails_when_degraded = config->farm_ack_fallback == ACK_FALLBACK_ERROR,
+        .threads_count = config->threads,
+        .connections_max = config->connections_max,
+        .turn_commands_max = config->turn_commands_max,
+        .backlog = (unsigned)config->backlog,
+        .protocol = protocol(config),
+        .enable_shutdown = config->enable_shutdown,
+        .disable_flush_all = config->disable_flush_all,
+        .disable_dumping = config->disable_dumping,
+        .disable_watch = config->disable_watch,
+        .disable_cas = config->disable_cas};
+}
+
+struct doors_settings settings_doors(const struct config *config)
+{
+    return (struct doors_settings){.addresses = config->listen,
+                                   .addresses_count = config->listen_count,
+                                   .port = (unsigned)config->port,
+                                   .unix_socket = config->unix_socket,
+                                   .unix_mode = (unsigned)config->unix_mask};
+}
