@@ -33,7 +33,9 @@ struct store_settings settings_store(const struct config *config)
                                       .item_bytes_max = config->item_bytes_max,
                                       .evicts = !config->disable_evictions,
                                       .replicates = settings_has_farm(config),
-                                      .grave_s = GRAVE_S};
+                                      .grave_s = GRAVE_S,
+                                      .counts_sizes = config->track_sizes,
+                                      .large_pages = config->large_pages};
 
     /* Everybody in the farm files keys alike. */
     if (settings_has_farm(config))
@@ -95,18 +97,23 @@ struct clients_settings settings_clients(const struct config *config)
         .turn_commands_max = config->turn_commands_max,
         .backlog = (unsigned)config->backlog,
         .protocol = protocol(config),
+        .idle_timeout = config->idle_timeout_s * TIME_US_PER_S,
+        .surplus_waits = config->surplus_waits,
         .enable_shutdown = config->enable_shutdown,
         .disable_flush_all = config->disable_flush_all,
         .disable_dumping = config->disable_dumping,
         .disable_watch = config->disable_watch,
-        .disable_cas = config->disable_cas};
+        .disable_cas = config->disable_cas,
+        .counts_prefixes = config->prefix_delimiter != NULL};
 }
 
 struct doors_settings settings_doors(const struct config *config)
 {
     return (struct doors_settings){.addresses = config->listen,
                                    .addresses_count = config->listen_count,
-                                   .port = (unsigned)config->port,
+                                   .port = config->port == CONFIG_PORT_ANY
+                                               ? DOORS_PORT_ANY
+                                               : (unsigned)config->port,
                                    .unix_socket = config->unix_socket,
                                    .unix_mode = (unsigned)config->unix_mask};
 }

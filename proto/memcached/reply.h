@@ -35,6 +35,9 @@ enum outcome_kind {
     OUTCOME_NOT_HELD, /* done here, but not held by the whole farm */
     OUTCOME_OK,
     OUTCOME_VERSION,
+    OUTCOME_AUTHENTICATED,
+    OUTCOME_CHALLENGE,  /* binary: to be answered; `value` comes behind it */
+    OUTCOME_MECHANISMS, /* binary: `value` comes behind it */
     OUTCOME_SILENT
 };
 
@@ -43,7 +46,8 @@ struct outcome {
     uint32_t flags;
     uint64_t token;    /* the item's cas token */
     uint64_t number;   /* of OUTCOME_NUMBER */
-    struct span value; /* of OUTCOME_HIT, borrowed from the store */
+    struct span value; /* of OUTCOME_HIT, borrowed from the store; of others
+                          that say so */
 };
 
 /* True where the protocol sends nothing for this outcome. */
@@ -61,6 +65,10 @@ size_t reply_tail(const struct command *command, const struct outcome *outcome,
 /* One line or packet of statistics; `to` has REPLY_HEAD_BYTES_MAX. */
 size_t reply_stat(const struct command *command, struct span name,
                   struct span value, uint8_t *to);
+
+/* The same in the binary protocol for a value that is written behind it. */
+size_t reply_stat_head(const struct command *command, struct span name,
+                       size_t value_bytes, uint8_t *to);
 
 /* What ends a list of statistics, or stands for an unknown one. */
 size_t reply_stats_end(const struct command *command, uint8_t *to);

@@ -282,17 +282,6 @@ static struct parsed parse_flush(const struct line *line,
     return parsed_command(line->all_bytes);
 }
 
-static struct parsed parse_verbosity(const struct line *line,
-                                     struct command *command)
-{
-    command->quiet = is_noreply(line);
-    if (line->count < 2 ||
-        !decimal_parse_whole(line->tokens[1], &command->delta))
-        return refuse(line, command, REFUSAL_FORMAT);
-    command->kind = COMMAND_VERBOSITY;
-    return parsed_command(line->all_bytes);
-}
-
 static struct parsed parse_word(const struct line *line,
                                 struct command *command, enum command_kind kind)
 {
@@ -320,6 +309,28 @@ static struct parsed parse_unknown(const struct line *line,
 static bool is_word(struct span token, const char *word)
 {
     return span_equal(token, span_of_string(word));
+}
+
+/* Words that operators use, or scripts of theirs. */
+static bool is_operators(struct span word)
+{
+    static const char *const words[] = {
+        "verbosity", "watch",    "lru_crawler",   "slabs",
+        "lru",       "shutdown", "refresh_certs", "extstore"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (is_word(word, words[i]))
+            return true;
+    }
+    return false;
+}
+
+static struct parsed parse_operator(const struct line *line,
+                                    struct command *command)
+{
+    command->kind = COMMAND_OPERATOR;
+    command->argument = line->text;
+    return parsed_command(line->all_bytes);
 }
 
 static struct parsed parse_line(struct text_parser *parser, struct line *line,
@@ -369,11 +380,8 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
         return parse_word(line, command, COMMAND_QUIT);
     if (is_word(word, "flush_all"))
         return parse_flush(line, command);
-    if (is_word(word, "verbosity"))
-        return parse_verbosity(line, command);
-    if (is_word(word, "watch") && line->count > 1 &&
-        span_equal(line->tokens[1], SPAN("farm")))
-        return parse_word(line, command, COMMAND_WATCH);
+    if (is_operators(word))
+        return parse_operator(line, command);
     return parse_unknown(line, command);
 }
 

@@ -29,7 +29,8 @@ struct listener {
     struct timer *rest;
     int fd;
     bool is_tcp;
-    char *path; /* of a unix socket, else NULL */
+    bool accepts; /* or lets them wait in the queue */
+    char *path;   /* of a unix socket, else NULL */
 };
 
 static void end_rest(void *context)
@@ -38,7 +39,7 @@ static void end_rest(void *context)
 
     timer_destroy(listener->rest);
     listener->rest = NULL;
-    watch_want(listener->watch, true, false);
+    watch_want(listener->watch, listener->accepts, false);
 }
 
 /* Out of descriptors: the connection stays in the queue, and looking at it
@@ -67,7 +68,7 @@ static void on_connections(void *context)
 {
     struct listener *listener = context;
 
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN && listener->accepts; i++) {
         int fd =
             accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -95,6 +96,7 @@ static struct listener *listen_on(const struct listener_settings *settings,
         listener->watch =
             watch_create(settings->worker, fd, on_connections, listener);
         if (listener->watch != NULL) {
+            listener->accepts = true;
             watch_want(listener->watch, true, false);
             return listener;
         }
@@ -277,10 +279,41 @@ struct listener *listener_append(struct listener *first, struct listener *next)
     return first;
 }
 
+size_t listener_fds(const struct listener *first, int *fds, size_t max)
+{
+    size_t count = 0;
+
+    for (; first != NULL && count < max; first = first->next)
+        fds[count++] = first->fd;
+    return count;
+}
+
 void listener_accept(struct listener *first, bool accepts)
 {
-    for (struct listener *at = first; at != NULL; at = at->next)
-        watch_want(at->watch, accepts, false);
+    for (struct listener *at = first; at != NULL; at = at->next) {
+        at->accepts = accepts;
+        watch_want(at->watch, accepts && at->rest == NULL, false);
+    }
+}
+
+const struct listener *listener_next(const struct listener *listener)
+{
+    return listener->next;
+}
+
+bool listener_port(const struct listener *listener, int *family, unsigned *port)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof(address);
+
+    if (!listener->is_tcp ||
+        getsockname(listener->fd, (struct sockaddr *)&address, &bytes) != 0)
+        return false;
+    *family = address.ss_family;
+    *port = ntohs(address.ss_family == AF_INET6
+                      ? ((struct sockaddr_in6 *)&address)->sin6_port
+                      : ((struct sockaddr_in *)&address)->sin_port);
+    return true;
 }
 
 void listener_close(struct listener *first)

@@ -46,8 +46,18 @@ bool listener_has_ipv6(void);
 /* Puts `next` and all behind it at the end of `first`; returns the list. */
 struct listener *listener_append(struct listener *first, struct listener *next);
 
+/* The sockets of the list, at most `max` of them; returns how many. */
+size_t listener_fds(const struct listener *first, int *fds, size_t max);
+
 /* Whether connections are accepted, or wait in the system's queue. */
 void listener_accept(struct listener *first, bool accepts);
+
+/* The one behind it in the list, or NULL. */
+const struct listener *listener_next(const struct listener *listener);
+
+/* The address family and port of a TCP listener; false of others. */
+bool listener_port(const struct listener *listener, int *family,
+                   unsigned *port);
 
 /* Closes all of the list; a unix socket's file is removed. */
 void listener_close(struct listener *first);

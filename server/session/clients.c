@@ -7,8 +7,12 @@
 #include <unistd.h>
 
 #include "server/session/crew.h"
+#include "server/session/idle.h"
 #include "server/session/inquiry.h"
+#include "server/session/login.h"
+#include "server/session/roll.h"
 #include "server/session/session.h"
+#include "server/session/surplus.h"
 
 /* A connection on its way from the thread that accepted it. */
 struct arrival {
@@ -24,7 +28,8 @@ static struct crew *create_crew(struct clients *clients)
         return NULL;
     crew->clients = clients;
     crew->worker = worker_create();
-    if (crew->worker == NULL) {
+    if (crew->worker == NULL || !idle_begin(crew)) {
+        worker_destroy(crew->worker);
         free(crew);
         return NULL;
     }
@@ -36,8 +41,10 @@ static void destroy_crew(struct crew *crew)
     /* What the peers said meanwhile; there is no session to hear it. */
     worker_finish(crew->worker);
     inquiries_destroy(crew);
+    timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
+    bulletin_release(&crew->bulletin);
     free(crew);
 }
 
@@ -65,7 +72,17 @@ struct clients *clients_create(const struct clients_settings *settings)
     if (clients == NULL)
         return NULL;
     clients->settings = *settings;
+    clients->prefixes = stats_prefixes(settings->stats);
+    pthread_mutex_init(&clients->rolls_lock, NULL);
+    atomic_init(&clients->has_crawler, true);
+    pthread_mutex_init(&clients->watchers_lock, NULL);
+    pthread_mutex_init(&clients->outside_lock, NULL);
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
+    if (settings->exchanges != NULL) {
+        clients->logins = logins_create();
+        if (clients->logins == NULL)
+            goto fail;
+    }
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -73,10 +90,14 @@ struct clients *clients_create(const struct clients_settings *settings)
         if (!start_crew(clients, i))
             goto fail;
     }
+    if (settings->counts_prefixes && !clients_count_prefixes(clients, true))
+        goto fail;
     return clients;
 
 fail:
-    clients_destroy(clients);
+    /* Nobody was let in yet, so that no thread is held up. */
+    if (!clients_destroy(clients))
+        abort();
     return NULL;
 }
 
@@ -84,6 +105,7 @@ static void end_crew(void *context)
 {
     struct crew *crew = context;
 
+    crew->is_ended = true;
     while (crew->sessions != NULL)
         session_destroy(crew->sessions);
     worker_stop(crew->worker);
@@ -102,17 +124,55 @@ void clients_stop(struct clients *clients)
     /* One that still answers `stats` looks at the counters of all. */
     for (size_t i = 0; i < clients->crews_count; i++)
         worker_join(clients->crews[i]->worker);
+    if (clients->logins != NULL)
+        clients->is_left = !logins_stop(clients->logins);
 }
 
-void clients_destroy(struct clients *clients)
+bool clients_destroy(struct clients *clients)
 {
     if (clients == NULL)
-        return;
+        return true;
     clients_stop(clients);
+    if (clients->is_left) {
+        log_event(clients->settings.log, EVENT_SERVER, SEVERITY_WARNING,
+                  "SASL does not answer; it is not waited for");
+        return false;
+    }
+    /* Crews post each other letters: all are read before the first goes. */
+    for (size_t i = 0; i < clients->crews_count; i++)
+        worker_finish(clients->crews[i]->worker);
+    rolls_destroy(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
+    if (clients->logins != NULL)
+        logins_destroy(clients->logins);
+    bulletin_release(&clients->outside);
+    pthread_mutex_destroy(&clients->watchers_lock);
+    pthread_mutex_destroy(&clients->outside_lock);
+    pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
+    return true;
+}
+
+void clients_show_doors(struct clients *clients, const struct listener *doors)
+{
+    int fds[CLIENTS_DOORS_MAX];
+    size_t count = listener_fds(doors, fds, CLIENTS_DOORS_MAX);
+
+    clients->doors_shown_at = clock_now(clients->settings.clock);
+    for (size_t i = 0; i < count; i++)
+        clients->doors[i] = fds[i];
+    atomic_store(&clients->doors_count, count);
+}
+
+bool clients_count_prefixes(struct clients *clients, bool counts)
+{
+    if (counts && !prefixes_prepare(clients->prefixes))
+        return false;
+    for (size_t i = 0; i < clients->crews_count; i++)
+        atomic_store(&clients->crews[i]->counts_prefixes, counts);
+    return true;
 }
 
 static void turn_away(struct clients *clients, int fd)
@@ -135,9 +195,15 @@ static void arrive(void *context)
 
     if (!session_create(arrival->crew, arrival->fd)) {
         close(arrival->fd);
-        atomic_fetch_sub(&arrival->crew->clients->connections, 1);
+        clients_lose(arrival->crew->clients);
     }
     free(arrival);
+}
+
+void clients_lose(struct clients *clients)
+{
+    atomic_fetch_sub(&clients->connections, 1);
+    surplus_went(clients);
 }
 
 void clients_accept(int fd, void *context)
@@ -162,9 +228,10 @@ void clients_accept(int fd, void *context)
         *arrival = (struct arrival){.crew = crew, .fd = fd};
         atomic_fetch_add(&clients->connections, 1);
         atomic_fetch_add(&clients->connections_total, 1);
+        surplus_came(clients);
         if (worker_post(crew->worker, arrive, arrival))
             return;
-        atomic_fetch_sub(&clients->connections, 1);
+        clients_lose(clients);
     }
     free(arrival);
     close(fd);
@@ -199,39 +266,6 @@ void clients_answered(void *context, size_t crew, uint64_t number,
         abort();
 }
 
-struct line {
-    struct crew *crew;
-    size_t length;
-    uint8_t text[];
-};
-
-static void take_line(void *context)
-{
-    struct line *line = context;
-
-    session_tell_all(line->crew, span_of(line->text, line->length));
-    free(line);
-}
-
-void clients_told(void *context, struct span text)
-{
-    struct clients *clients = context;
-
-    for (size_t i = 0; i < clients->crews_count; i++) {
-        struct crew *crew = clients->crews[i];
-        if (atomic_load(&crew->watching_count) == 0)
-            continue;
-        struct line *line = malloc(sizeof(*line) + text.length);
-        if (line == NULL)
-            return;
-        line->crew = crew;
-        line->length = text.length;
-        span_copy(line->text, text);
-        if (!worker_post(crew->worker, take_line, line))
-            free(line);
-    }
-}
-
 static void add_crew(const struct crew *crew, struct stats_live *live)
 {
     uint64_t own = atomic_load(&crew->inputs.count);
@@ -258,17 +292,17 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .connections = atomic_load(&clients->connections),
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
-        .accepts = true,
+        .kicks_idle = clients->settings.idle_timeout > 0,
         .backlog = clients->settings.backlog,
         .turn_commands_max = clients->settings.turn_commands_max,
         .verbosity = log_verbosity(clients->settings.log),
-        .listen_disabled = atomic_load(&clients->listen_disabled),
-        .listen_disabled_us = atomic_load(&clients->listen_disabled_us),
         .watchers = atomic_load(&clients->watchers),
+        .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
         .crawls = atomic_load(&clients->crawls),
         .has_tls = read != 0,
         .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,
         .has_tls_sessions = clients->has_tls_sessions};
+    surplus_read(clients, now, live);
     for (size_t i = 0; i < clients->crews_count; i++)
         add_crew(clients->crews[i], live);
 }

@@ -6,12 +6,14 @@
 #ifndef SERVER_SESSION_CREW_H
 #define SERVER_SESSION_CREW_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "proto/memcached/text.h"
 #include "server/command/execute.h"
 #include "server/loop/worker.h"
 #include "server/peer/peers.h"
+#include "server/session/bulletin.h"
 #include "server/session/clients.h"
 #include "server/session/output.h"
 
@@ -23,11 +25,16 @@
  * have their own limit, turn_commands_max of the settings.) */
 #define CREW_TURN_KEYS_MAX 2048
 
+/* Doors beyond these are not told of. */
+#define CLIENTS_DOORS_MAX 128
+
 /* What one `stats` counts for in a turn, in keys. */
 #define CREW_STATS_KEYS 256
 
 struct session;
 struct inquiry;
+struct logins;
+struct roll;
 
 /* Memory of one kind that a crew's sessions have of their own; that crew
  * counts, any thread reads. */
@@ -66,8 +73,16 @@ struct crew {
     struct session *sessions; /* all of this thread */
     struct session *holding;  /* those with replies that are held back */
     struct session *watching;
-    _Atomic size_t watching_count;
+    _Atomic unsigned watched;           /* streams, by these */
+    _Atomic size_t lines_waiting_bytes; /* on their way to these */
+    unsigned reporting; /* streams that anybody watches, as of this turn */
+    struct sighting sighting; /* of the command that is executed */
+    struct bulletin bulletin; /* what this crew has to tell */
     struct inquiry *inquiries;
+    struct roll *rolls;           /* that stand before a session here */
+    _Atomic bool counts_prefixes; /* as `stats detail` was told */
+    bool is_ended;                /* its sessions are gone for good */
+    struct timer *idle_timer;     /* NULL: the silent may stay */
     uint64_t answered; /* records up to here are waited for no more */
     uint64_t awaited;  /* the last one that somebody waits for */
     bool has_written;  /* since the peers were told */
@@ -81,21 +96,48 @@ struct clients {
     struct clients_settings settings;
     struct crew **crews;
     size_t crews_count;
+    struct logins *logins; /* NULL: no SASL */
+    bool is_left;          /* to a thread that does not end */
     size_t next_crew;
     bool is_stopped;
     bool restricts; /* commands have to be looked at, as -C and -F say */
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    _Atomic unsigned watched;      /* streams, by anybody */
+    _Atomic uint64_t lines_count;  /* for watchers, ever begun */
+    pthread_mutex_t watchers_lock; /* of changing what is watched */
+    pthread_mutex_t outside_lock;  /* of what follows: what threads that serve
+                                      no clients have to tell */
+    struct bulletin outside;
+    unsigned outside_dropped_count;
+    _Atomic bool has_crawler;   /* or operators said that there is none */
+    _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
+    _Atomic time_us dump_moved; /* when its client read last */
     /* For whoever does these things to count; shown by `stats`. */
-    _Atomic uint64_t listen_disabled;    /* times that accepting stopped */
-    _Atomic uint64_t listen_disabled_us; /* for so long in all */
-    _Atomic uint64_t watchers;           /* that are connected now */
-    _Atomic uint64_t crawls;             /* under way */
-    _Atomic time_us certificate_read;    /* when TLS read its certificate; 0:
-                                            without TLS */
-    bool has_tls_sessions;               /* TLS remembers its clients */
+    _Atomic uint64_t listen_disabled;      /* times that accepting stopped */
+    _Atomic uint64_t listen_disabled_us;   /* for so long in all, until ... */
+    _Atomic time_us listen_disabled_since; /* 0: clients are let in */
+    _Atomic bool is_full;                  /* nobody is let in until one goes */
+    _Atomic uint64_t watchers;             /* that are connected now */
+    _Atomic uint64_t crawls;               /* under way */
+    _Atomic time_us certificate_read;      /* when TLS read its certificate; 0:
+                                              without TLS */
+    _Atomic int doors[CLIENTS_DOORS_MAX];  /* that are listened at */
+    _Atomic size_t doors_count;
+    time_us doors_shown_at;
+    struct prefixes *prefixes;  /* of the stats */
+    pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
+    struct roll *rolls;
+    bool has_tls_sessions; /* TLS remembers its clients */
 };
+
+/* A client has gone, or did not come to be one. */
+void clients_lose(struct clients *clients);
+
+/* From now on threads count, or do not, what is asked of keys by prefix;
+ * false if there is no memory to count in. */
+MUST_USE bool clients_count_prefixes(struct clients *clients, bool counts);
 
 /* The sums over all threads, as of now. */
 void clients_read_live(struct clients *clients, struct stats_live *live);

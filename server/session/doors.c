@@ -23,7 +23,8 @@ static struct listener *open_one(const char *address, unsigned port,
         return NULL;
     }
     if (place.port[0] == '\0')
-        snprintf(place.port, ADDRESS_PORT_BYTES, "%hu", (unsigned short)port);
+        snprintf(place.port, ADDRESS_PORT_BYTES, "%hu",
+                 (unsigned short)(port == DOORS_PORT_ANY ? 0 : port));
     return listener_open_tcp(listeners,
                              place.host[0] == '\0' ? NULL : place.host,
                              place.port, error);
@@ -40,18 +41,22 @@ struct listener *doors_open(const struct doors_settings *doors,
                             char error[LISTENER_ERROR_BYTES])
 {
     struct listener *all = NULL;
+    unsigned port = doors->port;
+    int family;
 
     if (doors->unix_socket != NULL)
         return listener_open_unix(listeners, doors->unix_socket,
                                   doors->unix_mode, error);
     for (size_t i = 0; i < doors->addresses_count; i++) {
         const char *address = doors->addresses[i];
-        struct listener *one = open_one(address, doors->port, listeners, error);
+        struct listener *one = open_one(address, port, listeners, error);
         if (one == NULL &&
             !(is_optional(address) && all != NULL && !listener_has_ipv6())) {
             listener_close(all);
             return NULL;
         }
+        if (one != NULL && port == DOORS_PORT_ANY)
+            listener_port(one, &family, &port);
         all = listener_append(all, one);
     }
     return all;

@@ -7,6 +7,9 @@
 
 #include "server/loop/listener.h"
 
+/* As a port: one of the system's choice, the same at all addresses. */
+#define DOORS_PORT_ANY 65536
+
 struct doors_settings {
     const char *const *addresses; /* such as address_split() takes */
     size_t addresses_count;

@@ -32,6 +32,7 @@ void filling_begin(struct session *session, const struct command *command)
     if (!command_reserve(command, &execution, &filling->reservation)) {
         free(filling);
         session->swallow_bytes = command->value_bytes + line_end_bytes(command);
+        session_count_prefix(session, command, &execution);
         session_reply(session, command, &execution);
         return;
     }
@@ -71,6 +72,7 @@ static void end_filling(struct session *session)
         inquiry_begin(session, &filling->command, 1);
         return;
     }
+    session_count_prefix(session, &filling->command, &execution);
     session_reply(session, &filling->command, &execution);
     store_cancel(session_store(session), &filling->reservation);
     free(filling);

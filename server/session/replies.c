@@ -49,6 +49,19 @@ void replies_write(struct session *session, const struct command *command,
     command_finish(execution);
 }
 
+void replies_say(struct session *session, const char *line)
+{
+    struct span text = span_of_string(line);
+    uint8_t *to = output_room(&session->output, text.length);
+
+    if (to == NULL) {
+        session_break(session, COUNTER_NO_OUTPUT_MEMORY);
+        return;
+    }
+    span_copy(to, text);
+    output_add(&session->output, text.length);
+}
+
 bool replies_flush(struct session *session)
 {
     size_t sent_bytes = 0;

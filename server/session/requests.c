@@ -6,6 +6,30 @@
 #include "proto/memcached/binary.h"
 #include "server/session/statistics.h"
 
+void requests_count_prefix(struct session *session,
+                           const struct command *command,
+                           const struct execution *execution)
+{
+    struct prefixes *prefixes = session->crew->clients->prefixes;
+
+    if (command->refusal != REFUSAL_NONE)
+        return;
+    switch (command->kind) {
+    case COMMAND_RETRIEVE:
+        prefixes_count(prefixes, command->key, PREFIX_GETS,
+                       execution->outcome.kind == OUTCOME_HIT);
+        break;
+    case COMMAND_STORE:
+        prefixes_count(prefixes, command->key, PREFIX_SETS, false);
+        break;
+    case COMMAND_REMOVE:
+        prefixes_count(prefixes, command->key, PREFIX_DELETES, false);
+        break;
+    default:
+        break;
+    }
+}
+
 static void answer_without_key(struct session *session,
                                const struct command *command,
                                struct execution *execution)
@@ -23,19 +47,10 @@ static void answer_without_key(struct session *session,
     case COMMAND_VERSION:
         execution->outcome.kind = OUTCOME_VERSION;
         break;
-    case COMMAND_VERBOSITY:
-        log_set_verbosity(session_log(session),
-                          command->delta > 2 ? 2 : (unsigned)command->delta);
-        execution->outcome.kind = OUTCOME_OK;
-        break;
     case COMMAND_QUIT:
         execution->outcome.kind =
             command->protocol == PROTOCOL_TEXT ? OUTCOME_SILENT : OUTCOME_OK;
         session_end(session, false);
-        break;
-    case COMMAND_WATCH:
-        watching_begin(session);
-        execution->outcome.kind = OUTCOME_OK;
         break;
     default:
         execution->outcome.kind = OUTCOME_OK;
@@ -50,8 +65,12 @@ static inline bool execute(struct session *session,
     struct execution execution;
 
     if (command->kind == COMMAND_STATS) {
-        if (!statistics_answer(session->crew, command, &session->output))
+        if (!statistics_answer(session, command))
             session_break(session, COUNTER_NO_OUTPUT_MEMORY);
+        return true;
+    }
+    if (command->kind == COMMAND_OPERATOR) {
+        operator_answer(session, command);
         return true;
     }
     if (command->value_follows) {
@@ -65,6 +84,7 @@ static inline bool execute(struct session *session,
         answer_without_key(session, command, &execution);
     if (execution.must_ask)
         return false;
+    session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "flush_all by connection %d", session->fd);
@@ -80,14 +100,15 @@ static bool ends_batch(const struct command *command)
 {
     return command->value_follows || command->swallow_bytes > 0 ||
            command->closes || command->kind == COMMAND_QUIT ||
-           command->kind == COMMAND_STATS;
+           command->kind == COMMAND_STATS || command->kind == COMMAND_OPERATOR;
 }
 
 static struct parsed parse(struct session *session, struct span input,
                            struct command *command)
 {
     struct parse_limits limits = {
-        .item_bytes_max = store_item_bytes_max(session_store(session))};
+        .item_bytes_max = store_item_bytes_max(session_store(session)),
+        .with_sasl = session->crew->clients->settings.exchanges != NULL};
 
     if (session->protocol == PROTOCOL_UNKNOWN)
         session->protocol = input.data[0] == BINARY_MAGIC_REQUEST
@@ -96,6 +117,23 @@ static struct parsed parse(struct session *session, struct span input,
     return session->protocol == PROTOCOL_BINARY
                ? binary_parse(input, &limits, command)
                : text_parse(&session->text, input, &limits, command);
+}
+
+static void stop_parsing(struct session *session, const struct parsed *parsed)
+{
+    switch (parsed->result) {
+    case PARSE_CLOSE:
+        session_end(session, false);
+        break;
+    case PARSE_CREDENTIALS:
+        session->standing = STANDING_RENEWS;
+        break;
+    case PARSE_MORE:
+        session->needed_bytes = parsed->need;
+        break;
+    case PARSE_COMMAND:
+        break;
+    }
 }
 
 /* As -F and -C have it. */
@@ -127,12 +165,8 @@ static size_t parse_batch(struct session *session, size_t batch_max,
         crew->marks[batch_count] =
             (struct mark){.rest = *input, .text = session->text};
         struct parsed parsed = parse(session, *input, command);
-        if (parsed.result == PARSE_CLOSE) {
-            session_end(session, false);
-            break;
-        }
-        if (parsed.result == PARSE_MORE) {
-            session->needed_bytes = parsed.need;
+        if (parsed.result != PARSE_COMMAND) {
+            stop_parsing(session, &parsed);
             break;
         }
         assert(parsed.used <= input->length);
@@ -169,6 +203,7 @@ static void go_back(struct session *session, size_t executed_count,
 
     *input = mark->rest;
     session->text = mark->text;
+    session->standing = STANDING_KNOWN;
     if (session->state == SESSION_ENDING)
         session->state = SESSION_OPEN;
 }
@@ -206,6 +241,8 @@ static void execute_batch(struct session *session, size_t batch_count,
             share->keys = 0;
             return;
         }
+        if (crew->reporting & WATCH_RAWCMDS)
+            report_request(session, &crew->marks[i]);
         take_from(share, &crew->batch[i]);
         if (!output_is_high(&session->output))
             continue;
@@ -227,9 +264,13 @@ struct span requests_process(struct session *session, struct span input)
 
     session->has_backlog = session->waits;
     session->needed_bytes = 0;
-    while (session->state <= SESSION_ENDING && input.length > 0 &&
-           !session->waits) {
-        if (session->swallow_bytes > 0) {
+    while (session->state <= SESSION_ENDING &&
+           (input.length > 0 || session->listing != NULL) && !session->waits &&
+           session->dump == NULL) {
+        if (session->listing != NULL) {
+            if (!listing_continue(session))
+                break;
+        } else if (session->swallow_bytes > 0) {
             swallow(session, &input);
         } else if (session->filling != NULL) {
             input = filling_take(session, input);
@@ -239,14 +280,22 @@ struct span requests_process(struct session *session, struct span input)
             count(&crew->counters, COUNTER_CONN_YIELDS, 1);
             session->has_backlog = true;
             break;
+        } else if (session->standing != STANDING_KNOWN) {
+            if (!authentication_take(session, &input))
+                break;
+            share.requests--;
+            if (output_is_high(&session->output))
+                share.keys = 0;
         } else {
             size_t batch_max = share.requests < CREW_BATCH_MAX ? share.requests
                                                                : CREW_BATCH_MAX;
             size_t batch_count = parse_batch(session, batch_max, &input);
-            if (batch_count == 0)
+            if (batch_count == 0 && session->standing == STANDING_KNOWN)
                 break;
             execute_batch(session, batch_count, &share, &input);
         }
     }
+    if (session->listing != NULL || session->dump != NULL)
+        session->has_backlog = true;
     return input;
 }

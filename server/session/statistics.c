@@ -2,13 +2,12 @@
 /*
  * Statistics: the answers to `stats`, in the words of either protocol.
  */
-#include <stdio.h>
-
-#include "proto/base/decimal.h"
 #include "server/session/statistics.h"
+#include "proto/base/decimal.h"
+#include "server/session/state.h"
 
-/* memcached's bound for a dump: some 2 MB. */
-#define DUMP_BYTES_MAX ((size_t)2 * 1024 * 1024)
+/* Of prefixes, in the binary protocol. */
+#define DETAIL_BYTES_MAX ((size_t)256 * 1024)
 #define DUMP_CLASSES_MAX 64
 #define WORDS_MAX 3
 
@@ -73,88 +72,139 @@ static bool write_text(struct output *output, const char *line)
     return true;
 }
 
-struct dump {
-    struct output *output;
-    size_t bytes_max; /* of the output, where the dump ends */
-    uint64_t lines_left;
-    bool is_broken;
-};
-
-static void dump_item(const struct item *item, void *context)
-{
-    struct dump *dump = context;
-    struct span key = item_key(item);
-
-    if (dump->lines_left == 0 || dump->output->used_bytes >= dump->bytes_max)
-        return;
-    uint8_t *to = output_room(dump->output, REPLY_HEAD_BYTES_MAX);
-    if (to == NULL) {
-        dump->is_broken = true;
-        return;
-    }
-    uint8_t *at = span_copy(to, SPAN("ITEM "));
-    at = span_copy(at, key);
-    at = span_copy(at, SPAN(" ["));
-    at = decimal_format(at, item->value_bytes);
-    at = span_copy(at, SPAN(" b; "));
-    at = decimal_format(at, item->exptime);
-    at = span_copy(at, SPAN(" s]\r\n"));
-    output_add(dump->output, (size_t)(at - to));
-    dump->lines_left--;
-}
-
 /* `stats cachedump CLASS LIMIT`: key listers ask for every class. */
-static bool write_dump(struct crew *crew, const struct span words[WORDS_MAX],
-                       size_t count, const struct command *command,
-                       struct output *output)
+static bool answer_cachedump(struct session *session, const struct span *words,
+                             size_t count, const struct command *command)
 {
-    struct store *store = crew->clients->settings.store;
-    struct dump dump = {.output = output,
-                        .bytes_max = output->used_bytes + DUMP_BYTES_MAX};
+    struct output *output = &session->output;
     uint64_t class;
+    uint64_t lines;
 
+    if (session->crew->clients->settings.disable_dumping)
+        return write_text(output, "CLIENT_ERROR stats cachedump not "
+                                  "allowed\r\n");
     if (count < 3)
         return write_text(output, "CLIENT_ERROR bad command line\r\n");
     if (!decimal_parse_whole(words[1], &class) ||
-        !decimal_parse_whole(words[2], &dump.lines_left))
+        !decimal_parse_whole(words[2], &lines))
         return write_text(output, "CLIENT_ERROR bad command line format\r\n");
     if (class >= DUMP_CLASSES_MAX)
         return write_text(output, "CLIENT_ERROR Illegal slab id\r\n");
-    if (dump.lines_left == 0)
-        dump.lines_left = UINT64_MAX;
-    if (class == DUMP_CLASS) {
-        time_us now = clock_now(crew->clients->settings.clock);
-        for (size_t part = 0;
-             part < store_parts(store) && !dump.is_broken &&
-             dump.lines_left > 0 && output->used_bytes < dump.bytes_max;
-             part++)
-            store_visit(store, part, now, dump_item, &dump);
-    }
-    return !dump.is_broken && write_end(command, output, reply_stats_end);
+    if (class != DUMP_CLASS)
+        return write_end(command, output, reply_stats_end);
+    struct listing *listing = listing_begin(session, LISTING_ITEMS, command);
+    if (listing == NULL)
+        return false;
+    if (lines > 0)
+        listing->lines_left = lines;
+    return true;
 }
 
-bool statistics_answer(struct crew *crew, const struct command *command,
-                       struct output *output)
+/* In the binary protocol all of it is one packet, and so has to end. */
+static bool write_binary_dump(struct session *session,
+                              const struct command *command)
 {
+    struct prefixes *prefixes = session->crew->clients->prefixes;
+    struct output *output = &session->output;
+    struct span name = SPAN("detailed");
+    struct span end = SPAN("END\r\n");
+    struct prefix prefix;
+    uint8_t *to = output_room(output, REPLY_HEAD_BYTES_MAX + DETAIL_BYTES_MAX +
+                                          PREFIX_LINE_BYTES_MAX + end.length);
+
+    if (to == NULL)
+        return false;
+    uint8_t *body = to + reply_stat_head(command, name, 0, to);
+    size_t bytes = 0;
+    for (size_t i = 0;
+         bytes < DETAIL_BYTES_MAX && prefixes_read(prefixes, i, &prefix); i++)
+        bytes += prefix_format(&prefix, body + bytes);
+    bytes = (size_t)(span_copy(body + bytes, end) - body);
+    reply_stat_head(command, name, bytes, to);
+    output_add(output, (size_t)(body - to) + bytes);
+    return write_end(command, output, reply_stats_end);
+}
+
+/* Protocols differ in how they say yes, and no. */
+static bool answer_detail(struct session *session, struct span word,
+                          const struct command *command)
+{
+    struct output *output = &session->output;
+    struct clients *clients = session->crew->clients;
+    bool is_text = command->protocol == PROTOCOL_TEXT;
+    bool is_on = span_equal(word, SPAN("on"));
+    bool is_off = span_equal(word, SPAN("off"));
+    bool is_dump = span_equal(word, SPAN("dump"));
+
+    if (clients->settings.disable_dumping || (!is_on && !is_off && !is_dump)) {
+        if (!is_text)
+            return write_end(command, output, reply_stats_unknown);
+        return write_text(output,
+                          clients->settings.disable_dumping
+                              ? "CLIENT_ERROR stats detail not allowed\r\n"
+                              : "CLIENT_ERROR usage: stats detail "
+                                "on|off|dump\r\n");
+    }
+    if (is_dump)
+        return is_text
+                   ? listing_begin(session, LISTING_PREFIXES, command) != NULL
+                   : write_binary_dump(session, command);
+    if (!clients_count_prefixes(clients, is_on))
+        return false;
+    return is_text ? write_text(output, "OK\r\n")
+                   : write_end(command, output, reply_stats_end);
+}
+
+static bool answer_sizes(struct session *session, const struct command *command)
+{
+    if (store_size_steps(session_store(session)) > 0)
+        return listing_begin(session, LISTING_SIZES, command) != NULL;
+    uint8_t *to = output_room(&session->output, REPLY_HEAD_BYTES_MAX);
+    if (to == NULL)
+        return false;
+    output_add(&session->output,
+               reply_stat(command, SPAN("sizes_status"), SPAN("disabled"), to));
+    return write_end(command, &session->output, reply_stats_end);
+}
+
+static bool answer_figures(struct session *session, struct span group,
+                           const struct command *command)
+{
+    struct crew *crew = session->crew;
+    struct output *output = &session->output;
     struct stats *stats = crew->clients->settings.stats;
-    struct span words[WORDS_MAX] = {SPAN(""), SPAN(""), SPAN("")};
-    size_t count = split_words(command->argument, words);
     struct stats_live live;
     struct stats_report report;
 
-    if (span_equal(words[0], SPAN("cachedump")) &&
-        command->protocol == PROTOCOL_TEXT)
-        return write_dump(crew, words, count, command, output);
     clients_read_live(crew->clients, &live);
-    if (span_equal(words[0], SPAN("reset"))) {
+    if (span_equal(group, SPAN("reset"))) {
         stats_reset(stats, &live);
         return write_end(command, output, reply_stats_reset);
     }
-    if (span_equal(words[0], SPAN("farm")))
-        return farm_statistics_write(crew, command, output) &&
-               write_end(command, output, reply_stats_end);
-    if (!stats_open(&report, stats, words[0], &live))
+    if (!stats_open(&report, stats, group, &live))
         return write_end(command, output, reply_stats_unknown);
     return write_report(&report, command, output) &&
            write_end(command, output, reply_stats_end);
+}
+
+bool statistics_answer(struct session *session, const struct command *command)
+{
+    struct output *output = &session->output;
+    struct span words[WORDS_MAX] = {SPAN(""), SPAN(""), SPAN("")};
+    size_t count = split_words(command->argument, words);
+
+    if (command->protocol == PROTOCOL_TEXT) {
+        if (span_equal(words[0], SPAN("cachedump")))
+            return answer_cachedump(session, words, count, command);
+        if (span_equal(words[0], SPAN("conns")))
+            return listing_begin(session, LISTING_CONNECTIONS, command) != NULL;
+    }
+    if (span_equal(words[0], SPAN("detail")))
+        return answer_detail(session, words[1], command);
+    if (span_equal(words[0], SPAN("sizes")))
+        return answer_sizes(session, command);
+    if (span_equal(words[0], SPAN("farm")))
+        return farm_statistics_write(session->crew, command, output) &&
+               write_end(command, output, reply_stats_end);
+    return answer_figures(session, words[0], command);
 }

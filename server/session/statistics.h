@@ -10,10 +10,9 @@
 
 #include "server/session/crew.h"
 
-/* Answers a COMMAND_STATS. */
-MUST_USE bool statistics_answer(struct crew *crew,
-                                const struct command *command,
-                                struct output *output);
+/* Answers a COMMAND_STATS, or begins to. */
+MUST_USE bool statistics_answer(struct session *session,
+                                const struct command *command);
 
 /* Writes the rows of `stats farm` (farm_statistics.c). */
 MUST_USE bool farm_statistics_write(struct crew *crew,

@@ -15,6 +15,8 @@ enum row_kind {
     ROW_OCTAL,  /* uint64_t */
     ROW_TEXT,   /* const char *, NULL as NULL */
     ROW_MOMENT, /* uint64_t microseconds, as seconds with six digits */
+    ROW_YES,    /* bool, as yes or no */
+    ROW_NO,     /* the other way round */
     ROW_FIXED   /* the row's own text */
 };
 
@@ -31,6 +33,7 @@ struct stats {
     const struct config *config;
     struct store *store;
     time_us started;
+    struct prefixes *prefixes;
     pthread_mutex_t lock;      /* of what follows */
     struct stats_figures base; /* of what counts, as of the last reset */
 };
@@ -53,6 +56,18 @@ struct stats {
         name, ROW_NUMBER, COUNTER_AT(counter), NULL, AT(where)                 \
     }
 #define COUNTER_AT(counter) (AT(live.counters) + (counter) * sizeof(uint64_t))
+#define TEXT(name, field)                                                      \
+    {                                                                          \
+        name, ROW_TEXT, AT(field), NULL, 0                                     \
+    }
+#define YES(name, field)                                                       \
+    {                                                                          \
+        name, ROW_YES, AT(field), NULL, 0                                      \
+    }
+#define NO(name, field)                                                        \
+    {                                                                          \
+        name, ROW_NO, AT(field), NULL, 0                                       \
+    }
 #define NONE(name)                                                             \
     {                                                                          \
         name, ROW_NUMBER, AT(zero), NULL, 0                                    \
@@ -173,47 +188,51 @@ static const struct stats_row general_rows[] = {
     NONE("round_robin_fallback"),
 };
 
-/* What steers slabs, LRU lists and TLS in memcached is off, or nothing. */
+/*
+ * What steers slabs and LRU lists in memcached is off, or nothing.  Two
+ * threads of memcached are here by other names: one that looks for what has
+ * died, and one that makes room ahead.  Neither can be turned off.
+ */
 static const struct stats_row settings_rows[] = {
     NUMBER("maxbytes", memory_bytes),
     NUMBER("maxconns", connections_max),
-    NUMBER("tcpport", config.port),
-    NONE("udpport"),
-    {"inter", ROW_TEXT, AT(listen), NULL, 0},
+    NUMBER("tcpport", tcp_port),
+    NUMBER("udpport", config.udp_port),
+    TEXT("inter", listen),
     NUMBER("verbosity", config.verbosity),
     NONE("oldest"),
-    {"evictions", ROW_TEXT, AT(evictions), NULL, 0},
-    {"domain_socket", ROW_TEXT, AT(config.unix_socket), NULL, 0},
+    TEXT("evictions", evictions),
+    TEXT("domain_socket", config.unix_socket),
     {"umask", ROW_OCTAL, AT(config.unix_mask), NULL, 0},
-    FIXED("shutdown_command", "no"),
+    YES("shutdown_command", config.enable_shutdown),
     FIXED("growth_factor", "1.00"),
-    FIXED("chunk_size", "8"),
+    NUMBER("chunk_size", chunk_bytes),
     NUMBER("num_threads", threads),
     NONE("num_threads_per_udp"),
-    FIXED("stat_key_prefix", ":"),
-    FIXED("detail_enabled", "no"),
+    TEXT("stat_key_prefix", delimiter),
+    YES("detail_enabled", live.counts_prefixes),
     NUMBER("reqs_per_event", live.turn_commands_max),
-    FIXED("cas_enabled", "yes"),
+    NO("cas_enabled", config.disable_cas),
     NUMBER("tcp_backlog", live.backlog),
-    FIXED("binding_protocol", "auto-negotiate"),
-    FIXED("auth_enabled_sasl", "no"),
-    FIXED("auth_enabled_ascii", "no"),
+    TEXT("binding_protocol", protocol),
+    YES("auth_enabled_sasl", config.sasl),
+    TEXT("auth_enabled_ascii", auth_file),
     NUMBER("item_size_max", config.item_bytes_max),
-    FIXED("maxconns_fast", "yes"),
+    NO("maxconns_fast", config.surplus_waits),
     NONE("hashpower_init"),
     FIXED("slab_reassign", "no"),
     NONE("slab_automove"),
     FIXED("slab_automove_ratio", "0.00"),
     NONE("slab_automove_window"),
     NONE("slab_chunk_max"),
-    FIXED("lru_crawler", "no"),
+    FIXED("lru_crawler", "yes"),
     NONE("lru_crawler_sleep"),
     NONE("lru_crawler_tocrawl"),
     NONE("tail_repair_time"),
-    FIXED("flush_enabled", "yes"),
-    FIXED("dump_enabled", "yes"),
+    NO("flush_enabled", config.disable_flush_all),
+    NO("dump_enabled", config.disable_dumping),
     FIXED("hash_algorithm", "xxh3"),
-    FIXED("lru_maintainer_thread", "no"),
+    FIXED("lru_maintainer_thread", "yes"),
     FIXED("lru_segmented", "no"),
     NONE("hot_lru_pct"),
     NONE("warm_lru_pct"),
@@ -221,25 +240,25 @@ static const struct stats_row settings_rows[] = {
     FIXED("warm_max_factor", "0.00"),
     FIXED("temp_lru", "no"),
     NONE("temporary_ttl"),
-    NONE("idle_timeout"),
-    NONE("watcher_logbuf_size"),
-    NONE("worker_logbuf_size"),
+    NUMBER("idle_timeout", config.idle_timeout_s),
+    NUMBER("watcher_logbuf_size", watcher_buffer_bytes),
+    NUMBER("worker_logbuf_size", worker_buffer_bytes),
     NONE("read_buf_mem_limit"),
-    FIXED("track_sizes", "no"),
+    YES("track_sizes", config.track_sizes),
     FIXED("inline_ascii_response", "no"),
-    FIXED("ssl_enabled", "no"),
-    FIXED("ssl_chain_cert", "NULL"),
-    FIXED("ssl_key", "NULL"),
-    NONE("ssl_verify_mode"),
-    NONE("ssl_keyformat"),
-    FIXED("ssl_ciphers", "NULL"),
-    FIXED("ssl_ca_cert", "NULL"),
-    NONE("ssl_wbuf_size"),
-    FIXED("ssl_session_cache", "no"),
-    FIXED("ssl_kernel_tls", "no"),
-    FIXED("ssl_min_version", "none"),
+    YES("ssl_enabled", config.tls),
+    TEXT("ssl_chain_cert", config.tls_chain),
+    TEXT("ssl_key", config.tls_key),
+    NUMBER("ssl_verify_mode", config.tls_verify),
+    FIXED("ssl_keyformat", "1"),
+    TEXT("ssl_ciphers", config.tls_ciphers),
+    TEXT("ssl_ca_cert", config.tls_authority),
+    NUMBER("ssl_wbuf_size", tls_buffer_bytes),
+    YES("ssl_session_cache", config.tls_session_cache),
+    YES("ssl_kernel_tls", config.tls_in_kernel),
+    TEXT("ssl_min_version", tls_version),
     FIXED("num_napi_ids", "NULL"),
-    FIXED("memory_file", "NULL"),
+    TEXT("memory_file", config.memory_file),
     FIXED("client_flags_size", "4"),
 };
 
@@ -327,6 +346,11 @@ static const size_t resets[] = {
     AT(store.rounds),
 };
 
+static const char *delimiter_of(const struct config *config)
+{
+    return config->prefix_delimiter == NULL ? ":" : config->prefix_delimiter;
+}
+
 struct stats *stats_create(const struct config *config, struct store *store,
                            time_us started)
 {
@@ -337,6 +361,14 @@ struct stats *stats_create(const struct config *config, struct store *store,
     stats->config = config;
     stats->store = store;
     stats->started = started;
+    /* Keys that strangers make up are not to collide in its table. */
+    stats->prefixes =
+        prefixes_create((uint8_t)delimiter_of(config)[0],
+                        store_hash(store, SPAN("prefixes")) ^ started);
+    if (stats->prefixes == NULL) {
+        free(stats);
+        return NULL;
+    }
     pthread_mutex_init(&stats->lock, NULL);
     return stats;
 }
@@ -345,8 +377,14 @@ void stats_destroy(struct stats *stats)
 {
     if (stats == NULL)
         return;
+    prefixes_destroy(stats->prefixes);
     pthread_mutex_destroy(&stats->lock);
     free(stats);
+}
+
+struct prefixes *stats_prefixes(struct stats *stats)
+{
+    return stats->prefixes;
 }
 
 void stats_reset(struct stats *stats, const struct stats_live *live)
@@ -358,6 +396,7 @@ void stats_reset(struct stats *stats, const struct stats_live *live)
     stats->base.live = *live;
     stats->base.store = store;
     pthread_mutex_unlock(&stats->lock);
+    prefixes_clear(stats->prefixes);
 }
 
 static void subtract(struct stats_figures *figures,
@@ -430,6 +469,14 @@ static void derive(struct stats_figures *figures)
     figures->classes = figures->has_pages;
 }
 
+static const char *name_of_tls(uint64_t version)
+{
+    static const char *const names[] = {"tlsv1.0", "tlsv1.1", "tlsv1.2",
+                                        "tlsv1.3"};
+
+    return version < sizeof(names) / sizeof(names[0]) ? names[version] : "?";
+}
+
 static void take_snapshot(struct stats_report *report, struct stats *stats,
                           const struct stats_live *live)
 {
@@ -448,6 +495,16 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
         .reserved_fds = 5 * config->threads,
         .accepts = live->accepts,
         .evictions = config->disable_evictions ? "off" : "on",
+        .tcp_port = config->port == CONFIG_PORT_ANY ? 0 : config->port,
+        .protocol = config->protocol == SPEAKS_ASCII    ? "ascii"
+                    : config->protocol == SPEAKS_BINARY ? "binary"
+                                                        : "auto-negotiate",
+        .delimiter = delimiter_of(config),
+        .auth_file = config->auth_file == NULL ? "no" : config->auth_file,
+        .tls_version = name_of_tls(config->tls_version_min),
+        .watcher_buffer_bytes = config->watcher_buffer_kilobytes << 10,
+        .worker_buffer_bytes = config->worker_buffer_kilobytes << 10,
+        .tls_buffer_bytes = config->tls_buffer_kilobytes << 10,
         .live = *live,
         .config = *config};
     figures->config.verbosity = live->verbosity;
@@ -504,6 +561,7 @@ static int format(struct stats_report *report, const struct stats_row *row)
     char *to = report->text;
     size_t bytes = sizeof(report->text);
     uint64_t number = 0;
+    bool is_so = false;
 
     if (row->kind == ROW_NUMBER || row->kind == ROW_OCTAL ||
         row->kind == ROW_MOMENT)
@@ -519,6 +577,11 @@ static int format(struct stats_report *report, const struct stats_row *row)
                         (unsigned long long)(number % TIME_US_PER_S));
     case ROW_TEXT:
         return snprintf(to, bytes, "%s", text_of(*(const char *const *)at));
+    case ROW_YES:
+    case ROW_NO:
+        memcpy(&is_so, at, sizeof(is_so));
+        return snprintf(to, bytes, "%s",
+                        is_so == (row->kind == ROW_YES) ? "yes" : "no");
     case ROW_FIXED:
         break;
     }

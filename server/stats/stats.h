@@ -10,6 +10,7 @@
 
 #include "server/command/counters.h"
 #include "server/config/config.h"
+#include "server/stats/prefixes.h"
 #include "server/store/store.h"
 
 struct stats;
@@ -35,6 +36,7 @@ struct stats_live {
     uint64_t input_buffers_free_bytes;
     uint64_t output_buffers; /* replies that clients have not read yet */
     uint64_t output_buffers_bytes;
+    bool counts_prefixes; /* as `stats detail` was told */
     /* What has rows only where it is. */
     bool kicks_idle;
     bool has_tls;
@@ -45,6 +47,9 @@ struct stats_live {
 struct stats *stats_create(const struct config *config, struct store *store,
                            time_us started);
 void stats_destroy(struct stats *stats);
+
+/* Those that it owns. */
+struct prefixes *stats_prefixes(struct stats *stats);
 
 /* Counts from zero again; gauges stay. */
 void stats_reset(struct stats *stats, const struct stats_live *live);
@@ -79,6 +84,14 @@ struct stats_figures {
     bool has_pages;
     const char *listen;
     const char *evictions;
+    const char *protocol;
+    const char *delimiter;
+    const char *auth_file;
+    const char *tls_version;
+    uint64_t tcp_port;
+    uint64_t watcher_buffer_bytes;
+    uint64_t worker_buffer_bytes;
+    uint64_t tls_buffer_bytes;
     struct stats_live live;
     struct store_figures store;
     struct config config;

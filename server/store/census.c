@@ -36,6 +36,14 @@ void store_visit(struct store *store, size_t part, time_us now,
     index_visit(&store->index, part, visit_item, &inner);
 }
 
+uint64_t store_visit_from(struct store *store, uint64_t cursor, time_us now,
+                          store_visitor *visit, void *context)
+{
+    struct visit inner = {store, now, visit, context};
+
+    return index_visit_from(&store->index, cursor, visit_item, &inner);
+}
+
 struct range {
     const struct store *store;
     uint64_t mask;
@@ -140,6 +148,16 @@ void store_read_figures(struct store *store, struct store_figures *figures)
         .segments_free = segments.free_count,
         .oldest = segments.oldest,
         .memory_bytes_max = store->settings.memory_bytes_max};
+}
+
+size_t store_size_steps(const struct store *store)
+{
+    return store->sizes_count;
+}
+
+uint64_t store_size_count(const struct store *store, size_t step)
+{
+    return atomic_load_explicit(&store->sizes[step], memory_order_relaxed);
 }
 
 uint64_t store_digest(struct store *store)

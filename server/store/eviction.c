@@ -41,12 +41,19 @@ static bool is_spared(const struct round *round, const struct item *item)
 }
 
 static void evict_item(struct store *store, struct stripe *stripe,
-                       uint64_t hash, uint64_t *slot)
+                       uint64_t hash, uint64_t *slot, time_us now)
 {
     const struct item *item = index_item(*slot);
+    time_s second = time_seconds(now);
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
+        if (store->settings.witness != NULL)
+            store->settings.witness(item, now, store->settings.witness_context);
         stripe_add(stripe, STRIPE_EVICTED, 1);
+        if (second >= item_accessed(item))
+            atomic_store_explicit(&store->evicted_age,
+                                  second - item_accessed(item),
+                                  memory_order_relaxed);
         if (item->uses > 0)
             tally(store, TALLY_EVICTED_ACTIVE, 1);
         if (!atomic_load_explicit(&store->has_evicted, memory_order_relaxed))
@@ -84,7 +91,7 @@ static void clear_item(struct store *store, struct stripe *stripe,
             return;
         }
     }
-    evict_item(store, stripe, hash, slot);
+    evict_item(store, stripe, hash, slot, round->now);
 }
 
 static void spare_or_evict(struct store *store, struct stripe *stripe,
@@ -100,7 +107,7 @@ static void spare_or_evict(struct store *store, struct stripe *stripe,
         item->uses--;
         round->spared_bytes = item->room_bytes;
     } else {
-        evict_item(store, stripe, hash, slot);
+        evict_item(store, stripe, hash, slot, round->now);
     }
 }
 
@@ -145,10 +152,6 @@ static bool evict(struct store *store, size_t bytes, time_us now,
 
     if (segment == NULL)
         return false;
-    if (segment->begun != 0 && time_seconds(now) > segment->begun)
-        atomic_store_explicit(&store->evicted_age,
-                              time_seconds(now) - segment->begun,
-                              memory_order_relaxed);
     if (segment->is_private) {
         clear_private(store, segment, end_bytes, now, chances);
         return true;

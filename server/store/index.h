@@ -68,6 +68,9 @@ struct index {
 bool index_init(struct index *index, size_t bytes_max, uint64_t seed);
 void index_release(struct index *index);
 
+/* Asks for large pages for what is not touched yet. */
+void index_use_large_pages(struct index *index);
+
 static inline uint64_t index_hash(const struct index *index, struct span key)
 {
     return digest64(key, index->seed);
@@ -111,9 +114,19 @@ void index_grow(struct index *index);
 /* The hash by which an item, or a stub, is filed. */
 uint64_t index_item_hash(const struct index *index, const struct item *item);
 
+typedef void index_visitor(struct item *item, void *context);
+
 /* Calls `visit` with every item of bucket `number`, its stripe locked. */
-void index_visit(struct index *index, size_t number,
-                 void (*visit)(struct item *item, void *context),
+void index_visit(struct index *index, size_t number, index_visitor *visit,
                  void *context);
+
+/*
+ * The same with the items of one portion of a walk over all, that begins at
+ * `cursor`: 0 at first.  Returns where the next one begins, or 0 after the
+ * last.  However the index grows or shrinks between two portions, what stays
+ * is visited once.
+ */
+uint64_t index_visit_from(struct index *index, uint64_t cursor,
+                          index_visitor *visit, void *context);
 
 #endif

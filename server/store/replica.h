@@ -37,6 +37,8 @@ struct store {
     _Atomic size_t reserved_bytes;  /* for values still to come */
     _Atomic bool has_evicted;       /* anything that lived, ever */
     pthread_mutex_t eviction_lock;  /* taken before any key's lock */
+    _Atomic uint32_t *sizes;        /* items by steps of memory; or NULL */
+    size_t sizes_count;
     _Atomic uint64_t tallies[TALLIES];
     _Atomic uint32_t evicted_age; /* of what was evicted last, in seconds */
 };

@@ -111,6 +111,11 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
     return true;
 }
 
+void segment_use_large_pages(struct segment_pool *pool)
+{
+    madvise(pool->arena, pool->arena_bytes, MADV_HUGEPAGE);
+}
+
 void segment_pool_release(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
@@ -625,6 +630,27 @@ void segment_expire_all(struct segment_pool *pool)
     expire_list(&pool->sealed);
     expire_list(&pool->large);
     atomic_store(&pool->expiry_min, 0);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void wake_list(struct segment_list *list, time_s now)
+{
+    for (struct segment *s = list->first; s != NULL; s = s->next) {
+        if (s->rests_until > now)
+            s->rests_until = 0;
+    }
+}
+
+void segment_wake_all(struct segment_pool *pool, time_s now)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (int life = 0; life < LIFE_CLASSES; life++) {
+        if (pool->open[life] != NULL)
+            pool->open[life]->rests_until = 0;
+    }
+    wake_list(&pool->sealed, now);
+    wake_list(&pool->large, now);
+    lower(&pool->expiry_min, now);
     pthread_mutex_unlock(&pool->lock);
 }
 

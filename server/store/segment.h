@@ -91,6 +91,9 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
                        _Atomic size_t *index_bytes);
 void segment_pool_release(struct segment_pool *pool);
 
+/* Asks for large pages for what is not touched yet. */
+void segment_use_large_pages(struct segment_pool *pool);
+
 enum life_class life_class(time_s exptime, time_s now);
 
 /*
@@ -153,6 +156,9 @@ void segment_spare(struct segment_pool *pool, struct segment *segment);
 
 /* Makes every segment look as if something in it died: after a flush. */
 void segment_expire_all(struct segment_pool *pool);
+
+/* Whatever in them died already is looked at again at once. */
+void segment_wake_all(struct segment_pool *pool, time_s now);
 
 /* Bytes of memory that all segments take. */
 size_t segment_held_bytes(struct segment_pool *pool);

@@ -16,6 +16,18 @@
 #define SWEEP_SEGMENTS_MAX 256
 #define HASTY_SWEEPS_MAX 4
 
+/* Most of it is never touched, and takes no memory. */
+static bool create_sizes(struct store *store)
+{
+    size_t bytes_max =
+        item_room_bytes(ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS, 0,
+                        store->settings.item_bytes_max);
+
+    store->sizes_count = bytes_max / STORE_SIZE_STEP + 2;
+    store->sizes = calloc(store->sizes_count, sizeof(*store->sizes));
+    return store->sizes != NULL;
+}
+
 struct store *store_create(const struct store_settings *settings)
 {
     struct store *store = calloc(1, sizeof(*store));
@@ -29,12 +41,20 @@ struct store *store_create(const struct store_settings *settings)
     if (!segment_pool_init(&store->pool, settings->memory_bytes_max,
                            &store->index.bytes))
         goto fail_index;
+    if (settings->counts_sizes && !create_sizes(store))
+        goto fail_pool;
+    if (settings->large_pages) {
+        index_use_large_pages(&store->index);
+        segment_use_large_pages(&store->pool);
+    }
     version_clock_init(&store->clock, settings->origin_tag);
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
     pthread_mutex_init(&store->flush_lock, NULL);
     return store;
 
+fail_pool:
+    segment_pool_release(&store->pool);
 fail_index:
     index_release(&store->index);
 fail:
@@ -48,6 +68,7 @@ void store_destroy(struct store *store)
         return;
     segment_pool_release(&store->pool);
     index_release(&store->index);
+    free(store->sizes);
     summary_release(&store->summary);
     pthread_mutex_destroy(&store->eviction_lock);
     pthread_mutex_destroy(&store->flush_lock);
@@ -101,6 +122,16 @@ enum store_absence replica_death(const struct store *store,
     return STORE_NEVER;
 }
 
+static void count_size(struct store *store, const struct item *item,
+                       uint32_t one)
+{
+    size_t step = (item->room_bytes + STORE_SIZE_STEP - 1) / STORE_SIZE_STEP;
+
+    if (step >= store->sizes_count)
+        step = store->sizes_count - 1;
+    atomic_fetch_add_explicit(&store->sizes[step], one, memory_order_relaxed);
+}
+
 /* Adds an item to figures and summary, or takes it out (`sign` -1). */
 static void account(struct store *store, struct stripe *stripe, uint64_t hash,
                     const struct item *item, int sign)
@@ -115,6 +146,8 @@ static void account(struct store *store, struct stripe *stripe, uint64_t hash,
     }
     stripe_add(stripe, STRIPE_ITEMS, one);
     stripe_add(stripe, STRIPE_ITEM_BYTES, one * item->room_bytes);
+    if (store->sizes != NULL)
+        count_size(store, item, (uint32_t)one);
     summary_toggle(&store->summary, hash, item->version, item_stamp(item));
 }
 
@@ -551,6 +584,11 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
     if (!segment_has_room(&store->pool, bytes))
         tally(store, TALLY_HASTY, 1);
     return eviction_make_room(store, bytes, now);
+}
+
+void store_sweep_soon(struct store *store, time_us now)
+{
+    segment_wake_all(&store->pool, time_seconds(now));
 }
 
 void store_maintain(struct store *store, time_us now)

@@ -22,14 +22,22 @@
 struct store;
 struct segment;
 
+/* Told of an item that is about to be evicted, its key locked, by whichever
+ * thread needs its room: it must not wait, nor call the store. */
+typedef void store_witness(const struct item *item, time_us now, void *context);
+
 struct store_settings {
     size_t memory_bytes_max; /* items and index together */
     size_t item_bytes_max;   /* of a key and its value together */
     bool evicts;             /* false: a full store refuses new items */
     bool replicates;         /* keeps graves and stamps, for other servers */
     time_s grave_s;          /* how long a grave is kept */
+    bool counts_sizes;       /* for store_size_count() */
+    bool large_pages;        /* where the system has them to give */
     uint64_t seed;           /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;     /* of the versions drawn here */
+    store_witness *witness;  /* NULL: nobody */
+    void *witness_context;
 };
 
 enum store_result { STORE_OK, STORE_NO_ROOM, STORE_REFUSED };
@@ -96,7 +104,7 @@ struct store_figures {
     uint64_t evicted_expiring;
     uint64_t evicted_unfetched;
     uint64_t evicted_active; /* although it was used */
-    uint64_t evicted_age_s;  /* what was evicted last had lain so long */
+    uint64_t evicted_age_s;  /* since the last use of what was evicted last */
     uint64_t spared;         /* not evicted as it was used */
     uint64_t sweeps;         /* segments looked through for what has died */
     uint64_t checked;        /* items looked at there */
@@ -238,6 +246,10 @@ void store_merge_flush(struct store *store, uint64_t version, time_us moment,
 /* Frees what has expired and memory ahead of need; to be called often. */
 void store_maintain(struct store *store, time_us now);
 
+/* What is dead is freed with the next store_maintain(), even where so little
+ * is that it would have waited for more. */
+void store_sweep_soon(struct store *store, time_us now);
+
 /* One item, as a walk over the replica shows it; borrowed for the call. */
 typedef void store_visitor(const struct item *item, void *context);
 
@@ -245,6 +257,15 @@ typedef void store_visitor(const struct item *item, void *context);
 size_t store_parts(const struct store *store);
 void store_visit(struct store *store, size_t part, time_us now,
                  store_visitor *visit, void *context);
+
+/*
+ * Shows the live items of one portion of a walk, some ten of them, and
+ * returns the cursor of the next; 0 begins a walk, and is returned after its
+ * last portion.  Nothing is held between two portions, however long that may
+ * be; an item that is there all the while is shown exactly once.
+ */
+uint64_t store_visit_from(struct store *store, uint64_t cursor, time_us now,
+                          store_visitor *visit, void *context);
 
 /*
  * Shows what is known of the keys whose hash is `value` under `mask` (a
@@ -273,6 +294,13 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
 bool store_has_evicted(const struct store *store);
 
 void store_read_figures(struct store *store, struct store_figures *figures);
+
+/* How many items take more than `step` - 1 and at most `step` steps of
+ * memory; there are store_size_steps() of them, none unless they are counted.
+ * Larger items are of the last. */
+#define STORE_SIZE_STEP ((size_t)32)
+size_t store_size_steps(const struct store *store);
+uint64_t store_size_count(const struct store *store, size_t step);
 
 /* One number for all that is held; 0 for nothing.  Not for every request. */
 uint64_t store_digest(struct store *store);

@@ -598,7 +598,7 @@ static void only_commands_on_the_replica_are_executed(void **state)
         COMMAND_RETRIEVE,   COMMAND_STORE, COMMAND_REMOVE,
         COMMAND_ARITHMETIC, COMMAND_TOUCH, COMMAND_FLUSH};
     static const enum command_kind others[] = {
-        COMMAND_REFUSED, COMMAND_VERSION, COMMAND_VERBOSITY,
+        COMMAND_REFUSED, COMMAND_VERSION, COMMAND_OPERATOR,
         COMMAND_STATS,   COMMAND_NOOP,    COMMAND_QUIT};
 
     (void)state;

@@ -686,16 +686,22 @@ static void a_flush_may_have_a_delay(void **state)
     assert_scenes(scenes);
 }
 
-static void verbosity_needs_a_number(void **state)
+static void operators_words_are_left_to_the_session(void **state)
 {
     static const struct scene scenes[] = {
-        {SAID("verbosity 1\r\n"), "verbosity delta=1\n"},
-        {SAID("verbosity 0 noreply\r\n"), "verbosity quiet\n"},
-        {SAID("verbosity 99999\r\n"), "verbosity delta=99999\n"},
-        {SAID("verbosity\r\n"), "refused format\n"},
-        {SAID("verbosity x\r\n"), "refused format\n"},
-        {SAID("verbosity -1\r\n"), "refused format\n"},
-        {SAID("verbosity noreply\r\n"), "refused format quiet\n"},
+        {SAID("verbosity 1\r\n"), "operator argument='verbosity 1'\n"},
+        {SAID("verbosity\r\n"), "operator argument='verbosity'\n"},
+        {SAID("watch\n"), "operator argument='watch'\n"},
+        {SAID("lru mode  flat noreply\r\n"),
+         "operator argument='lru mode  flat noreply'\n"},
+        {SAID("slabs\r\n"), "operator argument='slabs'\n"},
+        {SAID("lru_crawler metadump all\r\n"),
+         "operator argument='lru_crawler metadump all'\n"},
+        {SAID("shutdown\r\n"), "operator argument='shutdown'\n"},
+        {SAID("refresh_certs\r\n"), "operator argument='refresh_certs'\n"},
+        {SAID("extstore\r\n"), "operator argument='extstore'\n"},
+        {SAID("shutdowns\r\n"), "refused unknown\n"},
+        {SAID("lru_\r\n"), "refused unknown\n"},
     };
 
     (void)state;
@@ -900,7 +906,7 @@ static void a_pipeline_is_heard_in_its_order(void **state)
                  "remove key='a'\n"
                  "touch key='a' exptime=-1\n"
                  "flush exptime=5\n"
-                 "verbosity delta=1\n"
+                 "operator argument='verbosity 1'\n"
                  "stats argument=' items'\n"
                  "version\n"
                  "quit\n");
@@ -940,7 +946,7 @@ int main(void)
         cmocka_unit_test(arithmetic_needs_a_key_and_a_number),
         cmocka_unit_test(a_touch_needs_a_key_and_a_number),
         cmocka_unit_test(a_flush_may_have_a_delay),
-        cmocka_unit_test(verbosity_needs_a_number),
+        cmocka_unit_test(operators_words_are_left_to_the_session),
         cmocka_unit_test(the_plain_words_are_never_quiet),
         cmocka_unit_test(noreply_counts_only_as_the_last_word),
         cmocka_unit_test(a_value_up_to_the_inline_limit_is_parsed_whole),

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Base64: bytes as letters (RFC 4648).
+ */
+#ifndef PROTO_BASE_BASE64_H
+#define PROTO_BASE_BASE64_H
+
+#include "proto/base/span.h"
+
+/* What so many bytes become. */
+#define BASE64_BYTES(bytes) (((bytes) + 2) / 3 * 4)
+
+/* Writes `bytes`, padded, and returns the byte behind it. */
+uint8_t *base64_encode(uint8_t *to, struct span bytes);
+
+#endif
