@@ -62,6 +62,11 @@ enum store_result rule_arithmetic(const struct command *command,
     execution->outcome.kind = OUTCOME_NOT_FOUND;
     if (item == NULL)
         return command->creates ? create(command, execution) : STORE_OK;
+    /* memcached looks for any bytes, then at the token, then for digits. */
+    if (item_value(item).length == 0) {
+        execution->outcome.kind = OUTCOME_NON_NUMERIC;
+        return STORE_OK;
+    }
     if (command->has_compare && item_token(item) != command->compare) {
         execution->outcome.kind = OUTCOME_EXISTS;
         return STORE_OK;
