@@ -308,6 +308,7 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .watchers = atomic_load(&clients->watchers),
         .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
         .crawls = atomic_load(&clients->crawls),
+        .has_crawler = atomic_load(&clients->has_crawler),
         .has_tls = read != 0,
         .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,
         .has_tls_sessions = clients->has_tls_sessions};
