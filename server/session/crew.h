@@ -13,6 +13,7 @@
 #include "server/command/execute.h"
 #include "server/loop/worker.h"
 #include "server/peer/peers.h"
+#include "server/session/bulletin.h"
 #include "server/session/clients.h"
 #include "server/session/output.h"
 
@@ -32,6 +33,7 @@
 
 struct session;
 struct inquiry;
+struct logins;
 struct roll;
 
 /* Memory of one kind that a crew's sessions have of their own; that crew
@@ -71,7 +73,11 @@ struct crew {
     struct session *sessions; /* all of this thread */
     struct session *holding;  /* those with replies that are held back */
     struct session *watching;
-    _Atomic size_t watching_count;
+    _Atomic unsigned watched;           /* streams, by these */
+    _Atomic size_t lines_waiting_bytes; /* on their way to these */
+    unsigned reporting; /* streams that anybody watches, as of this turn */
+    struct sighting sighting; /* of the command that is executed */
+    struct bulletin bulletin; /* what this crew has to tell */
     struct inquiry *inquiries;
     struct roll *rolls;           /* that stand before a session here */
     _Atomic bool counts_prefixes; /* as `stats detail` was told */
@@ -90,12 +96,21 @@ struct clients {
     struct clients_settings settings;
     struct crew **crews;
     size_t crews_count;
+    struct logins *logins; /* NULL: no SASL */
+    bool is_left;          /* to a thread that does not end */
     size_t next_crew;
     bool is_stopped;
     bool restricts; /* commands have to be looked at, as -C and -F say */
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    _Atomic unsigned watched;      /* streams, by anybody */
+    _Atomic uint64_t lines_count;  /* for watchers, ever begun */
+    pthread_mutex_t watchers_lock; /* of changing what is watched */
+    pthread_mutex_t outside_lock;  /* of what follows: what threads that serve
+                                      no clients have to tell */
+    struct bulletin outside;
+    unsigned outside_dropped_count;
     _Atomic bool has_crawler;   /* or operators said that there is none */
     _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
     _Atomic time_us dump_moved; /* when its client read last */

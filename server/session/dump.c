@@ -75,8 +75,8 @@ const char *dump_begin(struct session *session, enum dump_form form,
     *dump = (struct dump){.form = form,
                           .has_items = (classes >> ITEM_CLASS & 1) != 0};
     session->dump = dump;
-    count(&session->crew->counters, COUNTER_CRAWLS, 1);
     atomic_fetch_add(&session->crew->clients->crawls, 1);
+    count(&session->crew->counters, COUNTER_CRAWLS, 1);
     return "OK\r\n";
 }
 
@@ -136,7 +136,7 @@ static void put_item(const struct item *item, void *context)
     uint8_t *to = output_room(&session->output, LINE_BYTES_MAX);
 
     if (to == NULL) {
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_OUTPUT_MEMORY);
         return;
     }
     uint8_t *at = session->dump->form == DUMP_METADATA ? put_metadata(to, item)

@@ -9,7 +9,7 @@
 
 /* While nothing waits to be sent, a session has no buffer of its own: it
  * writes into the crew's. */
-static void borrow_output(struct session *session)
+void session_borrow_output(struct session *session)
 {
     if (session->output.bytes == NULL)
         output_hand_over(&session->crew->output, &session->output);
@@ -52,7 +52,7 @@ static inline void finish_turn(struct session *session)
         if (session->drains && shutdown(session->fd, SHUT_WR) == 0)
             session->state = SESSION_DRAINING;
         else
-            session->state = SESSION_BROKEN;
+            session_leave(session);
     }
     if (session->state == SESSION_BROKEN) {
         session_destroy(session);
@@ -70,9 +70,11 @@ static inline void finish_turn(struct session *session)
 static inline void begin_turn(struct session *session)
 {
     session->now = clock_now(session->crew->clients->settings.clock);
+    session->crew->reporting = atomic_load_explicit(
+        &session->crew->clients->watched, memory_order_relaxed);
     if (session_peers(session) != NULL)
         session->reading = peers_reading(session_peers(session), session->now);
-    borrow_output(session);
+    session_borrow_output(session);
 }
 
 static void take_turn(void *context)
@@ -97,6 +99,8 @@ static void take_turn(void *context)
         input_receive(session);
     if (crew->has_written || crew->awaited > awaited_before)
         holding_tell_peers(crew, awaited_before);
+    if (crew->bulletin.used_bytes > 0)
+        report_post(crew);
     finish_turn(session);
 }
 
@@ -107,12 +111,15 @@ void session_resume(struct session *session)
 
     session->waits = false;
     begin_turn(session);
+    authentication_resume(session);
     filling_resume(session);
     if (session->has_backlog && !session->waits)
         input_resume(session);
     inquiry_forget(session);
     if (crew->has_written || crew->awaited > awaited_before)
         holding_tell_peers(crew, awaited_before);
+    if (crew->bulletin.used_bytes > 0)
+        report_post(crew);
     finish_turn(session);
 }
 
@@ -133,14 +140,14 @@ void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded)
     }
 }
 
-void session_tell_all(struct crew *crew, struct span line)
+void session_tell_all(struct crew *crew, struct span lines)
 {
     struct session *session = crew->watching;
 
     while (session != NULL) {
         struct session *next = session->next_watching;
-        borrow_output(session);
-        watching_tell(session, line);
+        session_borrow_output(session);
+        watching_tell(session, lines);
         finish_turn(session);
         session = next;
     }
@@ -158,6 +165,7 @@ bool session_create(struct crew *crew, int fd)
     session->fd = fd;
     session->now = clock_now(crew->clients->settings.clock);
     session->protocol = crew->clients->settings.protocol;
+    authentication_begin(session);
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
         free(session);
@@ -171,6 +179,7 @@ bool session_create(struct crew *crew, int fd)
     watch_want(session->watch, true, false);
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: opened", fd);
+    report_arrival(session);
     return true;
 }
 
@@ -180,12 +189,16 @@ void session_destroy(struct session *session)
 
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->fd);
+    if (session->crew->is_ended)
+        session->departure = DEPARTURE_SHUTDOWN;
+    report_departure(session);
     if (session->crew->rolls != NULL)
         rolls_pass(session->crew, session);
     listing_drop(session);
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
+    authentication_end(session);
     filling_drop(session);
     dump_drop(session);
     output_release(&session->output, store);

@@ -11,12 +11,17 @@
  *               `drained_bytes`
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
  *               `has_backlog`, `needed_bytes`, `swallow_bytes`
+ *   authentication.c   who has to say who it is: `standing`, `failures`,
+ *               `failure_timer`, `has_failed`, `asked_opcode`, `asked_opaque`
+ *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
  *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
  *   dump.c      the keys of all items, for one client: `dump`
- *   watching.c  who is told what happens in the farm: `watching_link`
+ *   watching.c  who is told what happens: `watching_link`, `streams`,
+ *               `skipped_count`
+ *   report.c    what happens, in lines for these
  *   holding.c   replies that wait for the farm, and what it is told of
  *               changes: `holding_link`, `last_number`
  *   replies.c   replies, written and sent: `output`, `sending`
@@ -40,6 +45,23 @@ enum session_state {
     SESSION_BROKEN    /* to be destroyed at the end of the turn */
 };
 
+/* Whether what comes next is for the commands or for the credentials. */
+enum standing {
+    STANDING_KNOWN,
+    STANDING_RENEWS,  /* is in, and says anew who it is */
+    STANDING_STRANGER /* nothing but credentials is heard */
+};
+
+struct login;
+
+/* Why a connection ended, for those who watch. */
+enum session_departure {
+    DEPARTURE_ERROR,
+    DEPARTURE_NORMAL,
+    DEPARTURE_IDLE,
+    DEPARTURE_SHUTDOWN
+};
+
 struct session {
     struct crew *crew;
     struct session *next;
@@ -47,7 +69,9 @@ struct session {
     struct watch *watch;
     int fd;
     enum session_state state;
+    enum session_departure departure;
     enum protocol protocol;
+    enum standing standing;
     bool has_backlog; /* the input may hold whole commands */
     bool drains;      /* after the last reply, rather than closing at once */
     struct text_parser text;
@@ -65,15 +89,25 @@ struct session {
     enum output_result sending;  /* what came of sending last */
     time_us now;                 /* of this turn */
 
+    /* While it says who it is. */
+    bool has_failed; /* and may be told so now */
+    uint8_t asked_opcode;
+    uint32_t asked_opaque;
+    unsigned failures;
+    struct timer *failure_timer; /* NULL: it has not failed yet */
+    struct login *login;
+
     /* In a farm. */
     enum peers_reading reading; /* of this turn */
     struct inquiry *inquiry;    /* to others, under way or answered */
-    bool waits;                 /* for the inquiry */
-    uint64_t last_number;       /* of what it changed last */
+    bool waits; /* for the inquiry, or for what comes of its credentials */
+    uint64_t last_number; /* of what it changed last */
     struct session *next_holding;
     struct session **holding_link; /* NULL: no reply is held back */
     struct session *next_watching;
     struct session **watching_link; /* NULL: it does not watch */
+    unsigned streams;               /* that it watches */
+    uint64_t skipped_count;         /* lines, since it read too slowly */
 };
 
 /* ---- input.c ---- */
@@ -90,6 +124,25 @@ void input_drop(struct session *session);
 /* A client that still sends would lose the last reply to a reset: it is
  * read, unheard, until it stops. */
 void input_drain(struct session *session);
+
+/* The session may write into its output, outside of a turn. */
+void session_borrow_output(struct session *session);
+
+/* ---- authentication.c ---- */
+
+/* A client is a stranger where there are users; it speaks their protocol. */
+void authentication_begin(struct session *session);
+void authentication_end(struct session *session);
+
+/* Takes the next thing a stranger says from `input`; false where it is not
+ * all there, or was the last. */
+bool authentication_take(struct session *session, struct span *input);
+
+/* The login is judged: tells the client, or lets it wait for that. */
+void authentication_judged(struct session *session);
+
+/* Tells what the client waited for. */
+void authentication_resume(struct session *session);
 
 /* ---- requests.c ---- */
 
@@ -136,12 +189,33 @@ void dump_drop(struct session *session);
 
 /* ---- watching.c ---- */
 
-/* From now on it is told what happens in the farm. */
-void watching_begin(struct session *session);
+/* From now on it is told what happens, in these streams and no others;
+ * returns the answer. */
+const char *watching_begin(struct session *session, unsigned streams);
 void watching_end(struct session *session);
 
-/* Who does not read fast enough misses lines, and nobody else does. */
-void watching_tell(struct session *session, struct span line);
+/* Shows it those of the lines that it watches.  Who does not read fast enough
+ * misses lines, and nobody else does. */
+void watching_tell(struct session *session, struct span lines);
+
+/* ---- report.c ---- */
+
+/* Hands over to the watchers what this crew has to tell. */
+void report_post(struct crew *crew);
+
+/* What came of an executed command, where its key is still held or not. */
+void report_command(struct session *session, const struct command *command,
+                    const struct execution *execution);
+
+/* The text line that begins there. */
+void report_request(struct session *session, const struct mark *mark);
+
+void report_arrival(struct session *session);
+void report_departure(struct session *session);
+
+/* What concerns the whole server. */
+void report_system(struct session *session, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ---- holding.c ---- */
 
@@ -204,6 +278,14 @@ static inline void session_break(struct session *session, enum counter what)
     session->state = SESSION_BROKEN;
 }
 
+/* The client has gone, or has nothing more to hear: it ends in order. */
+static inline void session_leave(struct session *session)
+{
+    if (session->departure == DEPARTURE_ERROR)
+        session->departure = DEPARTURE_NORMAL;
+    session->state = SESSION_BROKEN;
+}
+
 /* Nothing more is read; once all is sent it ends, or `drains` first. */
 static inline void session_end(struct session *session, bool drains)
 {
@@ -241,6 +323,8 @@ static inline void session_begin_execution(const struct session *session,
     execution->now = session->now;
     execution->counters = &session->crew->counters;
     execution->reservation = NULL;
+    execution->sighting =
+        session->crew->reporting != 0 ? &session->crew->sighting : NULL;
     execution->replicates = session_peers(session) != NULL;
     execution->asking = ASK_NEVER;
     execution->is_certain = false;
@@ -277,6 +361,8 @@ static inline void session_reply(struct session *session,
                                  const struct command *command,
                                  struct execution *execution)
 {
+    if (session->crew->reporting != 0)
+        report_command(session, command, execution);
     if (session->crew->clients->settings.disable_cas)
         execution->outcome.token = 0;
     if (session_may_wait(command, execution))
