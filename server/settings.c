@@ -34,7 +34,8 @@ struct store_settings settings_store(const struct config *config)
                                       .evicts = !config->disable_evictions,
                                       .replicates = settings_has_farm(config),
                                       .grave_s = GRAVE_S,
-                                      .counts_sizes = config->track_sizes};
+                                      .counts_sizes = config->track_sizes,
+                                      .large_pages = config->large_pages};
 
     /* Everybody in the farm files keys alike. */
     if (settings_has_farm(config))

@@ -99,6 +99,21 @@ static bool must_ask(const struct command *command,
            (hold->stub.kind == STUB_NONE || hold->stub.kind == STUB_WANTED);
 }
 
+/* The first look is what counts: a retry may find it evicted. */
+static void note_sighting(const struct store_hold *hold,
+                          struct sighting *sighting)
+{
+    if (sighting->is_seen)
+        return;
+    *sighting = (struct sighting){.is_seen = true,
+                                  .is_found = hold->item != NULL,
+                                  .absence = hold->absence};
+    if (hold->item == NULL)
+        return;
+    sighting->value_bytes = item_value(hold->item).length;
+    sighting->exptime = hold->item->exptime;
+}
+
 static enum store_result hold_and_run(const struct command *command,
                                       struct execution *execution)
 {
@@ -113,6 +128,8 @@ static enum store_result hold_and_run(const struct command *command,
         execution->must_ask = true;
         return STORE_OK;
     }
+    if (execution->sighting != NULL)
+        note_sighting(&execution->hold, execution->sighting);
     return run(command, execution);
 }
 

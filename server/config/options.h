@@ -45,7 +45,7 @@ struct option_row {
                              may be left out; of an OPTION_CHOICE its words,
                              parted by bars */
     enum option_kind kind;
-    size_t offset;       /* of its field in struct config; not if idle */
+    size_t offset; /* of its field in struct config; 0 of an idle one: none */
     size_t count_offset; /* of the size_t that counts an OPTION_ADDRESSES */
     uint64_t least;      /* number, bytes of a name, addresses of a list */
     uint64_t most;

@@ -13,6 +13,7 @@
 #include "proto/base/address.h"
 #include "server/config/reading.h"
 
+#define PORT_MAX 65535
 #define MEGABYTE (UINT64_C(1024) * 1024)
 #define ADDRESS_FORMS "HOST, HOST:PORT, [IPV6]:PORT or *"
 
@@ -36,7 +37,7 @@ enum config_result reading_bad(const struct reading *reading,
 
 static void *field(struct reading *reading, const struct option_row *row)
 {
-    if (row->standing != OPTION_WORKS)
+    if (row->standing != OPTION_WORKS && row->offset == 0)
         return &reading->idle;
     return (char *)reading->config + row->offset;
 }
@@ -120,12 +121,11 @@ static enum config_result set_port(struct reading *reading,
 
     if (strcmp(text, "-1") == 0)
         value = CONFIG_PORT_ANY;
-    else if (!parse_number(text, row->kind, &value) || value > row->most)
+    else if (!parse_number(text, row->kind, &value) || value > PORT_MAX)
         return reading_bad(reading,
                            "option %s: '%.64s' will not do; give a number from "
-                           "0 to %llu, or -1",
-                           option_written(row, name), text,
-                           (unsigned long long)row->most);
+                           "0 to %d, or -1",
+                           option_written(row, name), text, PORT_MAX);
     *(uint64_t *)field(reading, row) = value;
     return CONFIG_OK;
 }

@@ -58,6 +58,12 @@ void index_release(struct index *index)
         munmap(index->spare_arena, index->spare_max * sizeof(struct bucket));
 }
 
+void index_use_large_pages(struct index *index)
+{
+    madvise(index->buckets, index->buckets_max * sizeof(struct bucket),
+            MADV_HUGEPAGE);
+}
+
 /* Linear hashing (Litwin, 1980): buckets not split yet use one bit less. */
 static size_t bucket_number(uint64_t hash, size_t count)
 {

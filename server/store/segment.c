@@ -111,6 +111,11 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
     return true;
 }
 
+void segment_use_large_pages(struct segment_pool *pool)
+{
+    madvise(pool->arena, pool->arena_bytes, MADV_HUGEPAGE);
+}
+
 void segment_pool_release(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);

@@ -91,6 +91,9 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
                        _Atomic size_t *index_bytes);
 void segment_pool_release(struct segment_pool *pool);
 
+/* Asks for large pages for what is not touched yet. */
+void segment_use_large_pages(struct segment_pool *pool);
+
 enum life_class life_class(time_s exptime, time_s now);
 
 /*

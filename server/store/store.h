@@ -22,6 +22,10 @@
 struct store;
 struct segment;
 
+/* Told of an item that is about to be evicted, its key locked, by whichever
+ * thread needs its room: it must not wait, nor call the store. */
+typedef void store_witness(const struct item *item, time_us now, void *context);
+
 struct store_settings {
     size_t memory_bytes_max; /* items and index together */
     size_t item_bytes_max;   /* of a key and its value together */
@@ -29,8 +33,11 @@ struct store_settings {
     bool replicates;         /* keeps graves and stamps, for other servers */
     time_s grave_s;          /* how long a grave is kept */
     bool counts_sizes;       /* for store_size_count() */
+    bool large_pages;        /* where the system has them to give */
     uint64_t seed;           /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;     /* of the versions drawn here */
+    store_witness *witness;  /* NULL: nobody */
+    void *witness_context;
 };
 
 enum store_result { STORE_OK, STORE_NO_ROOM, STORE_REFUSED };

@@ -98,7 +98,7 @@ static void without_options_it_is_what_help_says(void **state)
     assert_null(config.pid_file);
     assert_false(config.daemon);
     assert_false(config.disable_evictions);
-    assert_int_equal(config.turn_commands_max, 2048);
+    assert_int_equal(config.turn_commands_max, 512);
     assert_int_equal(config.backlog, 1024);
     assert_int_equal(config.protocol, SPEAKS_AUTO);
     assert_int_equal(config.udp_port, 0);
@@ -694,7 +694,7 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
         {"--slab-growth-factor=1.5", "-f 1.5x"},
         {"-n 48", "-n 0"},
         {"--slab-min-size=1", "-n -1"},
-        {"-N 4", "-N 0"},
+        {"-o modern", "-N 0"},
         {"-o hashpower=12", "-o hashpower=11"},
         {"-o hashpower=32", "-o hashpower=33"},
         {"-o no_hashexpand", "-o no_hashexpand=1"},
@@ -718,8 +718,8 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
         {"-o lru_crawler_sleep=1000000", "-o lru_crawler_sleep=1000001"},
         {"-o lru_crawler_tocrawl=0", "-o lru_crawler_tocrawl=-1"},
         {"-o lru_maintainer,no_lru_maintainer", "-o lru_maintainer=1"},
-        {"-o hot_lru_pct=1,warm_lru_pct=79", "-o hot_lru_pct=0"},
-        {"-o hot_lru_pct=79", "-o warm_lru_pct=80"},
+        {"-o no_modern", "-o hot_lru_pct=0"},
+        {"-o modern", "-o warm_lru_pct=80"},
         {"-o hot_max_factor=0.001", "-o hot_max_factor=0"},
         {"-o warm_max_factor=2", "-o warm_max_factor=.5"},
         {"-o temporary_ttl=61", "-o temporary_ttl=-1"},
@@ -742,6 +742,17 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
                                 offsetof(struct config, listen_count));
         assert_refused(words[i].bad, "option ");
     }
+}
+
+static void idle_options_are_looked_at_together(void **state)
+{
+    (void)state;
+    read_good("-N 4");
+    read_good("-t 8 -N 8");
+    assert_refused("-N 5", "option -N (--napi-ids): 5|-t (4)|lower -N");
+    read_good("-o hot_lru_pct=1,warm_lru_pct=79");
+    assert_refused("-o hot_lru_pct=2,warm_lru_pct=79",
+                   "hot_lru_pct and warm_lru_pct: 2 and 79|80|lower");
 }
 
 static void what_is_not_here_is_refused_with_the_remedy(void **state)
@@ -1087,6 +1098,7 @@ int main(void)
         cmocka_unit_test(a_prefix_ends_at_one_character),
         cmocka_unit_test(words_behind_o_are_options_too),
         cmocka_unit_test(what_steers_slabs_is_accepted_and_checked),
+        cmocka_unit_test(idle_options_are_looked_at_together),
         cmocka_unit_test(what_is_not_here_is_refused_with_the_remedy),
         cmocka_unit_test(an_option_that_lacks_its_argument_says_which),
         cmocka_unit_test(an_option_without_argument_takes_none),
