@@ -297,11 +297,13 @@ static inline void session_end(struct session *session, bool drains)
 /* Whether a read of `command` has to ask the farm, now. */
 static inline enum asking session_asking(const struct session *session,
                                          const struct command *command,
-                                         bool *is_certain)
+                                         bool *is_asked, bool *is_certain)
 {
     if (session->inquiry != NULL &&
-        inquiry_knows(session->inquiry, command->hash, is_certain))
+        inquiry_knows(session->inquiry, command->hash, is_certain)) {
+        *is_asked = true;
         return ASK_NEVER;
+    }
     switch (session->reading) {
     case PEERS_ASK_ON_MISS:
         return ASK_ON_MISS;
@@ -327,10 +329,11 @@ static inline void session_begin_execution(const struct session *session,
         session->crew->reporting != 0 ? &session->crew->sighting : NULL;
     execution->replicates = session_peers(session) != NULL;
     execution->asking = ASK_NEVER;
+    execution->is_asked = false;
     execution->is_certain = false;
     if (execution->replicates)
-        execution->asking =
-            session_asking(session, command, &execution->is_certain);
+        execution->asking = session_asking(
+            session, command, &execution->is_asked, &execution->is_certain);
 }
 
 /* The reply tells of a change, or of the quiet ones before it. */
