@@ -8,6 +8,9 @@
 #include <sys/random.h>
 
 #include "proto/memcached/reply.h"
+#include "server/auth/exchange.h"
+#include "server/auth/throttle.h"
+#include "server/auth/users.h"
 #include "server/config/config.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
@@ -33,6 +36,9 @@ struct server {
     struct log *log;
     struct store *store;
     struct stats *stats;
+    struct users *users;         /* NULL: no -Y */
+    struct exchanges *exchanges; /* NULL: no -S */
+    struct throttle *throttle;
     struct worker *worker; /* of this thread */
     struct peers *peers;   /* NULL: alone */
     uint64_t farm_id;      /* of this start */
@@ -170,6 +176,53 @@ static void admit(void *context, bool is_open)
     listener_accept(server->doors, is_open);
 }
 
+/* ---- who may come in ---- */
+
+static bool reload_users(void *context, char error[RELOAD_ERROR_BYTES])
+{
+    _Static_assert(RELOAD_ERROR_BYTES >= USERS_ERROR_BYTES, "a line fits");
+    return users_reload(context, error);
+}
+
+static bool create_users(struct server *server)
+{
+    const char *path = server->config.auth_file;
+    char error[USERS_ERROR_BYTES];
+
+    if (path == NULL)
+        return true;
+    server->users = users_create(path, error);
+    if (server->users == NULL)
+        return fail(error);
+    reloads_add(&server->reloads, "the users of -Y", reload_users,
+                server->users);
+    return true;
+}
+
+static void on_sasl_told(void *context, bool is_failure, const char *line)
+{
+    struct server *server = context;
+
+    log_event(server->log, EVENT_REFUSAL,
+              is_failure ? SEVERITY_WARNING : SEVERITY_DEBUG, "SASL: %s", line);
+}
+
+static bool create_exchanges(struct server *server)
+{
+    char error[EXCHANGE_ERROR_BYTES];
+
+    if (!server->config.sasl)
+        return true;
+    server->exchanges = exchanges_create(on_sasl_told, server, error);
+    return server->exchanges != NULL || fail(error);
+}
+
+static bool create_throttle(struct server *server)
+{
+    server->throttle = throttle_create();
+    return server->throttle != NULL || fail("memory is out");
+}
+
 static bool create_clients(struct server *server)
 {
     struct clients_settings settings = settings_clients(&server->config);
@@ -179,6 +232,9 @@ static bool create_clients(struct server *server)
     settings.log = server->log;
     settings.clock = &server->clock;
     settings.peers = server->peers;
+    settings.users = server->users;
+    settings.exchanges = server->exchanges;
+    settings.throttle = server->throttle;
     settings.worker = server->worker;
     settings.admit = admit;
     settings.admit_context = server;
@@ -291,8 +347,10 @@ static bool build(struct server *server)
     log_set_verbosity(server->log, (unsigned)server->config.verbosity);
     return create_store(server) && create_peers(server) &&
            create_loop(server) && heed_signals(server) &&
-           create_clients(server) && create_maintenance(server) &&
-           open_doors(server) && start_peers(server);
+           create_users(server) && create_exchanges(server) &&
+           create_throttle(server) && create_clients(server) &&
+           create_maintenance(server) && open_doors(server) &&
+           start_peers(server);
 }
 
 static void run(struct server *server)
@@ -314,13 +372,19 @@ static void take_down(struct server *server)
     listener_close(server->doors);
     clients_stop(server->clients);
     peers_stop(server->peers);
-    clients_destroy(server->clients);
+    if (!clients_destroy(server->clients)) {
+        process_end(&server->process);
+        return;
+    }
     maintenance_destroy(server->maintenance);
     for (size_t i = 0; i < SIGNALS; i++)
         timer_destroy(server->signals[i]);
     peers_destroy(server->peers);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
+    exchanges_destroy(server->exchanges);
+    users_destroy(server->users);
+    throttle_destroy(server->throttle);
     store_destroy(server->store);
     log_destroy(server->log);
     process_end(&server->process);

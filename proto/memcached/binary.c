@@ -102,6 +102,11 @@ struct header {
     size_t value_bytes;
 };
 
+static bool is_sasl(uint8_t opcode)
+{
+    return opcode >= BINARY_SASL_LIST && opcode <= BINARY_SASL_STEP;
+}
+
 static bool frame_fits(const struct shape *shape, const struct header *header)
 {
     size_t lacking_bytes = PLANTED == PLANTED_BINARY_EXTRAS &&
@@ -198,6 +203,8 @@ struct parsed binary_parse(struct span input, const struct parse_limits *limits,
     if (header.body_bytes > BINARY_BODY_BYTES_MAX)
         return refuse(command, REFUSAL_ARGUMENTS, true);
     if (!shape->known) {
+        if (limits->with_sasl && is_sasl(command->opcode))
+            return (struct parsed){.result = PARSE_CREDENTIALS};
         command->swallow_bytes = header.body_bytes;
         return refuse(command, REFUSAL_UNKNOWN_COMMAND, false);
     }

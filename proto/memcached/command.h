@@ -33,7 +33,9 @@ enum command_kind {
     COMMAND_STATS,
     COMMAND_OPERATOR, /* the words are the session's to understand */
     COMMAND_NOOP,
-    COMMAND_QUIT
+    COMMAND_QUIT,
+    COMMAND_AUTHENTICATE,
+    COMMAND_MECHANISMS
 };
 
 enum command_mode {
@@ -56,6 +58,11 @@ enum refusal {
     REFUSAL_DELETE,
     REFUSAL_LINE_TOO_LONG,
     REFUSAL_ARGUMENTS,
+    REFUSAL_UNAUTHENTICATED, /* of who has not said who it is */
+    REFUSAL_AUTHENTICATION,  /* that was not true */
+    REFUSAL_TOKEN_FORMAT,
+    REFUSAL_TOKEN_END,
+    REFUSAL_TOKEN_TOO_LONG,
     REFUSAL_FLUSH /* the server was told to flush nothing */
 };
 
@@ -97,9 +104,10 @@ struct command {
 };
 
 enum parse_result {
-    PARSE_COMMAND, /* `command` is filled, `used` bytes of input are done */
-    PARSE_MORE,    /* call again with at least `need` bytes of input */
-    PARSE_CLOSE    /* not a client of ours: close without a reply */
+    PARSE_COMMAND,    /* `command` is filled, `used` bytes of input are done */
+    PARSE_MORE,       /* call again with at least `need` bytes of input */
+    PARSE_CLOSE,      /* not a client of ours: close without a reply */
+    PARSE_CREDENTIALS /* the input goes to credentials_parse_binary() */
 };
 
 struct parsed {
@@ -111,6 +119,7 @@ struct parsed {
 /* What a parser must know of the server. */
 struct parse_limits {
     size_t item_bytes_max; /* of key and value together */
+    bool with_sasl;        /* clients authenticate by the SASL opcodes */
 };
 
 #endif

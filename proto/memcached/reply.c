@@ -28,6 +28,16 @@ static const char *refusal_line(enum refusal refusal)
                "[noreply]\r\n";
     case REFUSAL_LINE_TOO_LONG:
         return "CLIENT_ERROR line too long\r\n";
+    case REFUSAL_UNAUTHENTICATED:
+        return "CLIENT_ERROR unauthenticated\r\n";
+    case REFUSAL_AUTHENTICATION:
+        return "CLIENT_ERROR authentication failure\r\n";
+    case REFUSAL_TOKEN_FORMAT:
+        return "CLIENT_ERROR bad authentication token format\r\n";
+    case REFUSAL_TOKEN_END:
+        return "CLIENT_ERROR bad command line termination\r\n";
+    case REFUSAL_TOKEN_TOO_LONG:
+        return "CLIENT_ERROR auth token too long\r\n";
     case REFUSAL_FLUSH:
         return "CLIENT_ERROR flush_all not allowed\r\n";
     case REFUSAL_NONE:
@@ -43,6 +53,7 @@ static const char *text_line(const struct command *command,
 {
     switch (kind) {
     case OUTCOME_STORED:
+    case OUTCOME_AUTHENTICATED:
         return "STORED\r\n";
     case OUTCOME_NOT_STORED:
         return "NOT_STORED\r\n";
@@ -76,6 +87,8 @@ static const char *text_line(const struct command *command,
     case OUTCOME_HIT:
     case OUTCOME_MISS:
     case OUTCOME_NUMBER:
+    case OUTCOME_CHALLENGE:
+    case OUTCOME_MECHANISMS:
     case OUTCOME_SILENT:
         break;
     }
@@ -171,6 +184,7 @@ static const char *status_text(enum binary_status status)
         return "Out of memory";
     case BINARY_TEMPORARY_FAILURE:
         return "Stored here, but not held by the whole farm";
+    case BINARY_AUTH_CONTINUES:
     case BINARY_SUCCESS:
         break;
     }
@@ -189,6 +203,8 @@ static enum binary_status refusal_status(enum refusal refusal)
     switch (refusal) {
     case REFUSAL_UNKNOWN_COMMAND:
         return BINARY_UNKNOWN_COMMAND;
+    case REFUSAL_UNAUTHENTICATED:
+    case REFUSAL_AUTHENTICATION:
     case REFUSAL_FLUSH:
         return BINARY_AUTH_ERROR;
     default:
@@ -219,6 +235,8 @@ static enum binary_status outcome_status(const struct command *command,
         return BINARY_INVALID_ARGUMENTS;
     case OUTCOME_REFUSED:
         return refusal_status(command->refusal);
+    case OUTCOME_CHALLENGE:
+        return BINARY_AUTH_CONTINUES;
     case OUTCOME_HIT:
     case OUTCOME_STORED:
     case OUTCOME_DELETED:
@@ -226,6 +244,8 @@ static enum binary_status outcome_status(const struct command *command,
     case OUTCOME_NUMBER:
     case OUTCOME_OK:
     case OUTCOME_VERSION:
+    case OUTCOME_AUTHENTICATED:
+    case OUTCOME_MECHANISMS:
     case OUTCOME_SILENT:
         break;
     }
@@ -270,6 +290,16 @@ static size_t binary_hit(const struct command *command,
     return (size_t)(span_copy(at, key) - to);
 }
 
+/* Of a reply whose body is all `value`, which follows. */
+static size_t binary_announcement(const struct command *command,
+                                  enum binary_status status, struct span value,
+                                  uint8_t *to)
+{
+    struct frame frame = {.status = status, .body_bytes = value.length};
+
+    return (size_t)(put_header(to, command, &frame) - to);
+}
+
 static size_t binary_head(const struct command *command,
                           const struct outcome *outcome, uint8_t *to)
 {
@@ -277,7 +307,9 @@ static size_t binary_head(const struct command *command,
     uint8_t number[8];
 
     if (status != BINARY_SUCCESS)
-        return binary_failure(command, status, to);
+        return status == BINARY_AUTH_CONTINUES
+                   ? binary_announcement(command, status, outcome->value, to)
+                   : binary_failure(command, status, to);
     switch (outcome->kind) {
     case OUTCOME_HIT:
     case OUTCOME_TOUCHED:
@@ -287,6 +319,10 @@ static size_t binary_head(const struct command *command,
         return binary_success(command, outcome->token, span_of(number, 8), to);
     case OUTCOME_VERSION:
         return binary_success(command, 0, SPAN(REPLY_MEMCACHED_VERSION), to);
+    case OUTCOME_MECHANISMS:
+        return binary_announcement(command, status, outcome->value, to);
+    case OUTCOME_AUTHENTICATED:
+        return binary_success(command, 0, SPAN("Authenticated"), to);
     default:
         return binary_success(command, outcome->token, SPAN(""), to);
     }

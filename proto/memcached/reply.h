@@ -35,6 +35,9 @@ enum outcome_kind {
     OUTCOME_NOT_HELD, /* done here, but not held by the whole farm */
     OUTCOME_OK,
     OUTCOME_VERSION,
+    OUTCOME_AUTHENTICATED,
+    OUTCOME_CHALLENGE,  /* binary: to be answered; `value` comes behind it */
+    OUTCOME_MECHANISMS, /* binary: `value` comes behind it */
     OUTCOME_SILENT
 };
 
@@ -43,7 +46,8 @@ struct outcome {
     uint32_t flags;
     uint64_t token;    /* the item's cas token */
     uint64_t number;   /* of OUTCOME_NUMBER */
-    struct span value; /* of OUTCOME_HIT, borrowed from the store */
+    struct span value; /* of OUTCOME_HIT, borrowed from the store; of others
+                          that say so */
 };
 
 /* True where the protocol sends nothing for this outcome. */

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "build.h"
+
 #define AT(field) offsetof(struct config, field)
 
 /* Letters, long names, defaults and units are memcached's where it has the
@@ -160,17 +162,20 @@ const struct option_row option_rows[] = {
      .name = "enable-sasl",
      .kind = OPTION_FLAG,
      .offset = AT(sasl),
-     .help = "let in only clients that authenticate with SASL",
-     .refusal = "SASL is not built in; remove it, and let only trusted "
-                "networks reach the server"},
+     .help = "let in only clients that authenticate with SASL; they speak "
+             "the binary protocol",
+#ifndef HAVE_SASL
+     .refusal = "SASL is not built in; build with libsasl2, or let users in "
+                "by -Y"
+#endif
+    },
     {.letter = 'Y',
      .name = "auth-file",
      .argument = "FILE",
      .kind = OPTION_TEXT,
      .offset = AT(auth_file),
-     .help = "let in only users of this file, with lines USER:PASSWORD",
-     .refusal = "passwords are not built in; remove it, and let only trusted "
-                "networks reach the server"},
+     .help = "let in only users of this file, with lines USER:PASSWORD; they "
+             "speak the text protocol"},
     {.letter = 'Z',
      .name = "enable-ssl",
      .kind = OPTION_FLAG,

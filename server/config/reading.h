@@ -14,6 +14,7 @@ struct reading {
     const char *file; /* being read, or NULL for the command line */
     unsigned line;
     const struct option_row *farm_row; /* given last that asks for a farm */
+    bool has_protocol;                 /* -B was given */
     uint64_t idle; /* where values go that nothing follows from */
 };
 

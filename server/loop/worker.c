@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "server/loop/mailbox.h"
 
@@ -100,6 +101,15 @@ bool worker_start(struct worker *worker, const char *name)
 void worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
+}
+
+bool worker_join_within(struct worker *worker, time_us limit)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += (time_t)(limit / TIME_US_PER_S);
+    return pthread_timedjoin_np(worker->thread, NULL, &end) == 0;
 }
 
 void worker_run(struct worker *worker)

@@ -9,6 +9,7 @@
 #include "server/session/crew.h"
 #include "server/session/idle.h"
 #include "server/session/inquiry.h"
+#include "server/session/login.h"
 #include "server/session/roll.h"
 #include "server/session/session.h"
 #include "server/session/surplus.h"
@@ -74,6 +75,11 @@ struct clients *clients_create(const struct clients_settings *settings)
     pthread_mutex_init(&clients->rolls_lock, NULL);
     atomic_init(&clients->has_crawler, true);
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
+    if (settings->exchanges != NULL) {
+        clients->logins = logins_create();
+        if (clients->logins == NULL)
+            goto fail;
+    }
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -86,7 +92,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     return clients;
 
 fail:
-    clients_destroy(clients);
+    /* Nobody was let in yet, so that no thread is held up. */
+    if (!clients_destroy(clients))
+        abort();
     return NULL;
 }
 
@@ -113,22 +121,32 @@ void clients_stop(struct clients *clients)
     /* One that still answers `stats` looks at the counters of all. */
     for (size_t i = 0; i < clients->crews_count; i++)
         worker_join(clients->crews[i]->worker);
+    if (clients->logins != NULL)
+        clients->is_left = !logins_stop(clients->logins);
 }
 
-void clients_destroy(struct clients *clients)
+bool clients_destroy(struct clients *clients)
 {
     if (clients == NULL)
-        return;
+        return true;
     clients_stop(clients);
+    if (clients->is_left) {
+        log_event(clients->settings.log, EVENT_SERVER, SEVERITY_WARNING,
+                  "SASL does not answer; it is not waited for");
+        return false;
+    }
     /* Crews post each other letters: all are read before the first goes. */
     for (size_t i = 0; i < clients->crews_count; i++)
         worker_finish(clients->crews[i]->worker);
     rolls_destroy(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
+    if (clients->logins != NULL)
+        logins_destroy(clients->logins);
     pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
+    return true;
 }
 
 void clients_show_doors(struct clients *clients, const struct listener *doors)

@@ -20,6 +20,9 @@
 #define CLIENTS_ERROR_BYTES 256
 
 struct clients;
+struct exchanges;
+struct throttle;
+struct users;
 
 /* All borrowed for the life of the clients. */
 struct clients_settings {
@@ -27,8 +30,11 @@ struct clients_settings {
     struct stats *stats;
     struct log *log;
     const struct clock *clock;
-    struct peers *peers;      /* NULL: alone */
-    bool fails_when_degraded; /* rather than answering as if all held it */
+    struct peers *peers;         /* NULL: alone */
+    struct users *users;         /* NULL: anybody; else text clients say who */
+    struct exchanges *exchanges; /* likewise, of binary clients */
+    struct throttle *throttle;   /* of those who say it wrongly */
+    bool fails_when_degraded;    /* rather than answering as if all held it */
     size_t threads_count;
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */
@@ -62,7 +68,10 @@ struct clients *clients_create(const struct clients_settings *settings);
 /* Ends all connections and threads; what the peers have to say is not heard
  * any more, but may still be said. */
 void clients_stop(struct clients *clients);
-void clients_destroy(struct clients *clients);
+
+/* False where a thread does not end, as what it asked outside gives no answer:
+ * all that it may use is left as it is, and the process has to end. */
+MUST_USE bool clients_destroy(struct clients *clients);
 
 /* For the thread of the peers: the callbacks of that name. */
 void clients_answered(void *context, size_t crew, uint64_t number,

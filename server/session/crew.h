@@ -32,6 +32,7 @@
 
 struct session;
 struct inquiry;
+struct logins;
 struct roll;
 
 /* Memory of one kind that a crew's sessions have of their own; that crew
@@ -90,6 +91,8 @@ struct clients {
     struct clients_settings settings;
     struct crew **crews;
     size_t crews_count;
+    struct logins *logins; /* NULL: no SASL */
+    bool is_left;          /* to a thread that does not end */
     size_t next_crew;
     bool is_stopped;
     bool restricts; /* commands have to be looked at, as -C and -F say */

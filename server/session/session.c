@@ -9,7 +9,7 @@
 
 /* While nothing waits to be sent, a session has no buffer of its own: it
  * writes into the crew's. */
-static void borrow_output(struct session *session)
+void session_borrow_output(struct session *session)
 {
     if (session->output.bytes == NULL)
         output_hand_over(&session->crew->output, &session->output);
@@ -72,7 +72,7 @@ static inline void begin_turn(struct session *session)
     session->now = clock_now(session->crew->clients->settings.clock);
     if (session_peers(session) != NULL)
         session->reading = peers_reading(session_peers(session), session->now);
-    borrow_output(session);
+    session_borrow_output(session);
 }
 
 static void take_turn(void *context)
@@ -107,6 +107,7 @@ void session_resume(struct session *session)
 
     session->waits = false;
     begin_turn(session);
+    authentication_resume(session);
     filling_resume(session);
     if (session->has_backlog && !session->waits)
         input_resume(session);
@@ -139,7 +140,7 @@ void session_tell_all(struct crew *crew, struct span line)
 
     while (session != NULL) {
         struct session *next = session->next_watching;
-        borrow_output(session);
+        session_borrow_output(session);
         watching_tell(session, line);
         finish_turn(session);
         session = next;
@@ -158,6 +159,7 @@ bool session_create(struct crew *crew, int fd)
     session->fd = fd;
     session->now = clock_now(crew->clients->settings.clock);
     session->protocol = crew->clients->settings.protocol;
+    authentication_begin(session);
     session->watch = watch_create(crew->worker, fd, take_turn, session);
     if (session->watch == NULL) {
         free(session);
@@ -186,6 +188,7 @@ void session_destroy(struct session *session)
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
+    authentication_end(session);
     filling_drop(session);
     dump_drop(session);
     output_release(&session->output, store);

@@ -11,6 +11,9 @@
  *               `drained_bytes`
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
  *               `has_backlog`, `needed_bytes`, `swallow_bytes`
+ *   authentication.c   who has to say who it is: `standing`, `failures`,
+ *               `failure_timer`, `has_failed`, `asked_opcode`, `asked_opaque`
+ *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
  *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
@@ -40,6 +43,15 @@ enum session_state {
     SESSION_BROKEN    /* to be destroyed at the end of the turn */
 };
 
+/* Whether what comes next is for the commands or for the credentials. */
+enum standing {
+    STANDING_KNOWN,
+    STANDING_RENEWS,  /* is in, and says anew who it is */
+    STANDING_STRANGER /* nothing but credentials is heard */
+};
+
+struct login;
+
 struct session {
     struct crew *crew;
     struct session *next;
@@ -48,6 +60,7 @@ struct session {
     int fd;
     enum session_state state;
     enum protocol protocol;
+    enum standing standing;
     bool has_backlog; /* the input may hold whole commands */
     bool drains;      /* after the last reply, rather than closing at once */
     struct text_parser text;
@@ -65,11 +78,19 @@ struct session {
     enum output_result sending;  /* what came of sending last */
     time_us now;                 /* of this turn */
 
+    /* While it says who it is. */
+    bool has_failed; /* and may be told so now */
+    uint8_t asked_opcode;
+    uint32_t asked_opaque;
+    unsigned failures;
+    struct timer *failure_timer; /* NULL: it has not failed yet */
+    struct login *login;
+
     /* In a farm. */
     enum peers_reading reading; /* of this turn */
     struct inquiry *inquiry;    /* to others, under way or answered */
-    bool waits;                 /* for the inquiry */
-    uint64_t last_number;       /* of what it changed last */
+    bool waits; /* for the inquiry, or for what comes of its credentials */
+    uint64_t last_number; /* of what it changed last */
     struct session *next_holding;
     struct session **holding_link; /* NULL: no reply is held back */
     struct session *next_watching;
@@ -90,6 +111,25 @@ void input_drop(struct session *session);
 /* A client that still sends would lose the last reply to a reset: it is
  * read, unheard, until it stops. */
 void input_drain(struct session *session);
+
+/* The session may write into its output, outside of a turn. */
+void session_borrow_output(struct session *session);
+
+/* ---- authentication.c ---- */
+
+/* A client is a stranger where there are users; it speaks their protocol. */
+void authentication_begin(struct session *session);
+void authentication_end(struct session *session);
+
+/* Takes the next thing a stranger says from `input`; false where it is not
+ * all there, or was the last. */
+bool authentication_take(struct session *session, struct span *input);
+
+/* The login is judged: tells the client, or lets it wait for that. */
+void authentication_judged(struct session *session);
+
+/* Tells what the client waited for. */
+void authentication_resume(struct session *session);
 
 /* ---- requests.c ---- */
 

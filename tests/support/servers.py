@@ -71,11 +71,13 @@ def memcached(*arguments, **options):
 
 
 @contextlib.contextmanager
-def running(kind, *arguments, unix=False, life_seconds_max=LIFE_SECONDS_MAX):
-    """A running server of `kind`; yields a Server."""
+def running(kind, *arguments, unix=False, life_seconds_max=LIFE_SECONDS_MAX,
+            pid_of=None):
+    """A running server of `kind`; yields a Server.  `pid_of` asks it for its
+    pid on a connection, where that takes more than `stats`."""
     with tempfile.TemporaryDirectory(prefix="grapevine-test-") as directory:
         _give_away(directory)
-        server = _start(kind, arguments, directory, unix)
+        server = _start(kind, arguments, directory, unix, pid_of)
         # Ends a server that hangs, and with it every read from it.
         watchdog = threading.Timer(life_seconds_max, server.process.kill)
         watchdog.daemon = True
@@ -222,12 +224,12 @@ def _give_away(directory):
         os.chown(directory, user.pw_uid, user.pw_gid)
 
 
-def _start(kind, arguments, directory, unix):
+def _start(kind, arguments, directory, unix, pid_of):
     """Tries a few ports, as another process may take the one we chose."""
     for attempt in range(START_ATTEMPTS_MAX):
         _forget_errors(directory)
         server = _spawn(kind, arguments, directory, unix)
-        if accepts(server):
+        if accepts(server, pid_of):
             return server
         server.stop()
         last = attempt == START_ATTEMPTS_MAX - 1
@@ -264,13 +266,13 @@ def spawn(kind, words, error_path, port=None, path=None):
     return Server(kind, process, error_path, port, path)
 
 
-def accepts(server):
+def accepts(server, pid_of=None):
     """Waits until it accepts; false when it died or took too long."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         try:
             with server.connect(timeout=1) as connection:
-                if _is_itself(server, connection):
+                if (pid_of or _pid_of)(connection) == server.pid:
                     return server.is_running()
         except OSError:
             pass
@@ -282,16 +284,17 @@ def accepts(server):
     return False
 
 
-def _is_itself(server, connection):
+def _pid_of(connection):
     """Another process may have taken the port and answer in its place."""
     connection.sendall(b"stats\r\n")
     answer = b""
     while not answer.endswith(b"END\r\n"):
         data = connection.recv(65536)
         if not data:
-            return False
+            return None
         answer += data
-    return b"STAT pid %d\r\n" % server.pid in answer
+    pid = answer.partition(b"STAT pid ")[2].partition(b"\r\n")[0]
+    return int(pid) if pid.isdigit() else None
 
 
 def show(server):

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proto/memcached/binary.h"
+#include "proto/memcached/credentials.h"
 #include "proto/memcached/text.h"
 #include "tests/support/guarded.h"
 
@@ -35,7 +36,9 @@ static const char *const kinds[] = {[COMMAND_REFUSED] = "refused",
                                     [COMMAND_STATS] = "stats",
                                     [COMMAND_OPERATOR] = "operator",
                                     [COMMAND_NOOP] = "noop",
-                                    [COMMAND_QUIT] = "quit"};
+                                    [COMMAND_QUIT] = "quit",
+                                    [COMMAND_AUTHENTICATE] = "authenticate",
+                                    [COMMAND_MECHANISMS] = "mechanisms"};
 
 static const char *const modes[] = {
     [MODE_SET] = "set",         [MODE_ADD] = "add",
@@ -44,10 +47,19 @@ static const char *const modes[] = {
     [MODE_DECREMENT] = "down"};
 
 static const char *const refusals[] = {
-    [REFUSAL_NONE] = "nothing",       [REFUSAL_UNKNOWN_COMMAND] = "unknown",
-    [REFUSAL_FORMAT] = "format",      [REFUSAL_EXPTIME] = "exptime",
-    [REFUSAL_DELTA] = "delta",        [REFUSAL_DELETE] = "delete",
-    [REFUSAL_LINE_TOO_LONG] = "long", [REFUSAL_ARGUMENTS] = "arguments"};
+    [REFUSAL_NONE] = "nothing",
+    [REFUSAL_UNKNOWN_COMMAND] = "unknown",
+    [REFUSAL_FORMAT] = "format",
+    [REFUSAL_EXPTIME] = "exptime",
+    [REFUSAL_DELTA] = "delta",
+    [REFUSAL_DELETE] = "delete",
+    [REFUSAL_LINE_TOO_LONG] = "long",
+    [REFUSAL_ARGUMENTS] = "arguments",
+    [REFUSAL_UNAUTHENTICATED] = "unauthenticated",
+    [REFUSAL_AUTHENTICATION] = "authentication",
+    [REFUSAL_TOKEN_FORMAT] = "token_format",
+    [REFUSAL_TOKEN_END] = "token_end",
+    [REFUSAL_TOKEN_TOO_LONG] = "token_too_long"};
 
 static const char *const block_faults[] = {[BLOCK_SOUND] = "sound",
                                            [BLOCK_TOO_LARGE] = "too_large",
@@ -142,7 +154,17 @@ static void check_command(const struct driver *driver, struct span used,
     assert(is_inside(command->value, used));
     assert(is_inside(command->argument, used));
     /* The protocols say 250, whatever the parsers make of it. */
-    assert(command->key.length <= 250 || command->kind == COMMAND_REFUSED);
+    assert(command->key.length <= 250 || command->kind == COMMAND_REFUSED ||
+           command->kind == COMMAND_AUTHENTICATE);
+    assert(command->kind != COMMAND_AUTHENTICATE ||
+           command->key.length + command->value.length <=
+               CREDENTIALS_BYTES_MAX);
+    assert(!driver->conversation->is_stranger ||
+           command->kind == COMMAND_AUTHENTICATE ||
+           command->kind == COMMAND_REFUSED ||
+           (command->protocol == PROTOCOL_BINARY &&
+            (command->kind == COMMAND_MECHANISMS ||
+             command->kind == COMMAND_VERSION)));
     assert(command->kind != COMMAND_REFUSED ||
            command->refusal != REFUSAL_NONE);
     assert(command->value_bytes <= INT32_MAX);
@@ -203,6 +225,26 @@ static void take_command(struct driver *driver, struct span used,
     driver->is_over = command->closes || command->kind == COMMAND_QUIT;
 }
 
+static struct parsed parse_input(struct driver *driver, struct span input,
+                                 struct command *command)
+{
+    const struct conversation *conversation = driver->conversation;
+
+    if (conversation->protocol == PROTOCOL_TEXT)
+        return conversation->is_stranger
+                   ? credentials_parse_text(input, command)
+                   : text_parse(&driver->text, input, &conversation->limits,
+                                command);
+    if (!conversation->is_stranger) {
+        struct parsed parsed =
+            binary_parse(input, &conversation->limits, command);
+        if (parsed.result != PARSE_CREDENTIALS)
+            return parsed;
+        assert(conversation->limits.with_sasl);
+    }
+    return credentials_parse_binary(input, command);
+}
+
 /* One call of the parser; how much input it asks for, 0 if it took some. */
 static size_t parse(struct driver *driver)
 {
@@ -213,11 +255,7 @@ static size_t parse(struct driver *driver)
     struct command command;
     struct parsed parsed;
 
-    if (conversation->protocol == PROTOCOL_BINARY)
-        parsed = binary_parse(input, &conversation->limits, &command);
-    else
-        parsed =
-            text_parse(&driver->text, input, &conversation->limits, &command);
+    parsed = parse_input(driver, input, &command);
 
     size_t need_bytes = 0;
     switch (parsed.result) {
@@ -233,6 +271,8 @@ static size_t parse(struct driver *driver)
         fputs("closed without a reply\n", driver->to);
         driver->is_over = true;
         break;
+    case PARSE_CREDENTIALS:
+        assert(false); /* its parsers find what it is */
     }
     guarded_return();
     return need_bytes;
