@@ -72,6 +72,13 @@ static uint16_t farm_tag(const struct server *server)
     return (uint16_t)(server->farm_id % (VERSION_TAG_MAX + 1));
 }
 
+static void on_evicted(const struct item *item, time_us now, void *context)
+{
+    const struct server *server = context;
+
+    clients_evicted(item, now, server->clients);
+}
+
 static bool create_store(struct server *server)
 {
     struct store_settings settings = settings_store(&server->config);
@@ -80,6 +87,8 @@ static bool create_store(struct server *server)
     if (getrandom(chance, sizeof(chance), 0) < 0)
         return fail("the system gives no random numbers");
     server->farm_id = chance[0];
+    settings.witness = on_evicted;
+    settings.witness_context = server;
     if (settings.replicates)
         settings.origin_tag = farm_tag(server);
     else
@@ -372,11 +381,11 @@ static void take_down(struct server *server)
     listener_close(server->doors);
     clients_stop(server->clients);
     peers_stop(server->peers);
+    maintenance_destroy(server->maintenance);
     if (!clients_destroy(server->clients)) {
         process_end(&server->process);
         return;
     }
-    maintenance_destroy(server->maintenance);
     for (size_t i = 0; i < SIGNALS; i++)
         timer_destroy(server->signals[i]);
     peers_destroy(server->peers);

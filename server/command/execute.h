@@ -38,14 +38,25 @@ struct mutation {
     time_us moment;
 };
 
+/* What a command found before it changed anything. */
+struct sighting {
+    bool is_seen; /* the key was looked up: what follows is set */
+    bool is_found;
+    enum store_absence absence;
+    size_t value_bytes;
+    time_s exptime;
+};
+
 struct execution {
     struct store *store;
     time_us now;
     struct counters *counters;
     /* The value of a COMMAND_STORE that arrived in pieces, or NULL. */
     struct store_reservation *reservation;
-    bool replicates; /* other servers hear of mutations */
+    struct sighting *sighting; /* NULL: nobody wants to know */
+    bool replicates;           /* other servers hear of mutations */
     enum asking asking;
+    bool is_asked;   /* they were, for this key */
     bool is_certain; /* they were asked, all of them answered */
 
     struct outcome outcome;

@@ -327,27 +327,6 @@ static enum config_result check_farm(struct reading *reading)
     return check_journal(reading);
 }
 
-/* As memcached has it, though nothing follows from them. */
-static enum config_result check_idle(const struct reading *reading)
-{
-    const struct config *config = reading->config;
-
-    if (config->napi_ids > config->threads)
-        return reading_bad(reading,
-                           "option -N (--napi-ids): %llu is more than -t "
-                           "(%llu); lower -N or raise -t",
-                           (unsigned long long)config->napi_ids,
-                           (unsigned long long)config->threads);
-    if (config->hot_percent + config->warm_percent > LRU_PERCENT_MAX)
-        return reading_bad(reading,
-                           "option -o hot_lru_pct and warm_lru_pct: %llu and "
-                           "%llu are more than %d together; lower one of them",
-                           (unsigned long long)config->hot_percent,
-                           (unsigned long long)config->warm_percent,
-                           LRU_PERCENT_MAX);
-    return CONFIG_OK;
-}
-
 /* Each way to say who one is belongs to one protocol; in the other one anybody
  * would come in. */
 static enum config_result check_users(struct reading *reading)
@@ -375,6 +354,27 @@ static enum config_result check_users(struct reading *reading)
     return CONFIG_OK;
 }
 
+/* As memcached has it, though nothing follows from them. */
+static enum config_result check_idle(const struct reading *reading)
+{
+    const struct config *config = reading->config;
+
+    if (config->napi_ids > config->threads)
+        return reading_bad(reading,
+                           "option -N (--napi-ids): %llu is more than -t "
+                           "(%llu); lower -N or raise -t",
+                           (unsigned long long)config->napi_ids,
+                           (unsigned long long)config->threads);
+    if (config->hot_percent + config->warm_percent > LRU_PERCENT_MAX)
+        return reading_bad(reading,
+                           "option -o hot_lru_pct and warm_lru_pct: %llu and "
+                           "%llu are more than %d together; lower one of them",
+                           (unsigned long long)config->hot_percent,
+                           (unsigned long long)config->warm_percent,
+                           LRU_PERCENT_MAX);
+    return CONFIG_OK;
+}
+
 static enum config_result check_together(struct reading *reading)
 {
     struct config *config = reading->config;
@@ -391,7 +391,7 @@ static enum config_result check_together(struct reading *reading)
         return reading_bad(reading,
                            "option -U (--udp-port): there is no UDP, as forged "
                            "requests would have it flood others; give 0");
-    if (check_idle(reading) != CONFIG_OK || check_users(reading) != CONFIG_OK ||
+    if (check_users(reading) != CONFIG_OK || check_idle(reading) != CONFIG_OK ||
         check_farm(reading) != CONFIG_OK)
         return CONFIG_BAD;
     if (config->unix_socket == NULL && config->port == 0 &&

@@ -44,6 +44,7 @@ static void destroy_crew(struct crew *crew)
     timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
+    bulletin_release(&crew->bulletin);
     free(crew);
 }
 
@@ -74,6 +75,8 @@ struct clients *clients_create(const struct clients_settings *settings)
     clients->prefixes = stats_prefixes(settings->stats);
     pthread_mutex_init(&clients->rolls_lock, NULL);
     atomic_init(&clients->has_crawler, true);
+    pthread_mutex_init(&clients->watchers_lock, NULL);
+    pthread_mutex_init(&clients->outside_lock, NULL);
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
     if (settings->exchanges != NULL) {
         clients->logins = logins_create();
@@ -143,6 +146,9 @@ bool clients_destroy(struct clients *clients)
         destroy_crew(clients->crews[i]);
     if (clients->logins != NULL)
         logins_destroy(clients->logins);
+    bulletin_release(&clients->outside);
+    pthread_mutex_destroy(&clients->watchers_lock);
+    pthread_mutex_destroy(&clients->outside_lock);
     pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
@@ -258,39 +264,6 @@ void clients_answered(void *context, size_t crew, uint64_t number,
     *answer = (struct answer){clients->crews[crew], number, is_degraded};
     if (!worker_post(answer->crew->worker, take_answer, answer))
         abort();
-}
-
-struct line {
-    struct crew *crew;
-    size_t length;
-    uint8_t text[];
-};
-
-static void take_line(void *context)
-{
-    struct line *line = context;
-
-    session_tell_all(line->crew, span_of(line->text, line->length));
-    free(line);
-}
-
-void clients_told(void *context, struct span text)
-{
-    struct clients *clients = context;
-
-    for (size_t i = 0; i < clients->crews_count; i++) {
-        struct crew *crew = clients->crews[i];
-        if (atomic_load(&crew->watching_count) == 0)
-            continue;
-        struct line *line = malloc(sizeof(*line) + text.length);
-        if (line == NULL)
-            return;
-        line->crew = crew;
-        line->length = text.length;
-        span_copy(line->text, text);
-        if (!worker_post(crew->worker, take_line, line))
-            free(line);
-    }
 }
 
 static void add_crew(const struct crew *crew, struct stats_live *live)

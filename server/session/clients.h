@@ -78,6 +78,8 @@ void clients_answered(void *context, size_t crew, uint64_t number,
                       bool is_degraded);
 void clients_told(void *context, struct span line);
 
+/* For any thread, while `item` is held: it is about to be evicted. */
+void clients_evicted(const struct item *item, time_us now, void *context);
 /* Where they come in, for `stats conns`; once, before the first of them. */
 void clients_show_doors(struct clients *clients, const struct listener *doors);
 

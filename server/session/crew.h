@@ -13,6 +13,7 @@
 #include "server/command/execute.h"
 #include "server/loop/worker.h"
 #include "server/peer/peers.h"
+#include "server/session/bulletin.h"
 #include "server/session/clients.h"
 #include "server/session/output.h"
 
@@ -72,7 +73,11 @@ struct crew {
     struct session *sessions; /* all of this thread */
     struct session *holding;  /* those with replies that are held back */
     struct session *watching;
-    _Atomic size_t watching_count;
+    _Atomic unsigned watched;           /* streams, by these */
+    _Atomic size_t lines_waiting_bytes; /* on their way to these */
+    unsigned reporting; /* streams that anybody watches, as of this turn */
+    struct sighting sighting; /* of the command that is executed */
+    struct bulletin bulletin; /* what this crew has to tell */
     struct inquiry *inquiries;
     struct roll *rolls;           /* that stand before a session here */
     _Atomic bool counts_prefixes; /* as `stats detail` was told */
@@ -99,6 +104,13 @@ struct clients {
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
     _Atomic uint64_t connections_rejected;
+    _Atomic unsigned watched;      /* streams, by anybody */
+    _Atomic uint64_t lines_count;  /* for watchers, ever begun */
+    pthread_mutex_t watchers_lock; /* of changing what is watched */
+    pthread_mutex_t outside_lock;  /* of what follows: what threads that serve
+                                      no clients have to tell */
+    struct bulletin outside;
+    unsigned outside_dropped_count;
     _Atomic bool has_crawler;   /* or operators said that there is none */
     _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
     _Atomic time_us dump_moved; /* when its client read last */

@@ -75,6 +75,8 @@ const char *dump_begin(struct session *session, enum dump_form form,
     *dump = (struct dump){.form = form,
                           .has_items = (classes >> ITEM_CLASS & 1) != 0};
     session->dump = dump;
+    atomic_fetch_add(&session->crew->clients->crawls, 1);
+    count(&session->crew->counters, COUNTER_CRAWLS, 1);
     return "OK\r\n";
 }
 
@@ -134,12 +136,13 @@ static void put_item(const struct item *item, void *context)
     uint8_t *to = output_room(&session->output, LINE_BYTES_MAX);
 
     if (to == NULL) {
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_OUTPUT_MEMORY);
         return;
     }
     uint8_t *at = session->dump->form == DUMP_METADATA ? put_metadata(to, item)
                                                        : put_request(to, item);
     output_add(&session->output, (size_t)(at - to));
+    count(&session->crew->counters, COUNTER_CRAWL_CHECKED, 1);
 }
 
 static void end(struct session *session)
@@ -171,6 +174,7 @@ void dump_drop(struct session *session)
     if (session->dump == NULL)
         return;
     leave_place(session);
+    atomic_fetch_sub(&session->crew->clients->crawls, 1);
     free(session->dump);
     session->dump = NULL;
 }

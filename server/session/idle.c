@@ -40,6 +40,7 @@ static void look(void *context)
         count(&crew->counters, COUNTER_IDLE_KICKS, 1);
         log_event(session_log(at), EVENT_CONNECTION, SEVERITY_INFO,
                   "connection %d: was silent for too long", at->fd);
+        at->departure = DEPARTURE_IDLE;
         session_destroy(at);
     }
 }

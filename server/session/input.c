@@ -109,7 +109,11 @@ void input_receive(struct session *session)
         session_end(session, false);
         return;
     }
-    if (got <= 0) {
+    if (got == 0) {
+        session_leave(session);
+        return;
+    }
+    if (got < 0) {
         session->state = SESSION_BROKEN;
         return;
     }
@@ -140,5 +144,5 @@ void input_drain(struct session *session)
     if (got > 0)
         session->drained_bytes += (size_t)got;
     if (got <= 0 || session->drained_bytes > DRAIN_BYTES_MAX)
-        session->state = SESSION_BROKEN;
+        session_leave(session);
 }

@@ -131,6 +131,8 @@ static const char *shut_down(struct session *session, const struct words *words)
         return "CLIENT_ERROR invalid shutdown mode\r\n";
     log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
               "shutdown by connection %d", session->fd);
+    report_system(session, "type=shutdown cfd=%d", session->fd);
+    session->departure = DEPARTURE_SHUTDOWN;
     kill(getpid(), words->count == 0 ? SIGINT : SIGUSR1);
     session_end(session, false);
     return NULL;
@@ -155,10 +157,20 @@ static const char *refresh_certificates(struct session *session,
 
 static const char *watch(struct session *session, const struct words *words)
 {
-    if (words->count != 1 || !is(words, 0, "farm"))
-        return ERROR;
-    watching_begin(session);
-    return OK;
+    unsigned streams = 0;
+
+    if (session->crew->clients->settings.disable_watch)
+        return "CLIENT_ERROR watch commands not allowed\r\n";
+    if (!output_is_empty(&session->output))
+        return "ERROR cannot pipeline other commands before watch\r\n";
+    for (size_t i = 0; i < words->count; i++) {
+        unsigned stream =
+            i < WORDS_MAX ? watch_stream_named(words->at[i]) : WATCH_NOTHING;
+        if (stream == WATCH_NOTHING)
+            return ERROR;
+        streams |= stream;
+    }
+    return watching_begin(session, streams == 0 ? WATCH_FETCHERS : streams);
 }
 
 /* ---- walks over the items ---- */
@@ -208,6 +220,8 @@ static const char *crawl(struct session *session, const struct words *words)
     if (fault != NULL)
         return fault;
     store_sweep_soon(session_store(session), session->now);
+    count(&session->crew->counters, COUNTER_CRAWLS, 1);
+    report_system(session, "type=lru_crawler cfd=%d", session->fd);
     return OK;
 }
 

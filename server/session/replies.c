@@ -55,7 +55,7 @@ void replies_say(struct session *session, const char *line)
     uint8_t *to = output_room(&session->output, text.length);
 
     if (to == NULL) {
-        session->state = SESSION_BROKEN;
+        session_break(session, COUNTER_NO_OUTPUT_MEMORY);
         return;
     }
     span_copy(to, text);

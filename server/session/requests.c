@@ -241,6 +241,8 @@ static void execute_batch(struct session *session, size_t batch_count,
             share->keys = 0;
             return;
         }
+        if (crew->reporting & WATCH_RAWCMDS)
+            report_request(session, &crew->marks[i]);
         take_from(share, &crew->batch[i]);
         if (!output_is_high(&session->output))
             continue;

@@ -52,7 +52,7 @@ static inline void finish_turn(struct session *session)
         if (session->drains && shutdown(session->fd, SHUT_WR) == 0)
             session->state = SESSION_DRAINING;
         else
-            session->state = SESSION_BROKEN;
+            session_leave(session);
     }
     if (session->state == SESSION_BROKEN) {
         session_destroy(session);
@@ -70,6 +70,8 @@ static inline void finish_turn(struct session *session)
 static inline void begin_turn(struct session *session)
 {
     session->now = clock_now(session->crew->clients->settings.clock);
+    session->crew->reporting = atomic_load_explicit(
+        &session->crew->clients->watched, memory_order_relaxed);
     if (session_peers(session) != NULL)
         session->reading = peers_reading(session_peers(session), session->now);
     session_borrow_output(session);
@@ -97,6 +99,8 @@ static void take_turn(void *context)
         input_receive(session);
     if (crew->has_written || crew->awaited > awaited_before)
         holding_tell_peers(crew, awaited_before);
+    if (crew->bulletin.used_bytes > 0)
+        report_post(crew);
     finish_turn(session);
 }
 
@@ -114,6 +118,8 @@ void session_resume(struct session *session)
     inquiry_forget(session);
     if (crew->has_written || crew->awaited > awaited_before)
         holding_tell_peers(crew, awaited_before);
+    if (crew->bulletin.used_bytes > 0)
+        report_post(crew);
     finish_turn(session);
 }
 
@@ -134,14 +140,14 @@ void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded)
     }
 }
 
-void session_tell_all(struct crew *crew, struct span line)
+void session_tell_all(struct crew *crew, struct span lines)
 {
     struct session *session = crew->watching;
 
     while (session != NULL) {
         struct session *next = session->next_watching;
         session_borrow_output(session);
-        watching_tell(session, line);
+        watching_tell(session, lines);
         finish_turn(session);
         session = next;
     }
@@ -173,6 +179,7 @@ bool session_create(struct crew *crew, int fd)
     watch_want(session->watch, true, false);
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: opened", fd);
+    report_arrival(session);
     return true;
 }
 
@@ -182,6 +189,9 @@ void session_destroy(struct session *session)
 
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
               "connection %d: closed", session->fd);
+    if (session->crew->is_ended)
+        session->departure = DEPARTURE_SHUTDOWN;
+    report_departure(session);
     if (session->crew->rolls != NULL)
         rolls_pass(session->crew, session);
     listing_drop(session);

@@ -23,7 +23,7 @@ void session_resume(struct session *session);
 /* Records up to `number` need not be waited for any more. */
 void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded);
 
-/* Shows a line to all sessions of the crew that watch. */
-void session_tell_all(struct crew *crew, struct span line);
+/* Shows lines of a bulletin to all sessions of the crew that watch. */
+void session_tell_all(struct crew *crew, struct span lines);
 
 #endif

@@ -19,7 +19,9 @@
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
  *   dump.c      the keys of all items, for one client: `dump`
- *   watching.c  who is told what happens in the farm: `watching_link`
+ *   watching.c  who is told what happens: `watching_link`, `streams`,
+ *               `skipped_count`
+ *   report.c    what happens, in lines for these
  *   holding.c   replies that wait for the farm, and what it is told of
  *               changes: `holding_link`, `last_number`
  *   replies.c   replies, written and sent: `output`, `sending`
@@ -52,6 +54,14 @@ enum standing {
 
 struct login;
 
+/* Why a connection ended, for those who watch. */
+enum session_departure {
+    DEPARTURE_ERROR,
+    DEPARTURE_NORMAL,
+    DEPARTURE_IDLE,
+    DEPARTURE_SHUTDOWN
+};
+
 struct session {
     struct crew *crew;
     struct session *next;
@@ -59,6 +69,7 @@ struct session {
     struct watch *watch;
     int fd;
     enum session_state state;
+    enum session_departure departure;
     enum protocol protocol;
     enum standing standing;
     bool has_backlog; /* the input may hold whole commands */
@@ -95,6 +106,8 @@ struct session {
     struct session **holding_link; /* NULL: no reply is held back */
     struct session *next_watching;
     struct session **watching_link; /* NULL: it does not watch */
+    unsigned streams;               /* that it watches */
+    uint64_t skipped_count;         /* lines, since it read too slowly */
 };
 
 /* ---- input.c ---- */
@@ -176,12 +189,33 @@ void dump_drop(struct session *session);
 
 /* ---- watching.c ---- */
 
-/* From now on it is told what happens in the farm. */
-void watching_begin(struct session *session);
+/* From now on it is told what happens, in these streams and no others;
+ * returns the answer. */
+const char *watching_begin(struct session *session, unsigned streams);
 void watching_end(struct session *session);
 
-/* Who does not read fast enough misses lines, and nobody else does. */
-void watching_tell(struct session *session, struct span line);
+/* Shows it those of the lines that it watches.  Who does not read fast enough
+ * misses lines, and nobody else does. */
+void watching_tell(struct session *session, struct span lines);
+
+/* ---- report.c ---- */
+
+/* Hands over to the watchers what this crew has to tell. */
+void report_post(struct crew *crew);
+
+/* What came of an executed command, where its key is still held or not. */
+void report_command(struct session *session, const struct command *command,
+                    const struct execution *execution);
+
+/* The text line that begins there. */
+void report_request(struct session *session, const struct mark *mark);
+
+void report_arrival(struct session *session);
+void report_departure(struct session *session);
+
+/* What concerns the whole server. */
+void report_system(struct session *session, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ---- holding.c ---- */
 
@@ -244,6 +278,14 @@ static inline void session_break(struct session *session, enum counter what)
     session->state = SESSION_BROKEN;
 }
 
+/* The client has gone, or has nothing more to hear: it ends in order. */
+static inline void session_leave(struct session *session)
+{
+    if (session->departure == DEPARTURE_ERROR)
+        session->departure = DEPARTURE_NORMAL;
+    session->state = SESSION_BROKEN;
+}
+
 /* Nothing more is read; once all is sent it ends, or `drains` first. */
 static inline void session_end(struct session *session, bool drains)
 {
@@ -255,11 +297,13 @@ static inline void session_end(struct session *session, bool drains)
 /* Whether a read of `command` has to ask the farm, now. */
 static inline enum asking session_asking(const struct session *session,
                                          const struct command *command,
-                                         bool *is_certain)
+                                         bool *is_asked, bool *is_certain)
 {
     if (session->inquiry != NULL &&
-        inquiry_knows(session->inquiry, command->hash, is_certain))
+        inquiry_knows(session->inquiry, command->hash, is_certain)) {
+        *is_asked = true;
         return ASK_NEVER;
+    }
     switch (session->reading) {
     case PEERS_ASK_ON_MISS:
         return ASK_ON_MISS;
@@ -281,12 +325,15 @@ static inline void session_begin_execution(const struct session *session,
     execution->now = session->now;
     execution->counters = &session->crew->counters;
     execution->reservation = NULL;
+    execution->sighting =
+        session->crew->reporting != 0 ? &session->crew->sighting : NULL;
     execution->replicates = session_peers(session) != NULL;
     execution->asking = ASK_NEVER;
+    execution->is_asked = false;
     execution->is_certain = false;
     if (execution->replicates)
-        execution->asking =
-            session_asking(session, command, &execution->is_certain);
+        execution->asking = session_asking(
+            session, command, &execution->is_asked, &execution->is_certain);
 }
 
 /* The reply tells of a change, or of the quiet ones before it. */
@@ -317,6 +364,8 @@ static inline void session_reply(struct session *session,
                                  const struct command *command,
                                  struct execution *execution)
 {
+    if (session->crew->reporting != 0)
+        report_command(session, command, execution);
     if (session->crew->clients->settings.disable_cas)
         execution->outcome.token = 0;
     if (session_may_wait(command, execution))

@@ -47,6 +47,8 @@ static void evict_item(struct store *store, struct stripe *stripe,
     time_s second = time_seconds(now);
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
+        if (store->settings.witness != NULL)
+            store->settings.witness(item, now, store->settings.witness_context);
         stripe_add(stripe, STRIPE_EVICTED, 1);
         if (second >= item_accessed(item))
             atomic_store_explicit(&store->evicted_age,

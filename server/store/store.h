@@ -22,6 +22,10 @@
 struct store;
 struct segment;
 
+/* Told of an item that is about to be evicted, its key locked, by whichever
+ * thread needs its room: it must not wait, nor call the store. */
+typedef void store_witness(const struct item *item, time_us now, void *context);
+
 struct store_settings {
     size_t memory_bytes_max; /* items and index together */
     size_t item_bytes_max;   /* of a key and its value together */
@@ -32,6 +36,8 @@ struct store_settings {
     bool large_pages;        /* where the system has them to give */
     uint64_t seed;           /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;     /* of the versions drawn here */
+    store_witness *witness;  /* NULL: nobody */
+    void *witness_context;
 };
 
 enum store_result { STORE_OK, STORE_NO_ROOM, STORE_REFUSED };
@@ -74,9 +80,10 @@ struct store_write {
     uint8_t marks;
     time_s exptime;
     uint64_t version;
-    uint64_t stamp; /* of the life part; 0: the version */
-    uint64_t token; /* 0: the version */
-    bool keeps_use; /* it is as fetched, and as old in use, as what was there */
+    uint64_t stamp;  /* of the life part; 0: the version */
+    uint64_t token;  /* 0: the version */
+    bool is_fetched; /* it has been read, before it was written again */
+    time_s accessed; /* its last use; 0: now */
 };
 
 /* Memory for a value that is still to come. */
@@ -148,11 +155,13 @@ MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                        uint64_t stamp);
 
 /*
- * Sets the marks of hold->item and leaves all that clients see of it.  Others
- * are told by a version a microsecond above that of the value: whatever was
- * really written since, anywhere, is not undone by a mark.
+ * Sets the marks of hold->item and, unless `stamp` is 0, its life part; all
+ * else that clients see of it stays.  Others are told by a version a
+ * microsecond above that of the value: whatever was really written since,
+ * anywhere, is not undone by a mark.
  */
-MUST_USE enum store_result store_mark(struct store_hold *hold, uint8_t marks);
+MUST_USE enum store_result store_mark(struct store_hold *hold, uint8_t marks,
+                                      time_s exptime, uint64_t stamp);
 
 /* The key has no item from now on; `version` is that of the grave, where one
  * is left. */
