@@ -244,6 +244,11 @@ static enum refusal parse_flags(struct command *command)
     int mode = MODE_NOT_GIVEN;
     enum refusal refusal = take_flags(command, &mode);
 
+    /* As in the binary protocol, 0 is no token to look at, but of a set. */
+    bool extends = mode == 'A' || mode == 'P';
+    if (command->compare == 0 && (command->kind == COMMAND_ARITHMETIC ||
+                                  (command->kind == COMMAND_STORE && extends)))
+        command->has_compare = false;
     switch (command->kind) {
     case COMMAND_STORE:
         return refusal != REFUSAL_NONE ? refusal
