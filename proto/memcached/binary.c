@@ -181,8 +181,8 @@ static struct parsed take_value(struct span input, size_t used,
 struct parsed binary_parse(struct span input, const struct parse_limits *limits,
                            struct command *command)
 {
-    *command = (struct command){
-        .protocol = PROTOCOL_BINARY, .last = true, .with_token = true};
+    command_clear(command, PROTOCOL_BINARY);
+    command->with_token = true;
     if (input.length > 0 && input.data[0] != BINARY_MAGIC_REQUEST)
         return (struct parsed){.result = PARSE_CLOSE};
     if (input.length < BINARY_HEADER_BYTES)

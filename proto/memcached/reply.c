@@ -6,6 +6,7 @@
 #include "proto/base/bigendian.h"
 #include "proto/base/decimal.h"
 #include "proto/memcached/binary.h"
+#include "proto/memcached/meta_reply.h"
 
 static uint8_t *put(uint8_t *to, const char *text)
 {
@@ -28,6 +29,28 @@ static const char *refusal_line(enum refusal refusal)
                "[noreply]\r\n";
     case REFUSAL_LINE_TOO_LONG:
         return "CLIENT_ERROR line too long\r\n";
+    case REFUSAL_FLAG:
+        return "CLIENT_ERROR invalid flag\r\n";
+    case REFUSAL_FLAG_TWICE:
+        return "CLIENT_ERROR duplicate flag\r\n";
+    case REFUSAL_FLAGS_MANY:
+        return "CLIENT_ERROR options flags are too long\r\n";
+    case REFUSAL_FLAG_NUMBER:
+        return "CLIENT_ERROR bad token in command line format\r\n";
+    case REFUSAL_FLAG_INITIAL:
+        return "CLIENT_ERROR invalid numeric initial value\r\n";
+    case REFUSAL_FLAG_DELTA:
+        return "CLIENT_ERROR invalid numeric delta value\r\n";
+    case REFUSAL_FLAG_OPAQUE:
+        return "CLIENT_ERROR opaque token too long\r\n";
+    case REFUSAL_FLAG_OF_COUNT:
+        return "CLIENT_ERROR invalid or duplicate flag\r\n";
+    case REFUSAL_KEY_CODE:
+        return "CLIENT_ERROR error decoding key\r\n";
+    case REFUSAL_STORE_MODE:
+        return "CLIENT_ERROR invalid mode for ms M token\r\n";
+    case REFUSAL_COUNT_MODE:
+        return "CLIENT_ERROR invalid mode for ma M token\r\n";
     case REFUSAL_UNAUTHENTICATED:
         return "CLIENT_ERROR unauthenticated\r\n";
     case REFUSAL_AUTHENTICATION:
@@ -85,6 +108,7 @@ static const char *text_line(const struct command *command,
     case OUTCOME_REFUSED:
         return refusal_line(command->refusal);
     case OUTCOME_HIT:
+    case OUTCOME_FOUND:
     case OUTCOME_MISS:
     case OUTCOME_NUMBER:
     case OUTCOME_CHALLENGE:
@@ -100,6 +124,11 @@ static size_t text_head(const struct command *command,
 {
     uint8_t *at = to;
 
+    if (command->is_meta) {
+        size_t bytes = meta_reply_head(command, outcome, to);
+        if (bytes > 0)
+            return bytes;
+    }
     if (outcome->kind == OUTCOME_HIT) {
         at = span_copy(at, SPAN("VALUE "));
         at = span_copy(at, command->key);
@@ -130,7 +159,7 @@ static size_t text_tail(const struct command *command,
         return 0;
     if (outcome->kind == OUTCOME_HIT)
         at = span_copy(at, SPAN("\r\n"));
-    if (command->last &&
+    if (command->last && !command->is_meta &&
         (outcome->kind == OUTCOME_HIT || outcome->kind == OUTCOME_MISS))
         at = span_copy(at, SPAN("END\r\n"));
     return (size_t)(at - to);
@@ -238,6 +267,7 @@ static enum binary_status outcome_status(const struct command *command,
     case OUTCOME_CHALLENGE:
         return BINARY_AUTH_CONTINUES;
     case OUTCOME_HIT:
+    case OUTCOME_FOUND:
     case OUTCOME_STORED:
     case OUTCOME_DELETED:
     case OUTCOME_TOUCHED:
@@ -346,9 +376,10 @@ bool reply_is_silent(const struct command *command,
 {
     if (outcome->kind == OUTCOME_SILENT)
         return true;
-    return command->protocol == PROTOCOL_BINARY
-               ? binary_is_silent(command, outcome)
-               : command->quiet;
+    if (command->protocol == PROTOCOL_BINARY)
+        return binary_is_silent(command, outcome);
+    return command->is_meta ? meta_reply_is_silent(command, outcome)
+                            : command->quiet;
 }
 
 size_t reply_head(const struct command *command, const struct outcome *outcome,

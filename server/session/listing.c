@@ -105,12 +105,13 @@ static enum progress write_items(struct page *page)
     struct store *store = session_store(page->session);
 
     for (size_t i = 0; i < TURN_STEPS_MAX; i++) {
-        if (listing->at >= store_parts(store) || listing->lines_left == 0 ||
+        listing->at = store_visit_from(store, listing->at, page->session->now,
+                                       write_item, page);
+        if (listing->at == 0 || listing->lines_left == 0 ||
             listing->bytes_left == 0)
             return PROGRESS_DONE;
         if (is_full(page))
             break;
-        store_visit(store, listing->at++, page->session->now, write_item, page);
     }
     return PROGRESS_MORE;
 }
@@ -155,7 +156,8 @@ static enum progress write_sizes(struct page *page)
         uint8_t *to = output_room(output, REPLY_HEAD_BYTES_MAX);
         if (to == NULL)
             return PROGRESS_BROKEN;
-        snprintf(name, sizeof(name), "%zu", listing->at * STORE_SIZE_STEP);
+        snprintf(name, sizeof(name), "%llu",
+                 (unsigned long long)(listing->at * STORE_SIZE_STEP));
         snprintf(value, sizeof(value), "%llu", (unsigned long long)count);
         output_add(output, reply_stat(&listing->command, span_of_string(name),
                                       span_of_string(value), to));

@@ -34,6 +34,7 @@ static const char *const kinds[] = {[COMMAND_REFUSED] = "refused",
                                     [COMMAND_FLUSH] = "flush",
                                     [COMMAND_VERSION] = "version",
                                     [COMMAND_STATS] = "stats",
+                                    [COMMAND_INSPECT] = "inspect",
                                     [COMMAND_OPERATOR] = "operator",
                                     [COMMAND_NOOP] = "noop",
                                     [COMMAND_QUIT] = "quit",
@@ -59,7 +60,18 @@ static const char *const refusals[] = {
     [REFUSAL_AUTHENTICATION] = "authentication",
     [REFUSAL_TOKEN_FORMAT] = "token_format",
     [REFUSAL_TOKEN_END] = "token_end",
-    [REFUSAL_TOKEN_TOO_LONG] = "token_too_long"};
+    [REFUSAL_TOKEN_TOO_LONG] = "token_too_long",
+    [REFUSAL_FLAG] = "flag",
+    [REFUSAL_FLAG_TWICE] = "twice",
+    [REFUSAL_FLAGS_MANY] = "many",
+    [REFUSAL_FLAG_NUMBER] = "number",
+    [REFUSAL_FLAG_INITIAL] = "initial",
+    [REFUSAL_FLAG_DELTA] = "flag_delta",
+    [REFUSAL_FLAG_OPAQUE] = "opaque",
+    [REFUSAL_FLAG_OF_COUNT] = "of_count",
+    [REFUSAL_KEY_CODE] = "key_code",
+    [REFUSAL_STORE_MODE] = "store_mode",
+    [REFUSAL_COUNT_MODE] = "count_mode"};
 
 static const char *const block_faults[] = {[BLOCK_SOUND] = "sound",
                                            [BLOCK_TOO_LARGE] = "too_large",
@@ -93,6 +105,27 @@ static void print_span(FILE *to, const char *name, struct span span)
     fputc('\'', to);
 }
 
+static void print_time(FILE *to, const char *name, int64_t time)
+{
+    if (time != 0)
+        fprintf(to, " %s=%" PRId64, name, time);
+}
+
+static void print_meta(FILE *to, const struct command *command)
+{
+    print_flag(to, "meta", command->is_meta);
+    print_flag(to, "base64", command->key_is_base64);
+    print_flag(to, "with_value", command->with_value);
+    print_flag(to, "unnoticed", command->is_unnoticed);
+    print_flag(to, "recaches", command->recaches);
+    print_flag(to, "invalidates", command->invalidates);
+    print_flag(to, "empties", command->empties);
+    print_time(to, "created", command->created_exptime);
+    print_time(to, "recache", command->recache_exptime);
+    print_number(to, "token", command->token);
+    print_span(to, "tokens", command->tokens);
+}
+
 static void print_command(FILE *to, const struct command *command)
 {
     bool is_binary = command->protocol == PROTOCOL_BINARY;
@@ -113,8 +146,7 @@ static void print_command(FILE *to, const struct command *command)
     print_span(to, "value", command->value);
     print_span(to, "argument", command->argument);
     print_number(to, "flags", command->flags);
-    if (command->exptime != 0)
-        fprintf(to, " exptime=%" PRId64, command->exptime);
+    print_time(to, "exptime", command->exptime);
     print_number(to, "compare", command->compare);
     print_number(to, "delta", command->delta);
     print_number(to, "initial", command->initial);
@@ -131,6 +163,7 @@ static void print_command(FILE *to, const struct command *command)
     print_flag(to, "creates", command->creates);
     print_flag(to, "follows", command->value_follows);
     print_flag(to, "closes", command->closes);
+    print_meta(to, command);
     fputc('\n', to);
 }
 
@@ -150,7 +183,11 @@ static void check_command(const struct driver *driver, struct span used,
 {
     assert(command->protocol == driver->conversation->protocol);
     assert(command->hash == 0); /* whoever executes it sets it */
-    assert(is_inside(command->key, used));
+    assert(is_inside(command->key, used) ||
+           (command->key_is_base64 &&
+            is_inside(command->key, span_of(command->decoded_key,
+                                            sizeof(command->decoded_key)))));
+    assert(is_inside(command->tokens, used));
     assert(is_inside(command->value, used));
     assert(is_inside(command->argument, used));
     /* The protocols say 250, whatever the parsers make of it. */
