@@ -217,7 +217,7 @@ static void report_deletion(struct session *session,
     if (at == NULL)
         return;
     at = put_key(at, command->key);
-    at = put(at, " cmd=", "delete");
+    at = put(at, " cmd=", command->is_meta ? "md" : "delete");
     end(session->crew,
         put_place(at, true, -1, session->crew->sighting.value_bytes));
 }
