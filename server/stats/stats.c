@@ -490,7 +490,6 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
         .time = live->now / TIME_US_PER_S,
         .pointer_bits = 8 * sizeof(void *),
         .connections_max = config->connections_max,
-        .memory_bytes = config->memory_megabytes * 1024 * 1024,
         .threads = config->threads,
         .reserved_fds = 5 * config->threads,
         .accepts = live->accepts,
@@ -515,6 +514,7 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
         figures->system_us = to_us(usage.ru_stime);
     }
     store_read_figures(stats->store, &figures->store);
+    figures->memory_bytes = figures->store.memory_bytes_max;
     subtract_base(stats, figures);
     derive(figures);
 }
