@@ -8,6 +8,9 @@
 #include <sys/random.h>
 
 #include "proto/memcached/reply.h"
+#include "server/auth/exchange.h"
+#include "server/auth/throttle.h"
+#include "server/auth/users.h"
 #include "server/config/config.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
@@ -33,11 +36,15 @@ struct server {
     struct log *log;
     struct store *store;
     struct stats *stats;
+    struct users *users;         /* NULL: no -Y */
+    struct exchanges *exchanges; /* NULL: no -S */
+    struct throttle *throttle;
     struct worker *worker; /* of this thread */
     struct peers *peers;   /* NULL: alone */
     uint64_t farm_id;      /* of this start */
     struct clients *clients;
-    struct listener *doors;
+    struct tls *tls; /* NULL: clients are served in the clear */
+    struct doors *doors;
     struct maintenance *maintenance;
     struct reloads reloads;
     struct timer *signals[SIGNALS];
@@ -57,6 +64,18 @@ static bool start_process(struct server *server)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     return process_start(&server->process, &settings, error) || fail(error);
+}
+
+/* While this is still root, who alone may read the key perhaps. */
+static bool create_tls(struct server *server)
+{
+    struct tls_settings settings = settings_tls(&server->config);
+    char error[TLS_ERROR_BYTES];
+
+    if (!server->config.tls)
+        return true;
+    server->tls = tls_create(&settings, error);
+    return server->tls != NULL || fail(error);
 }
 
 /* Of the versions that this server draws.  What two draw alike is noticed
@@ -114,7 +133,7 @@ static void open_to_clients(void *context)
 {
     struct server *server = context;
 
-    listener_accept(server->doors, true);
+    doors_accept(server->doors, true);
 }
 
 static void on_opened(void *context)
@@ -176,7 +195,54 @@ static void admit(void *context, bool is_open)
 {
     struct server *server = context;
 
-    listener_accept(server->doors, is_open);
+    doors_accept(server->doors, is_open);
+}
+
+/* ---- who may come in ---- */
+
+static bool reload_users(void *context, char error[RELOAD_ERROR_BYTES])
+{
+    _Static_assert(RELOAD_ERROR_BYTES >= USERS_ERROR_BYTES, "a line fits");
+    return users_reload(context, error);
+}
+
+static bool create_users(struct server *server)
+{
+    const char *path = server->config.auth_file;
+    char error[USERS_ERROR_BYTES];
+
+    if (path == NULL)
+        return true;
+    server->users = users_create(path, error);
+    if (server->users == NULL)
+        return fail(error);
+    reloads_add(&server->reloads, "the users of -Y", reload_users,
+                server->users);
+    return true;
+}
+
+static void on_sasl_told(void *context, bool is_failure, const char *line)
+{
+    struct server *server = context;
+
+    log_event(server->log, EVENT_REFUSAL,
+              is_failure ? SEVERITY_WARNING : SEVERITY_DEBUG, "SASL: %s", line);
+}
+
+static bool create_exchanges(struct server *server)
+{
+    char error[EXCHANGE_ERROR_BYTES];
+
+    if (!server->config.sasl)
+        return true;
+    server->exchanges = exchanges_create(on_sasl_told, server, error);
+    return server->exchanges != NULL || fail(error);
+}
+
+static bool create_throttle(struct server *server)
+{
+    server->throttle = throttle_create();
+    return server->throttle != NULL || fail("memory is out");
 }
 
 static bool create_clients(struct server *server)
@@ -188,6 +254,10 @@ static bool create_clients(struct server *server)
     settings.log = server->log;
     settings.clock = &server->clock;
     settings.peers = server->peers;
+    settings.tls = server->tls;
+    settings.users = server->users;
+    settings.exchanges = server->exchanges;
+    settings.throttle = server->throttle;
     settings.worker = server->worker;
     settings.admit = admit;
     settings.admit_context = server;
@@ -203,30 +273,27 @@ static bool tell_ports(struct server *server)
     char error[PORTS_ERROR_BYTES];
 
     if (server->config.port == CONFIG_PORT_ANY)
-        server->config.port = ports_first(server->doors);
+        server->config.port = ports_first(doors_listeners(server->doors));
     if (path == NULL || server->config.unix_socket != NULL)
         return true;
-    return ports_write(server->doors, path, error) || fail(error);
+    return ports_write(doors_listeners(server->doors), path, error) ||
+           fail(error);
 }
 
 static bool open_doors(struct server *server)
 {
-    struct doors_settings doors = settings_doors(&server->config);
+    struct doors_settings settings = settings_doors(&server->config);
     char error[LISTENER_ERROR_BYTES];
-    struct listener_settings listeners = {.worker = server->worker,
-                                          .backlog =
-                                              (int)server->config.backlog,
-                                          .accepted = clients_accept,
-                                          .context = server->clients,
-                                          .address_option = "-l",
-                                          .port_option = "-p"};
 
-    server->doors = doors_open(&doors, &listeners, error);
+    settings.worker = server->worker;
+    settings.clients = server->clients;
+    settings.tls = server->tls;
+    server->doors = doors_open(&settings, error);
     if (server->doors == NULL)
         return fail(error);
-    clients_show_doors(server->clients, server->doors);
+    clients_show_doors(server->clients, doors_listeners(server->doors));
     /* In a farm clients wait until its time is known. */
-    listener_accept(server->doors, server->peers == NULL);
+    doors_accept(server->doors, server->peers == NULL);
     return tell_ports(server);
 }
 
@@ -242,7 +309,7 @@ static void stop(void *context)
         worker_stop(server->worker);
         return;
     }
-    listener_accept(server->doors, false);
+    doors_accept(server->doors, false);
     clients_stop(server->clients);
     peers_leave(server->peers);
 }
@@ -254,6 +321,11 @@ static void reload(void *context)
     reloads_run(&server->reloads);
 }
 
+static bool reload_certificates(void *context, char error[RELOAD_ERROR_BYTES])
+{
+    return tls_reload(context, error);
+}
+
 static bool heed_signals(struct server *server)
 {
     static const struct {
@@ -263,6 +335,9 @@ static bool heed_signals(struct server *server)
         {SIGTERM, stop}, {SIGINT, stop}, {SIGUSR1, stop}, {SIGHUP, reload}};
 
     server->reloads.log = server->log;
+    if (server->tls != NULL)
+        reloads_add(&server->reloads, "certificates", reload_certificates,
+                    server->tls);
     for (size_t i = 0; i < SIGNALS; i++) {
         server->signals[i] = signal_create(server->worker, signals[i].number,
                                            signals[i].task, server);
@@ -300,8 +375,10 @@ static bool build(struct server *server)
     log_set_verbosity(server->log, (unsigned)server->config.verbosity);
     return create_store(server) && create_peers(server) &&
            create_loop(server) && heed_signals(server) &&
-           create_clients(server) && create_maintenance(server) &&
-           open_doors(server) && start_peers(server);
+           create_users(server) && create_exchanges(server) &&
+           create_throttle(server) && create_clients(server) &&
+           create_maintenance(server) && open_doors(server) &&
+           start_peers(server);
 }
 
 static void run(struct server *server)
@@ -320,16 +397,24 @@ static void run(struct server *server)
 
 static void take_down(struct server *server)
 {
-    listener_close(server->doors);
+    doors_close(server->doors);
     clients_stop(server->clients);
     peers_stop(server->peers);
     maintenance_destroy(server->maintenance);
-    clients_destroy(server->clients);
+    if (!clients_destroy(server->clients)) {
+        process_end(&server->process);
+        return;
+    }
+    doors_destroy(server->doors);
+    tls_destroy(server->tls);
     for (size_t i = 0; i < SIGNALS; i++)
         timer_destroy(server->signals[i]);
     peers_destroy(server->peers);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
+    exchanges_destroy(server->exchanges);
+    users_destroy(server->users);
+    throttle_destroy(server->throttle);
     store_destroy(server->store);
     log_destroy(server->log);
     process_end(&server->process);
@@ -357,7 +442,8 @@ int main(int argc, char **argv)
         return fail(error) ? 0 : 64;
     if (has_answered(&server.config))
         return 0;
-    bool is_built = start_process(&server) && build(&server);
+    bool is_built =
+        create_tls(&server) && start_process(&server) && build(&server);
     if (is_built)
         run(&server);
     take_down(&server);

@@ -10,6 +10,13 @@
 /* What so many bytes become. */
 #define BASE64_BYTES(bytes) (((bytes) + 2) / 3 * 4)
 
+/*
+ * Writes what padded `text` stands for to `to`, which has room for three
+ * bytes in four of it, and tells how many that are; 0 where it is not base64,
+ * or nothing.  Bits that the last letter has too much are not looked at.
+ */
+size_t base64_decode(uint8_t *to, struct span text);
+
 /* Writes `bytes`, padded, and returns the byte behind it. */
 uint8_t *base64_encode(uint8_t *to, struct span bytes);
 

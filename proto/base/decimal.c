@@ -26,6 +26,19 @@ bool decimal_parse_whole(struct span text, uint64_t *value)
     return parsed.ok && parsed.used == text.length;
 }
 
+bool decimal_parse_signed(struct span text, int64_t *value)
+{
+    bool is_negative = text.length > 0 && text.data[0] == '-';
+    uint64_t size;
+
+    if (is_negative)
+        text = span_of(text.data + 1, text.length - 1);
+    if (!decimal_parse_whole(text, &size) || size > INT64_MAX)
+        return false;
+    *value = is_negative ? -(int64_t)size : (int64_t)size;
+    return true;
+}
+
 uint8_t *decimal_format(uint8_t to[DECIMAL_DIGITS_MAX], uint64_t value)
 {
     uint8_t digits[DECIMAL_DIGITS_MAX];

@@ -23,6 +23,9 @@ struct decimal decimal_parse(struct span text);
 /* True, with the number in `value`, where `text` is digits and no more. */
 MUST_USE bool decimal_parse_whole(struct span text, uint64_t *value);
 
+/* The same, perhaps behind a minus, for what an int64_t holds. */
+MUST_USE bool decimal_parse_signed(struct span text, int64_t *value);
+
 /* Writes `value` to `to` and returns the byte after the last digit. */
 uint8_t *decimal_format(uint8_t to[DECIMAL_DIGITS_MAX], uint64_t value);
 

@@ -102,6 +102,11 @@ struct header {
     size_t value_bytes;
 };
 
+static bool is_sasl(uint8_t opcode)
+{
+    return opcode >= BINARY_SASL_LIST && opcode <= BINARY_SASL_STEP;
+}
+
 static bool frame_fits(const struct shape *shape, const struct header *header)
 {
     size_t lacking_bytes = PLANTED == PLANTED_BINARY_EXTRAS &&
@@ -176,8 +181,8 @@ static struct parsed take_value(struct span input, size_t used,
 struct parsed binary_parse(struct span input, const struct parse_limits *limits,
                            struct command *command)
 {
-    *command = (struct command){
-        .protocol = PROTOCOL_BINARY, .last = true, .with_token = true};
+    command_clear(command, PROTOCOL_BINARY);
+    command->with_token = true;
     if (input.length > 0 && input.data[0] != BINARY_MAGIC_REQUEST)
         return (struct parsed){.result = PARSE_CLOSE};
     if (input.length < BINARY_HEADER_BYTES)
@@ -198,6 +203,8 @@ struct parsed binary_parse(struct span input, const struct parse_limits *limits,
     if (header.body_bytes > BINARY_BODY_BYTES_MAX)
         return refuse(command, REFUSAL_ARGUMENTS, true);
     if (!shape->known) {
+        if (limits->with_sasl && is_sasl(command->opcode))
+            return (struct parsed){.result = PARSE_CREDENTIALS};
         command->swallow_bytes = header.body_bytes;
         return refuse(command, REFUSAL_UNKNOWN_COMMAND, false);
     }

@@ -7,7 +7,8 @@
  * last one.  What cannot be executed is a command too: COMMAND_REFUSED, with
  * the refusal that the client is to be told.
  *
- * Borrows: spans point into the parsed input.
+ * Borrows: spans point into the parsed input; the key, where it came in
+ *          base64, into the command itself.
  */
 #ifndef PROTO_MEMCACHED_COMMAND_H
 #define PROTO_MEMCACHED_COMMAND_H
@@ -16,6 +17,8 @@
 
 /* Limits of the protocols; memcached's unless said otherwise. */
 #define COMMAND_KEY_BYTES_MAX 250
+/* Of a key that came as 250 bytes of base64. */
+#define COMMAND_DECODED_KEY_BYTES_MAX 188
 /* Values up to here are parsed whole from the input; above, they follow. */
 #define COMMAND_INLINE_BYTES_MAX ((size_t)64 * 1024)
 
@@ -32,8 +35,11 @@ enum command_kind {
     COMMAND_VERSION,
     COMMAND_STATS,
     COMMAND_OPERATOR, /* the words are the session's to understand */
+    COMMAND_INSPECT,
     COMMAND_NOOP,
-    COMMAND_QUIT
+    COMMAND_QUIT,
+    COMMAND_AUTHENTICATE,
+    COMMAND_MECHANISMS
 };
 
 enum command_mode {
@@ -56,6 +62,22 @@ enum refusal {
     REFUSAL_DELETE,
     REFUSAL_LINE_TOO_LONG,
     REFUSAL_ARGUMENTS,
+    REFUSAL_UNAUTHENTICATED, /* of who has not said who it is */
+    REFUSAL_AUTHENTICATION,  /* that was not true */
+    REFUSAL_TOKEN_FORMAT,
+    REFUSAL_TOKEN_END,
+    REFUSAL_TOKEN_TOO_LONG,
+    REFUSAL_FLAG,
+    REFUSAL_FLAG_TWICE,
+    REFUSAL_FLAGS_MANY,
+    REFUSAL_FLAG_NUMBER,
+    REFUSAL_FLAG_INITIAL,
+    REFUSAL_FLAG_DELTA,
+    REFUSAL_FLAG_OPAQUE,
+    REFUSAL_FLAG_OF_COUNT,
+    REFUSAL_KEY_CODE,
+    REFUSAL_STORE_MODE,
+    REFUSAL_COUNT_MODE,
     REFUSAL_FLUSH /* the server was told to flush nothing */
 };
 
@@ -69,15 +91,25 @@ struct command {
     enum refusal refusal;
     enum block_fault block_fault;
 
-    bool quiet;         /* text: noreply; binary: a quiet opcode */
+    bool quiet;         /* text: noreply; binary: a quiet opcode; meta: q */
     bool with_key;      /* the reply names the key */
     bool with_token;    /* the reply tells the cas token */
     bool last;          /* the last key of its line */
     bool touches;       /* a retrieval that also sets exptime */
     bool has_compare;   /* only where the item's token is `compare` */
-    bool creates;       /* arithmetic on a miss stores `initial` */
+    bool creates;       /* on a miss: arithmetic stores `initial` */
     bool value_follows; /* `value_bytes` come after this command */
     bool closes;        /* the connection ends after the reply */
+
+    /* Of meta commands only. */
+    bool is_meta;
+    bool key_is_base64; /* on the wire */
+    bool with_value;    /* the reply has the value, or the number */
+    bool is_unnoticed;  /* a retrieval that is no use of the item */
+    bool recaches;      /* below `recache_exptime` one client wins */
+    bool invalidates;   /* what is there becomes stale, or may be replaced by
+                           what is older */
+    bool empties;       /* a removal that leaves an item without a value */
 
     uint8_t opcode;  /* binary, echoed */
     uint32_t opaque; /* binary, echoed */
@@ -86,20 +118,36 @@ struct command {
     uint64_t compare;
     uint64_t delta;
     uint64_t initial;
+    int64_t created_exptime; /* of what is created on a miss */
+    int64_t recache_exptime;
+    uint64_t token; /* of what is written; 0: a new one */
 
     uint64_t hash; /* of `key`, set by whoever executes the command */
     struct span key;
     struct span value;
     struct span argument; /* of stats; of an operator, the whole line */
+    struct span tokens;   /* the flags of a meta command, see meta.h */
 
     size_t value_bytes;   /* announced length of the value */
     size_t swallow_bytes; /* of input to be dropped unread after this */
+
+    uint8_t decoded_key[COMMAND_DECODED_KEY_BYTES_MAX]; /* not zeroed */
 };
 
+/* A command without anything in it, for a parser to fill. */
+static inline void command_clear(struct command *command,
+                                 enum protocol protocol)
+{
+    memset(command, 0, offsetof(struct command, decoded_key));
+    command->protocol = protocol;
+    command->last = true;
+}
+
 enum parse_result {
-    PARSE_COMMAND, /* `command` is filled, `used` bytes of input are done */
-    PARSE_MORE,    /* call again with at least `need` bytes of input */
-    PARSE_CLOSE    /* not a client of ours: close without a reply */
+    PARSE_COMMAND,    /* `command` is filled, `used` bytes of input are done */
+    PARSE_MORE,       /* call again with at least `need` bytes of input */
+    PARSE_CLOSE,      /* not a client of ours: close without a reply */
+    PARSE_CREDENTIALS /* the input goes to credentials_parse_binary() */
 };
 
 struct parsed {
@@ -111,6 +159,7 @@ struct parsed {
 /* What a parser must know of the server. */
 struct parse_limits {
     size_t item_bytes_max; /* of key and value together */
+    bool with_sasl;        /* clients authenticate by the SASL opcodes */
 };
 
 #endif

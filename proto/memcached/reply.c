@@ -6,6 +6,7 @@
 #include "proto/base/bigendian.h"
 #include "proto/base/decimal.h"
 #include "proto/memcached/binary.h"
+#include "proto/memcached/meta_reply.h"
 
 static uint8_t *put(uint8_t *to, const char *text)
 {
@@ -28,6 +29,38 @@ static const char *refusal_line(enum refusal refusal)
                "[noreply]\r\n";
     case REFUSAL_LINE_TOO_LONG:
         return "CLIENT_ERROR line too long\r\n";
+    case REFUSAL_UNAUTHENTICATED:
+        return "CLIENT_ERROR unauthenticated\r\n";
+    case REFUSAL_AUTHENTICATION:
+        return "CLIENT_ERROR authentication failure\r\n";
+    case REFUSAL_TOKEN_FORMAT:
+        return "CLIENT_ERROR bad authentication token format\r\n";
+    case REFUSAL_TOKEN_END:
+        return "CLIENT_ERROR bad command line termination\r\n";
+    case REFUSAL_TOKEN_TOO_LONG:
+        return "CLIENT_ERROR auth token too long\r\n";
+    case REFUSAL_FLAG:
+        return "CLIENT_ERROR invalid flag\r\n";
+    case REFUSAL_FLAG_TWICE:
+        return "CLIENT_ERROR duplicate flag\r\n";
+    case REFUSAL_FLAGS_MANY:
+        return "CLIENT_ERROR options flags are too long\r\n";
+    case REFUSAL_FLAG_NUMBER:
+        return "CLIENT_ERROR bad token in command line format\r\n";
+    case REFUSAL_FLAG_INITIAL:
+        return "CLIENT_ERROR invalid numeric initial value\r\n";
+    case REFUSAL_FLAG_DELTA:
+        return "CLIENT_ERROR invalid numeric delta value\r\n";
+    case REFUSAL_FLAG_OPAQUE:
+        return "CLIENT_ERROR opaque token too long\r\n";
+    case REFUSAL_FLAG_OF_COUNT:
+        return "CLIENT_ERROR invalid or duplicate flag\r\n";
+    case REFUSAL_KEY_CODE:
+        return "CLIENT_ERROR error decoding key\r\n";
+    case REFUSAL_STORE_MODE:
+        return "CLIENT_ERROR invalid mode for ms M token\r\n";
+    case REFUSAL_COUNT_MODE:
+        return "CLIENT_ERROR invalid mode for ma M token\r\n";
     case REFUSAL_FLUSH:
         return "CLIENT_ERROR flush_all not allowed\r\n";
     case REFUSAL_NONE:
@@ -43,6 +76,7 @@ static const char *text_line(const struct command *command,
 {
     switch (kind) {
     case OUTCOME_STORED:
+    case OUTCOME_AUTHENTICATED:
         return "STORED\r\n";
     case OUTCOME_NOT_STORED:
         return "NOT_STORED\r\n";
@@ -74,8 +108,11 @@ static const char *text_line(const struct command *command,
     case OUTCOME_REFUSED:
         return refusal_line(command->refusal);
     case OUTCOME_HIT:
+    case OUTCOME_FOUND:
     case OUTCOME_MISS:
     case OUTCOME_NUMBER:
+    case OUTCOME_CHALLENGE:
+    case OUTCOME_MECHANISMS:
     case OUTCOME_SILENT:
         break;
     }
@@ -87,6 +124,11 @@ static size_t text_head(const struct command *command,
 {
     uint8_t *at = to;
 
+    if (command->is_meta) {
+        size_t bytes = meta_reply_head(command, outcome, to);
+        if (bytes > 0)
+            return bytes;
+    }
     if (outcome->kind == OUTCOME_HIT) {
         at = span_copy(at, SPAN("VALUE "));
         at = span_copy(at, command->key);
@@ -117,7 +159,7 @@ static size_t text_tail(const struct command *command,
         return 0;
     if (outcome->kind == OUTCOME_HIT)
         at = span_copy(at, SPAN("\r\n"));
-    if (command->last &&
+    if (command->last && !command->is_meta &&
         (outcome->kind == OUTCOME_HIT || outcome->kind == OUTCOME_MISS))
         at = span_copy(at, SPAN("END\r\n"));
     return (size_t)(at - to);
@@ -171,6 +213,7 @@ static const char *status_text(enum binary_status status)
         return "Out of memory";
     case BINARY_TEMPORARY_FAILURE:
         return "Stored here, but not held by the whole farm";
+    case BINARY_AUTH_CONTINUES:
     case BINARY_SUCCESS:
         break;
     }
@@ -189,6 +232,8 @@ static enum binary_status refusal_status(enum refusal refusal)
     switch (refusal) {
     case REFUSAL_UNKNOWN_COMMAND:
         return BINARY_UNKNOWN_COMMAND;
+    case REFUSAL_UNAUTHENTICATED:
+    case REFUSAL_AUTHENTICATION:
     case REFUSAL_FLUSH:
         return BINARY_AUTH_ERROR;
     default:
@@ -219,13 +264,18 @@ static enum binary_status outcome_status(const struct command *command,
         return BINARY_INVALID_ARGUMENTS;
     case OUTCOME_REFUSED:
         return refusal_status(command->refusal);
+    case OUTCOME_CHALLENGE:
+        return BINARY_AUTH_CONTINUES;
     case OUTCOME_HIT:
+    case OUTCOME_FOUND:
     case OUTCOME_STORED:
     case OUTCOME_DELETED:
     case OUTCOME_TOUCHED:
     case OUTCOME_NUMBER:
     case OUTCOME_OK:
     case OUTCOME_VERSION:
+    case OUTCOME_AUTHENTICATED:
+    case OUTCOME_MECHANISMS:
     case OUTCOME_SILENT:
         break;
     }
@@ -270,6 +320,16 @@ static size_t binary_hit(const struct command *command,
     return (size_t)(span_copy(at, key) - to);
 }
 
+/* Of a reply whose body is all `value`, which follows. */
+static size_t binary_announcement(const struct command *command,
+                                  enum binary_status status, struct span value,
+                                  uint8_t *to)
+{
+    struct frame frame = {.status = status, .body_bytes = value.length};
+
+    return (size_t)(put_header(to, command, &frame) - to);
+}
+
 static size_t binary_head(const struct command *command,
                           const struct outcome *outcome, uint8_t *to)
 {
@@ -277,7 +337,9 @@ static size_t binary_head(const struct command *command,
     uint8_t number[8];
 
     if (status != BINARY_SUCCESS)
-        return binary_failure(command, status, to);
+        return status == BINARY_AUTH_CONTINUES
+                   ? binary_announcement(command, status, outcome->value, to)
+                   : binary_failure(command, status, to);
     switch (outcome->kind) {
     case OUTCOME_HIT:
     case OUTCOME_TOUCHED:
@@ -287,6 +349,10 @@ static size_t binary_head(const struct command *command,
         return binary_success(command, outcome->token, span_of(number, 8), to);
     case OUTCOME_VERSION:
         return binary_success(command, 0, SPAN(REPLY_MEMCACHED_VERSION), to);
+    case OUTCOME_MECHANISMS:
+        return binary_announcement(command, status, outcome->value, to);
+    case OUTCOME_AUTHENTICATED:
+        return binary_success(command, 0, SPAN("Authenticated"), to);
     default:
         return binary_success(command, outcome->token, SPAN(""), to);
     }
@@ -310,9 +376,10 @@ bool reply_is_silent(const struct command *command,
 {
     if (outcome->kind == OUTCOME_SILENT)
         return true;
-    return command->protocol == PROTOCOL_BINARY
-               ? binary_is_silent(command, outcome)
-               : command->quiet;
+    if (command->protocol == PROTOCOL_BINARY)
+        return binary_is_silent(command, outcome);
+    return command->is_meta ? meta_reply_is_silent(command, outcome)
+                            : command->quiet;
 }
 
 size_t reply_head(const struct command *command, const struct outcome *outcome,

@@ -8,6 +8,7 @@
 #ifndef PROTO_MEMCACHED_REPLY_H
 #define PROTO_MEMCACHED_REPLY_H
 
+#include "proto/base/time.h"
 #include "proto/memcached/command.h"
 
 /* What clients are told to be talking to; they ask for features by it. */
@@ -20,6 +21,7 @@
 enum outcome_kind {
     OUTCOME_REFUSED, /* the command says why */
     OUTCOME_HIT,
+    OUTCOME_FOUND, /* a hit whose value was not asked for */
     OUTCOME_MISS,
     OUTCOME_STORED,
     OUTCOME_NOT_STORED,
@@ -35,7 +37,27 @@ enum outcome_kind {
     OUTCOME_NOT_HELD, /* done here, but not held by the whole farm */
     OUTCOME_OK,
     OUTCOME_VERSION,
+    OUTCOME_AUTHENTICATED,
+    OUTCOME_CHALLENGE,  /* binary: to be answered; `value` comes behind it */
+    OUTCOME_MECHANISMS, /* binary: `value` comes behind it */
     OUTCOME_SILENT
+};
+
+/* What a meta command tells of an item, as it was before the command. */
+struct outcome_item {
+    bool was_fetched; /* read since it was written */
+    bool was_won;     /* somebody else recaches it */
+    bool was_stale;
+    bool is_won; /* this client is to recache it */
+    bool is_created;
+    bool is_base64;         /* its key goes out encoded */
+    time_s now;             /* the second of the command */
+    time_s exptime;         /* 0: never */
+    time_s touched_exptime; /* if the command touches */
+    time_s created_exptime; /* if it was created */
+    time_s idle_s;          /* since its last use */
+    uint32_t value_bytes;
+    uint32_t room_bytes; /* all that it takes */
 };
 
 struct outcome {
@@ -43,8 +65,16 @@ struct outcome {
     uint32_t flags;
     uint64_t token;    /* the item's cas token */
     uint64_t number;   /* of OUTCOME_NUMBER */
-    struct span value; /* of OUTCOME_HIT, borrowed from the store */
+    struct span value; /* of OUTCOME_HIT, borrowed from the store; of others
+                          that say so */
+    struct outcome_item item; /* of a meta command that found or wrote one */
 };
+
+/* All but `item`, which whoever tells of one fills as a whole. */
+static inline void outcome_clear(struct outcome *outcome)
+{
+    memset(outcome, 0, offsetof(struct outcome, item));
+}
 
 /* True where the protocol sends nothing for this outcome. */
 bool reply_is_silent(const struct command *command,

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "proto/base/decimal.h"
+#include "proto/memcached/meta.h"
 
 /* No command has more words that matter; further ones are ignored. */
 #define TOKENS_MAX 8
@@ -69,19 +70,6 @@ static struct parsed refuse(const struct line *line, struct command *command,
     return parsed_command(line->all_bytes);
 }
 
-static bool parse_exptime(struct span text, int64_t *exptime)
-{
-    bool negative = text.length > 0 && text.data[0] == '-';
-    uint64_t value;
-
-    if (negative)
-        text = span_of(text.data + 1, text.length - 1);
-    if (!decimal_parse_whole(text, &value) || value > INT64_MAX)
-        return false;
-    *exptime = negative ? -(int64_t)value : (int64_t)value;
-    return true;
-}
-
 static bool is_key(struct span token)
 {
     return token.length >= 1 && token.length <= COMMAND_KEY_BYTES_MAX;
@@ -125,7 +113,7 @@ static struct parsed parse_retrieval(struct text_parser *parser,
         struct span peek = rest;
         if (next_token(&peek).length == 0)
             return refuse(line, command, REFUSAL_FORMAT);
-        if (!parse_exptime(exptime, &parser->exptime))
+        if (!decimal_parse_signed(exptime, &parser->exptime))
             return refuse(line, command, REFUSAL_EXPTIME);
     }
 
@@ -167,13 +155,30 @@ static struct parsed take_block(const struct line *line, struct span input,
     return parsed_command(whole_bytes);
 }
 
+/* What a store announced: here, still to come, or more than is kept. */
+static struct parsed take_value(const struct line *line, struct span input,
+                                const struct parse_limits *limits,
+                                struct command *command)
+{
+    if (command->value_bytes + command->key.length > limits->item_bytes_max) {
+        command->block_fault = BLOCK_TOO_LARGE;
+        command->swallow_bytes = command->value_bytes + 2;
+        return parsed_command(line->all_bytes);
+    }
+    if (command->value_bytes > COMMAND_INLINE_BYTES_MAX) {
+        command->value_follows = true;
+        return parsed_command(line->all_bytes);
+    }
+    return take_block(line, input, command);
+}
+
 static bool parse_store_numbers(const struct line *line,
                                 struct command *command)
 {
     uint64_t flags;
 
     if (!decimal_parse_whole(line->tokens[2], &flags) ||
-        !parse_exptime(line->tokens[3], &command->exptime))
+        !decimal_parse_signed(line->tokens[3], &command->exptime))
         return false;
     /* 64-bit flags keep their low half, as in memcached's default build. */
     command->flags = (uint32_t)flags;
@@ -208,16 +213,7 @@ static struct parsed parse_store(const struct line *line, struct span input,
     }
 
     command->kind = COMMAND_STORE;
-    if (value_bytes + command->key.length > limits->item_bytes_max) {
-        command->block_fault = BLOCK_TOO_LARGE;
-        command->swallow_bytes = value_bytes + 2;
-        return parsed_command(line->all_bytes);
-    }
-    if (value_bytes > COMMAND_INLINE_BYTES_MAX) {
-        command->value_follows = true;
-        return parsed_command(line->all_bytes);
-    }
-    return take_block(line, input, command);
+    return take_value(line, input, limits, command);
 }
 
 static struct parsed parse_delete(const struct line *line,
@@ -263,7 +259,7 @@ static struct parsed parse_touch(const struct line *line,
     command->quiet = is_noreply(line);
     if (!is_key(line->tokens[1]))
         return refuse(line, command, REFUSAL_FORMAT);
-    if (!parse_exptime(line->tokens[2], &command->exptime))
+    if (!decimal_parse_signed(line->tokens[2], &command->exptime))
         return refuse(line, command, REFUSAL_EXPTIME);
     command->kind = COMMAND_TOUCH;
     command->key = line->tokens[1];
@@ -277,7 +273,7 @@ static struct parsed parse_flush(const struct line *line,
     bool has_delay = line->count > 1 && !(command->quiet && line->count == 2);
     command->kind = COMMAND_FLUSH;
     /* Refused, it counts as a flush all the same. */
-    if (has_delay && !parse_exptime(line->tokens[1], &command->exptime))
+    if (has_delay && !decimal_parse_signed(line->tokens[1], &command->exptime))
         command->refusal = REFUSAL_EXPTIME;
     return parsed_command(line->all_bytes);
 }
@@ -350,6 +346,10 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
         return parse_retrieval(parser, line, rest, command, false, true);
     if (is_word(word, "gats"))
         return parse_retrieval(parser, line, rest, command, true, true);
+    if (meta_parse(word, rest, command))
+        return command->kind == COMMAND_STORE
+                   ? take_value(line, input, limits, command)
+                   : parsed_command(line->all_bytes);
 
     tokenise(line);
     if (is_word(word, "set"))
@@ -422,7 +422,7 @@ struct parsed text_parse(struct text_parser *parser, struct span input,
                          const struct parse_limits *limits,
                          struct command *command)
 {
-    *command = (struct command){.protocol = PROTOCOL_TEXT, .last = true};
+    command_clear(command, PROTOCOL_TEXT);
     if (parser->line_bytes_left > 0)
         return take_key(parser, input, command);
     if (input.length == 0)
@@ -437,7 +437,8 @@ struct parsed text_parse(struct text_parser *parser, struct span input,
         return wait_for_line(parser, input, command);
     parser->scanned_bytes = 0;
 
-    struct line line = {.all_bytes = (size_t)(end - input.data) + 1};
+    struct line line; /* whoever wants its tokens calls tokenise() */
+    line.all_bytes = (size_t)(end - input.data) + 1;
     size_t length = line.all_bytes - 1;
     if (length > 0 && input.data[length - 1] == '\r')
         length--;

@@ -30,13 +30,21 @@ static enum store_result put_number(struct execution *execution,
     return rule_put(execution, write);
 }
 
+/* Of what is dead at once nothing is kept. */
 static enum store_result create(const struct command *command,
                                 struct execution *execution)
 {
-    struct store_write write = {0};
+    struct store_write write = {
+        .marks = command->key_is_base64 ? ITEM_KEY_BASE64 : 0,
+        .token = command->token};
 
     execution->is_created = true;
-    if (rule_expiry(command->exptime, execution->now, &write.exptime))
+    if (command->is_meta)
+        rule_describe(command, execution);
+    write.exptime = command->is_meta
+                        ? rule_meta_life(command, execution, 0)
+                        : rule_moment(command->exptime, execution->now);
+    if (write.exptime == 0 || write.exptime > time_seconds(execution->now))
         return put_number(execution, command->initial, &write);
     execution->outcome.kind = OUTCOME_NUMBER;
     execution->outcome.number = command->initial;
@@ -54,6 +62,11 @@ enum store_result rule_arithmetic(const struct command *command,
     execution->outcome.kind = OUTCOME_NOT_FOUND;
     if (item == NULL)
         return command->creates ? create(command, execution) : STORE_OK;
+    /* memcached looks for any bytes, then at the token, then for digits. */
+    if (item_value(item).length == 0) {
+        execution->outcome.kind = OUTCOME_NON_NUMERIC;
+        return STORE_OK;
+    }
     if (command->has_compare && item_token(item) != command->compare) {
         execution->outcome.kind = OUTCOME_EXISTS;
         return STORE_OK;
@@ -67,8 +80,14 @@ enum store_result rule_arithmetic(const struct command *command,
         number += command->delta;
     else
         number = number > command->delta ? number - command->delta : 0;
-    store_use(&execution->hold);
     struct store_write write = {.flags = item_flags(item),
-                                .exptime = item->exptime};
+                                .marks = item->marks,
+                                .exptime = item->exptime,
+                                .token = command->token,
+                                .is_fetched = item_is_fetched(item)};
+    if (command->is_meta) {
+        rule_describe(command, execution);
+        write.exptime = rule_meta_life(command, execution, item->exptime);
+    }
     return put_number(execution, number, &write);
 }

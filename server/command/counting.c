@@ -5,10 +5,13 @@ static void count_retrieval(const struct command *command,
                             const struct execution *execution)
 {
     struct counters *counters = execution->counters;
-    bool is_hit = execution->outcome.kind == OUTCOME_HIT;
+    bool is_hit = execution->outcome.kind == OUTCOME_HIT ||
+                  execution->outcome.kind == OUTCOME_FOUND;
 
-    /* A get-and-touch is a touch, not a get. */
-    if (command->touches) {
+    if (execution->is_created && is_hit)
+        count(counters, COUNTER_ITEMS_STORED, 1);
+    /* A get-and-touch is a touch, not a get; but for mg that misses. */
+    if (command->touches && (is_hit || !command->is_meta)) {
         count(counters, COUNTER_CMD_TOUCH, 1);
         count(counters, is_hit ? COUNTER_TOUCH_HITS : COUNTER_TOUCH_MISSES, 1);
         return;
@@ -73,6 +76,20 @@ static void count_arithmetic(const struct command *command,
         count(counters, goes_up ? COUNTER_INCR_MISSES : COUNTER_DECR_MISSES, 1);
 }
 
+static void count_removal(const struct command *command,
+                          const struct execution *execution)
+{
+    struct counters *counters = execution->counters;
+    enum outcome_kind kind = execution->outcome.kind;
+    bool is_done = kind == OUTCOME_DELETED || kind == OUTCOME_STORED;
+
+    count(counters, COUNTER_DELETE_HITS, kind == OUTCOME_DELETED);
+    count(counters, COUNTER_DELETE_MISSES,
+          kind == OUTCOME_NOT_FOUND ||
+              (command->is_meta && kind == OUTCOME_EXISTS));
+    count(counters, COUNTER_ITEMS_STORED, command->empties && is_done);
+}
+
 void rule_count(const struct command *command,
                 const struct execution *execution)
 {
@@ -95,8 +112,10 @@ void rule_count(const struct command *command,
         count(counters, COUNTER_TOUCH_MISSES, kind == OUTCOME_NOT_FOUND);
         break;
     case COMMAND_REMOVE:
-        count(counters, COUNTER_DELETE_HITS, kind == OUTCOME_DELETED);
-        count(counters, COUNTER_DELETE_MISSES, kind == OUTCOME_NOT_FOUND);
+        count_removal(command, execution);
+        break;
+    case COMMAND_INSPECT:
+        count(counters, COUNTER_CMD_META, 1);
         break;
     case COMMAND_FLUSH:
         count(counters, COUNTER_CMD_FLUSH, 1);

@@ -25,13 +25,21 @@ bool rule_expiry(int64_t exptime, time_us now, time_s *at)
     return *at > second;
 }
 
+time_s rule_moment(int64_t exptime, time_us now)
+{
+    time_s at;
+
+    return rule_expiry(exptime, now, &at) ? at : time_seconds(now);
+}
+
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write)
 {
     struct store_hold *hold = &execution->hold;
 
     write->version = store_next_version(execution->store, execution->now);
-    execution->outcome.token = write->version;
+    execution->outcome.token =
+        write->token != 0 ? write->token : write->version;
     execution->needed_bytes =
         store_item_bytes(execution->store, hold->key.length,
                          write->parts[0].length + write->parts[1].length);
@@ -70,6 +78,8 @@ static enum store_result run(const struct command *command,
         return rule_arithmetic(command, execution);
     case COMMAND_TOUCH:
         return rule_touch(command, execution);
+    case COMMAND_INSPECT:
+        return rule_inspect(command, execution);
     default:
         break;
     }
@@ -117,7 +127,7 @@ static void note_sighting(const struct store_hold *hold,
 static enum store_result hold_and_run(const struct command *command,
                                       struct execution *execution)
 {
-    execution->outcome = (struct outcome){0};
+    outcome_clear(&execution->outcome);
     store_hold(execution->store, command->key, command->hash, execution->now,
                &execution->hold);
     execution->is_held = true;
@@ -138,8 +148,8 @@ static enum store_result hold_and_run(const struct command *command,
 static void run_out_of_memory(const struct command *command,
                               struct execution *execution)
 {
-    bool replaces = command->kind == COMMAND_STORE &&
-                    command->mode == MODE_SET && !command->has_compare;
+    bool replaces =
+        command->kind == COMMAND_STORE && rule_replaces_at_all_costs(command);
 
     execution->mutation.kind = MUTATION_NONE;
     if (replaces && rule_has_to_drop(execution) &&
@@ -186,7 +196,8 @@ bool command_is_executed(enum command_kind kind)
 {
     return kind == COMMAND_RETRIEVE || kind == COMMAND_STORE ||
            kind == COMMAND_REMOVE || kind == COMMAND_ARITHMETIC ||
-           kind == COMMAND_TOUCH || kind == COMMAND_FLUSH;
+           kind == COMMAND_TOUCH || kind == COMMAND_FLUSH ||
+           kind == COMMAND_INSPECT;
 }
 
 /* A value is read, and a mutation is told of, under the key's lock. */

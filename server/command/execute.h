@@ -56,6 +56,7 @@ struct execution {
     struct sighting *sighting; /* NULL: nobody wants to know */
     bool replicates;           /* other servers hear of mutations */
     enum asking asking;
+    bool is_asked;   /* they were, for this key */
     bool is_certain; /* they were asked, all of them answered */
 
     struct outcome outcome;

@@ -20,6 +20,8 @@ enum store_result rule_remove(const struct command *command,
         execution->outcome.kind = OUTCOME_EXISTS;
         return STORE_OK;
     }
+    if (command->invalidates || command->empties)
+        return rule_invalidate(command, execution);
     enum store_result result = rule_drop(execution);
     execution->outcome = (struct outcome){.kind = OUTCOME_DELETED};
     return result;

@@ -3,30 +3,48 @@
 
 #include "server/command/rules.h"
 
+bool rule_replaces_at_all_costs(const struct command *command)
+{
+    return command->is_meta ||
+           (command->mode == MODE_SET && !command->has_compare);
+}
+
+static bool extends(const struct command *command)
+{
+    return command->mode == MODE_APPEND || command->mode == MODE_PREPEND;
+}
+
+/* A token that is older than the item's, of a client that knows: its value is
+ * better than none, and stale. */
+static bool is_outdated(const struct command *command, const struct item *item)
+{
+    return command->invalidates && command->has_compare && !extends(command) &&
+           item != NULL && command->compare < item_token(item);
+}
+
 /* Whether the command may store; if not, the outcome says why. */
 static bool may_store(const struct command *command,
                       struct execution *execution)
 {
     const struct item *item = execution->hold.item;
-    bool extends =
-        command->mode == MODE_APPEND || command->mode == MODE_PREPEND;
 
     /* A token turns set, add and replace alike into "only this state". */
-    if (command->has_compare && !extends) {
+    if (command->has_compare && !extends(command)) {
         execution->outcome.kind =
             item == NULL ? OUTCOME_NOT_FOUND : OUTCOME_EXISTS;
-        return item != NULL && item_token(item) == command->compare;
+        return item != NULL && (item_token(item) == command->compare ||
+                                is_outdated(command, item));
     }
     execution->outcome.kind = OUTCOME_NOT_STORED;
     if (command->mode == MODE_ADD && item != NULL) {
-        store_use(&execution->hold);
+        store_spare(&execution->hold);
         return false;
     }
     if (command->mode == MODE_SET || command->mode == MODE_ADD)
         return true;
     if (item == NULL)
-        return false;
-    if (extends && command->has_compare &&
+        return extends(command) && command->creates;
+    if (extends(command) && command->has_compare &&
         item_token(item) != command->compare) {
         execution->outcome.kind = OUTCOME_EXISTS;
         return false;
@@ -34,26 +52,54 @@ static bool may_store(const struct command *command,
     return true;
 }
 
-static enum store_result put_new(const struct command *command,
-                                 struct execution *execution)
+/* Writes what came with the command, or before it into its reservation. */
+static enum store_result put_value(const struct command *command,
+                                   struct execution *execution,
+                                   struct store_write *write)
 {
-    struct store_write write = {.parts = {command->value},
-                                .flags = command->flags};
+    struct store_reservation *reservation = execution->reservation;
 
-    if (rule_expiry(command->exptime, execution->now, &write.exptime)) {
-        if (execution->reservation == NULL)
-            return rule_put(execution, &write);
-        write.version = store_next_version(execution->store, execution->now);
-        execution->outcome.token = write.version;
-        execution->needed_bytes =
-            store_item_bytes(execution->store, command->key.length,
-                             execution->reservation->value_bytes);
-        execution->mutation.kind =
-            execution->hold.item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
-        return store_put_reserved(&execution->hold, &write,
-                                  execution->reservation);
+    write->token = command->token;
+    if (command->key_is_base64)
+        write->marks |= ITEM_KEY_BASE64;
+    execution->outcome.item.value_bytes = (uint32_t)command->value_bytes;
+    if (reservation == NULL) {
+        write->parts[0] = command->value;
+        return rule_put(execution, write);
     }
+    write->version = store_next_version(execution->store, execution->now);
+    execution->outcome.token =
+        write->token != 0 ? write->token : write->version;
+    execution->needed_bytes = store_item_bytes(
+        execution->store, command->key.length, reservation->value_bytes);
+    execution->mutation.kind =
+        execution->hold.item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
+    return store_put_reserved(&execution->hold, write, reservation);
+}
+
+/* The item keeps its life, and who has won it. */
+static enum store_result put_outdated(const struct command *command,
+                                      struct execution *execution)
+{
+    const struct item *item = execution->hold.item;
+    struct store_write write = {.flags = command->flags,
+                                .marks =
+                                    ITEM_STALE | (item->marks & ITEM_WIN_SENT),
+                                .exptime = item->exptime,
+                                .stamp = item_stamp(item)};
+
+    return put_value(command, execution, &write);
+}
+
+static enum store_result put_new(const struct command *command,
+                                 struct execution *execution, int64_t exptime)
+{
+    struct store_write write = {.flags = command->flags};
+
+    if (rule_expiry(exptime, execution->now, &write.exptime))
+        return put_value(command, execution, &write);
     /* Dead before it is stored: what was there is gone, nothing comes. */
+    execution->outcome.item.value_bytes = (uint32_t)command->value_bytes;
     bool is_blind = command->mode == MODE_SET && !command->has_compare;
     if (execution->hold.item != NULL ||
         (is_blind && rule_has_to_drop(execution)))
@@ -71,7 +117,9 @@ static enum store_result extend(const struct command *command,
     struct span old = item_value(item);
     struct span more = command->value;
     struct store_write write = {.flags = item_flags(item),
-                                .exptime = item->exptime};
+                                .marks = item->marks & ITEM_KEY_BASE64,
+                                .exptime = item->exptime,
+                                .token = command->token};
 
     if (execution->reservation != NULL)
         more = span_of(execution->reservation->value,
@@ -85,17 +133,16 @@ static enum store_result extend(const struct command *command,
     write.parts[0] = is_append ? old : more;
     write.parts[1] = is_append ? more : old;
     execution->outcome.kind = OUTCOME_STORED;
+    execution->outcome.item.value_bytes = (uint32_t)(old.length + more.length);
     return rule_put(execution, &write);
 }
 
-/* Of a value too large memcached keeps nothing, not even the old one, but
- * only a plain set means to replace it. */
+/* Of a value too large memcached keeps nothing, not even the old one. */
 static enum store_result refuse_too_large(const struct command *command,
                                           struct execution *execution)
 {
     execution->outcome.kind = OUTCOME_TOO_LARGE;
-    if (command->mode == MODE_SET && !command->has_compare &&
-        rule_has_to_drop(execution))
+    if (rule_replaces_at_all_costs(command) && rule_has_to_drop(execution))
         return rule_drop(execution);
     return STORE_OK;
 }
@@ -111,8 +158,13 @@ enum store_result rule_store(const struct command *command,
     }
     if (!may_store(command, execution))
         return STORE_OK;
-    if (command->mode == MODE_APPEND || command->mode == MODE_PREPEND)
-        return extend(command, execution);
     execution->outcome.kind = OUTCOME_STORED;
-    return put_new(command, execution);
+    const struct item *item = execution->hold.item;
+    if (extends(command))
+        return item != NULL
+                   ? extend(command, execution)
+                   : put_new(command, execution, command->created_exptime);
+    if (is_outdated(command, item))
+        return put_outdated(command, execution);
+    return put_new(command, execution, command->exptime);
 }

@@ -14,6 +14,7 @@
 #define LINE_BYTES_MAX 4096
 /* Files that read files that read files: somebody went in a circle. */
 #define FILE_DEPTH_MAX 8
+#define LRU_PERCENT_MAX 80
 #define JOURNAL_MEGABYTES_DEFAULT_MAX 64
 
 static enum config_result read_file(struct reading *reading, const char *path);
@@ -75,6 +76,8 @@ static enum config_result set_option(struct reading *reading,
                            option_written(row, name), text);
     if (row->name != NULL && strncmp(row->name, "farm-", 5) == 0)
         reading->farm_row = row;
+    if (row->letter == 'B')
+        reading->has_protocol = true;
     if (row->kind == OPTION_FILE)
         return read_file(reading, text);
     if (row->kind == OPTION_WORDS)
@@ -221,7 +224,8 @@ static enum config_result read_file(struct reading *reading, const char *path)
                             .error = reading->error,
                             .depth = reading->depth + 1,
                             .file = path,
-                            .farm_row = reading->farm_row};
+                            .farm_row = reading->farm_row,
+                            .has_protocol = reading->has_protocol};
     char line[LINE_BYTES_MAX];
     enum config_result result = CONFIG_OK;
 
@@ -251,6 +255,7 @@ static enum config_result read_file(struct reading *reading, const char *path)
                         path, strerror(EIO));
     fclose(file);
     reading->farm_row = inner.farm_row;
+    reading->has_protocol = inner.has_protocol;
     return result;
 }
 
@@ -263,7 +268,8 @@ static enum config_result set_defaults(struct reading *reading,
     for (size_t i = 0; i < count; i++) {
         const struct option_row *row = &rows[i];
         /* A list of addresses only grows: its default comes last. */
-        if (row->fallback == NULL || row->kind == OPTION_ADDRESSES)
+        if (row->fallback == NULL || row->kind == OPTION_ADDRESSES ||
+            row->kind == OPTION_ENDPOINTS)
             continue;
         if (value_set(reading, row, row->fallback) != CONFIG_OK)
             return CONFIG_BAD;
@@ -322,6 +328,54 @@ static enum config_result check_farm(struct reading *reading)
     return check_journal(reading);
 }
 
+/* Each way to say who one is belongs to one protocol; in the other one anybody
+ * would come in. */
+static enum config_result check_users(struct reading *reading)
+{
+    struct config *config = reading->config;
+
+    if (config->sasl && config->auth_file != NULL)
+        return reading_bad(reading, "options -S (--enable-sasl) and -Y "
+                                    "(--auth-file) exclude each other; "
+                                    "remove one of them");
+    if (config->sasl && reading->has_protocol &&
+        config->protocol != SPEAKS_BINARY)
+        return reading_bad(reading, "option -B (--protocol): with -S clients "
+                                    "speak the binary protocol alone; remove "
+                                    "-B or give -B binary");
+    if (config->auth_file != NULL && reading->has_protocol &&
+        config->protocol != SPEAKS_ASCII)
+        return reading_bad(reading, "option -B (--protocol): with -Y clients "
+                                    "speak the text protocol alone; remove -B "
+                                    "or give -B ascii");
+    if (config->sasl)
+        config->protocol = SPEAKS_BINARY;
+    if (config->auth_file != NULL)
+        config->protocol = SPEAKS_ASCII;
+    return CONFIG_OK;
+}
+
+/* As memcached has it, though nothing follows from them. */
+static enum config_result check_idle(const struct reading *reading)
+{
+    const struct config *config = reading->config;
+
+    if (config->napi_ids > config->threads)
+        return reading_bad(reading,
+                           "option -N (--napi-ids): %llu is more than -t "
+                           "(%llu); lower -N or raise -t",
+                           (unsigned long long)config->napi_ids,
+                           (unsigned long long)config->threads);
+    if (config->hot_percent + config->warm_percent > LRU_PERCENT_MAX)
+        return reading_bad(reading,
+                           "option -o hot_lru_pct and warm_lru_pct: %llu and "
+                           "%llu are more than %d together; lower one of them",
+                           (unsigned long long)config->hot_percent,
+                           (unsigned long long)config->warm_percent,
+                           LRU_PERCENT_MAX);
+    return CONFIG_OK;
+}
+
 static enum config_result check_together(struct reading *reading)
 {
     struct config *config = reading->config;
@@ -338,7 +392,9 @@ static enum config_result check_together(struct reading *reading)
         return reading_bad(reading,
                            "option -U (--udp-port): there is no UDP, as forged "
                            "requests would have it flood others; give 0");
-    if (check_farm(reading) != CONFIG_OK)
+    if (check_users(reading) != CONFIG_OK || check_idle(reading) != CONFIG_OK ||
+        check_farm(reading) != CONFIG_OK ||
+        encryption_check(reading) != CONFIG_OK)
         return CONFIG_BAD;
     if (config->unix_socket == NULL && config->port == 0 &&
         config->listen_count == 0)

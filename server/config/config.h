@@ -35,7 +35,7 @@ struct config {
     uint64_t port;                         /* 0: none; or CONFIG_PORT_ANY */
     uint64_t udp_port;                     /* 0; others are refused */
     const char *listen[CONFIG_LISTEN_MAX]; /* as given, in a form
-                                              that address_split() takes */
+                                              that endpoint_parse() takes */
     size_t listen_count;
     const char *unix_socket; /* NULL: none */
     uint64_t unix_mask;
@@ -46,7 +46,7 @@ struct config {
     uint64_t turn_commands_max; /* of one client, before others have a turn */
     uint64_t backlog;           /* connections that wait to be accepted */
     uint64_t protocol;          /* enum config_protocol */
-    uint64_t napi_ids;          /* 0: none named */
+    uint64_t napi_ids;          /* 0: none named; nothing follows */
     bool daemon;
     const char *user; /* NULL: whoever started it */
     const char *pid_file;
@@ -73,9 +73,12 @@ struct config {
     uint64_t watcher_buffer_kilobytes;
     uint64_t worker_buffer_kilobytes; /* for all watchers of a thread */
     bool track_sizes;
+    uint64_t hot_percent; /* nothing follows from these two */
+    uint64_t warm_percent;
     const char *tls_chain;
     const char *tls_key;        /* NULL: in tls_chain */
-    const char *tls_key_format; /* as given */
+    const char *tls_key_format; /* as given; NULL: PEM */
+    bool tls_key_is_der;        /* what that comes to */
     const char *tls_ciphers;    /* NULL: the library's */
     const char *tls_authority;  /* who signs clients' certificates */
     uint64_t tls_verify;        /* 0 none, 1 request, 2 require, 3 once */
@@ -116,6 +119,11 @@ enum config_result config_read(struct config *config, int argc, char **argv,
 
 /* The options with their units, limits and defaults, as -h prints them. */
 void config_print_help(FILE *to);
+
+/* The same as roff, for the manual: options, words of -o, and what is
+ * accepted without effect. */
+enum config_part { CONFIG_OPTIONS, CONFIG_WORDS, CONFIG_IDLE };
+void config_print_manual(FILE *to, enum config_part part);
 
 void config_print_license(FILE *to);
 

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "build.h"
+
 #define AT(field) offsetof(struct config, field)
 
 /* Letters, long names, defaults and units are memcached's where it has the
@@ -21,20 +23,22 @@ const struct option_row option_rows[] = {
      .argument = "PORT",
      .kind = OPTION_PORT,
      .offset = AT(udp_port),
-     .most = 65535,
      .fallback = "0",
-     .help = "0; there is no UDP"},
+     .help = "only 0, as there is no UDP"},
     {.letter = 'l',
      .name = "listen",
      .argument = "ADDR",
-     .kind = OPTION_ADDRESSES,
+     .kind = OPTION_ENDPOINTS,
      .offset = AT(listen),
      .count_offset = AT(listen_count),
      .least = 1,
      .most = CONFIG_LISTEN_MAX,
      .fallback = "127.0.0.1,::1",
-     .help = "address for clients: HOST, HOST:PORT, [IPV6]:PORT or *; may be "
-             "repeated, or a list with commas"},
+     .help = "address for clients: HOST, HOST:PORT, [IPV6]:PORT, * or "
+             "unix:PATH, behind words of its own: notls: btls: mtls: (with "
+             "-Z: no TLS, TLS, TLS with clients' certificates), proto[ascii]: "
+             "proto[binary]: proto[negotiating]: tag[NAME]: tag_NAME_:; may "
+             "be repeated, or a list with commas"},
     {.letter = 's',
      .name = "unix-socket",
      .argument = "FILE",
@@ -112,7 +116,7 @@ const struct option_row option_rows[] = {
      .offset = AT(turn_commands_max),
      .least = 1,
      .most = 1000000,
-     .fallback = "2048",
+     .fallback = "512",
      .help = "requests of one client that are served before others have their "
              "turn"},
     {.letter = 'b',
@@ -161,24 +165,26 @@ const struct option_row option_rows[] = {
      .name = "enable-sasl",
      .kind = OPTION_FLAG,
      .offset = AT(sasl),
-     .help = "let in only clients that authenticate with SASL",
-     .refusal = "SASL is not built in; remove it, and let only trusted "
-                "networks reach the server"},
+     .help = "let in only clients that authenticate with SASL; they speak "
+             "the binary protocol",
+#ifndef HAVE_SASL
+     .refusal = "SASL is not built in; build with libsasl2, or let users in "
+                "by -Y"
+#endif
+    },
     {.letter = 'Y',
      .name = "auth-file",
      .argument = "FILE",
      .kind = OPTION_TEXT,
      .offset = AT(auth_file),
-     .help = "let in only users of this file, with lines USER:PASSWORD",
-     .refusal = "passwords are not built in; remove it, and let only trusted "
-                "networks reach the server"},
+     .help = "let in only users of this file, with lines USER:PASSWORD; they "
+             "speak the text protocol"},
     {.letter = 'Z',
      .name = "enable-ssl",
      .kind = OPTION_FLAG,
      .offset = AT(tls),
-     .help = "serve clients by TLS",
-     .refusal = "TLS is not built in; remove it, and let only trusted networks "
-                "reach the server"},
+     .help = "serve clients by TLS 1.2 and 1.3, with the certificate of -o "
+             "ssl_chain_cert"},
     {.letter = 'd',
      .name = "daemon",
      .kind = OPTION_FLAG,

@@ -14,6 +14,7 @@ struct reading {
     const char *file; /* being read, or NULL for the command line */
     unsigned line;
     const struct option_row *farm_row; /* given last that asks for a farm */
+    bool has_protocol;                 /* -B was given */
     uint64_t idle; /* where values go that nothing follows from */
 };
 
@@ -27,6 +28,9 @@ enum config_result reading_bad(const struct reading *reading,
  * OPTION_WORDS. */
 enum config_result value_set(struct reading *reading,
                              const struct option_row *row, const char *text);
+
+/* Whether all that is asked for of TLS can be had together. */
+enum config_result encryption_check(struct reading *reading);
 
 /* An OPTION_FRACTION as one would write it. */
 const char *value_format_fraction(uint64_t thousandths, char to[32]);

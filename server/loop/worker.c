@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "server/loop/mailbox.h"
 
@@ -102,6 +103,15 @@ void worker_join(struct worker *worker)
     pthread_join(worker->thread, NULL);
 }
 
+bool worker_join_within(struct worker *worker, time_us limit)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += (time_t)(limit / TIME_US_PER_S);
+    return pthread_timedjoin_np(worker->thread, NULL, &end) == 0;
+}
+
 void worker_run(struct worker *worker)
 {
     event_base_loop(worker->base, EVLOOP_NO_EXIT_ON_EMPTY);
@@ -173,6 +183,11 @@ void watch_destroy(struct watch *watch)
     if (watch->again != NULL)
         event_free(watch->again);
     free(watch);
+}
+
+void watch_redirect(struct watch *watch, watch_ready *ready)
+{
+    watch->ready = ready;
 }
 
 static void want(struct event *event, bool *is_wanted, bool wanted)

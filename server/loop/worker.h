@@ -30,6 +30,9 @@ void worker_destroy(struct worker *worker);
 MUST_USE bool worker_start(struct worker *worker, const char *name);
 void worker_join(struct worker *worker);
 
+/* False where the thread has not ended in time; it is not joined then. */
+MUST_USE bool worker_join_within(struct worker *worker, time_us limit);
+
 /* Runs the loop in this thread until worker_stop(). */
 void worker_run(struct worker *worker);
 void worker_stop(struct worker *worker);
@@ -46,6 +49,9 @@ void worker_finish(struct worker *worker);
 struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
                            void *context);
 void watch_destroy(struct watch *watch);
+
+/* From now on `ready` is called instead. */
+void watch_redirect(struct watch *watch, watch_ready *ready);
 
 /* `ready` is called whenever the descriptor can be read, or written. */
 void watch_want(struct watch *watch, bool read, bool write);

@@ -25,6 +25,11 @@
 #define FILES_BASE (64 + 512)
 #define FILES_PER_THREAD 4
 
+/* Memory besides the items': programs, buffers; stack and heap of a thread,
+ * of which little is used, but all is counted as locked. */
+#define LOCKED_BASE (UINT64_C(256) * 1024 * 1024)
+#define LOCKED_PER_THREAD (UINT64_C(80) * 1024 * 1024)
+
 static bool raise_files(const struct process_settings *settings, char *error)
 {
     rlim_t wanted = settings->connections_max + FILES_BASE +
@@ -186,21 +191,24 @@ static void raise_locked_memory(void)
 
 /* What is taken later is locked when it is first used, so that a large -m
  * does not have to be filled at the start. */
-static bool lock_memory(uint64_t memory_bytes, char *error)
+static bool lock_memory(const struct process_settings *settings, char *error)
 {
+    uint64_t wanted = settings->memory_bytes + LOCKED_BASE +
+                      LOCKED_PER_THREAD * settings->threads;
     struct rlimit limit;
-    const char *reason = "the limit of locked memory is lower than -m";
+    const char *reason = "more is needed than the limit allows";
 
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
-        limit.rlim_cur >= memory_bytes) {
+    /* Nobody limits what root locks. */
+    if (geteuid() == 0 ||
+        (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= wanted)) {
         if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0)
             return true;
         reason = strerror(errno);
     }
     snprintf(error, PROCESS_ERROR_BYTES,
-             "option -k (--lock-memory): memory cannot be locked: %s; raise "
+             "option -k (--lock-memory): %llu MB cannot be locked: %s; raise "
              "the limit (ulimit -l, LimitMEMLOCK=) or remove -k",
-             reason);
+             (unsigned long long)(wanted >> 20), reason);
     return false;
 }
 
@@ -218,8 +226,7 @@ bool process_start(struct process *process,
     return open_pid(process, settings->pid_file, error) &&
            become(settings->user, error) &&
            (!settings->core_dumps || allow_core_dumps(error)) &&
-           (!settings->locks_memory ||
-            lock_memory(settings->memory_bytes, error));
+           (!settings->locks_memory || lock_memory(settings, error));
 }
 
 static void write_pid(struct process *process)

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "server/session/crew.h"
+#include "server/session/doors.h"
 #include "server/session/idle.h"
 #include "server/session/inquiry.h"
+#include "server/session/login.h"
 #include "server/session/roll.h"
 #include "server/session/session.h"
 #include "server/session/surplus.h"
@@ -16,6 +18,7 @@
 /* A connection on its way from the thread that accepted it. */
 struct arrival {
     struct crew *crew;
+    const struct door *door;
     int fd;
 };
 
@@ -40,6 +43,7 @@ static void destroy_crew(struct crew *crew)
     /* What the peers said meanwhile; there is no session to hear it. */
     worker_finish(crew->worker);
     inquiries_destroy(crew);
+    timer_destroy(crew->greeting_timer);
     timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
@@ -77,6 +81,11 @@ struct clients *clients_create(const struct clients_settings *settings)
     pthread_mutex_init(&clients->watchers_lock, NULL);
     pthread_mutex_init(&clients->outside_lock, NULL);
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
+    if (settings->exchanges != NULL) {
+        clients->logins = logins_create();
+        if (clients->logins == NULL)
+            goto fail;
+    }
     clients->crews = calloc(settings->threads_count, sizeof(struct crew *));
     if (clients->crews == NULL)
         goto fail;
@@ -89,7 +98,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     return clients;
 
 fail:
-    clients_destroy(clients);
+    /* Nobody was let in yet, so that no thread is held up. */
+    if (!clients_destroy(clients))
+        abort();
     return NULL;
 }
 
@@ -116,25 +127,35 @@ void clients_stop(struct clients *clients)
     /* One that still answers `stats` looks at the counters of all. */
     for (size_t i = 0; i < clients->crews_count; i++)
         worker_join(clients->crews[i]->worker);
+    if (clients->logins != NULL)
+        clients->is_left = !logins_stop(clients->logins);
 }
 
-void clients_destroy(struct clients *clients)
+bool clients_destroy(struct clients *clients)
 {
     if (clients == NULL)
-        return;
+        return true;
     clients_stop(clients);
+    if (clients->is_left) {
+        log_event(clients->settings.log, EVENT_SERVER, SEVERITY_WARNING,
+                  "SASL does not answer; it is not waited for");
+        return false;
+    }
     /* Crews post each other letters: all are read before the first goes. */
     for (size_t i = 0; i < clients->crews_count; i++)
         worker_finish(clients->crews[i]->worker);
     rolls_destroy(clients);
     for (size_t i = 0; i < clients->crews_count; i++)
         destroy_crew(clients->crews[i]);
+    if (clients->logins != NULL)
+        logins_destroy(clients->logins);
     bulletin_release(&clients->outside);
     pthread_mutex_destroy(&clients->watchers_lock);
     pthread_mutex_destroy(&clients->outside_lock);
     pthread_mutex_destroy(&clients->rolls_lock);
     free(clients->crews);
     free(clients);
+    return true;
 }
 
 void clients_show_doors(struct clients *clients, const struct listener *doors)
@@ -157,7 +178,7 @@ bool clients_count_prefixes(struct clients *clients, bool counts)
     return true;
 }
 
-static void turn_away(struct clients *clients, int fd)
+static void turn_away(struct clients *clients, const struct door *door, int fd)
 {
     static const char words[] = "ERROR Too many open connections\r\n";
 
@@ -166,8 +187,11 @@ static void turn_away(struct clients *clients, int fd)
               "a client was turned away: %zu are connected; raise -c "
               "(--conn-limit)",
               clients->settings.connections_max);
-    ssize_t sent = send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
-    (void)sent; /* a courtesy */
+    /* A courtesy; to who expects a handshake it would be noise. */
+    ssize_t sent = door->tls != NULL
+                       ? 0
+                       : send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
+    (void)sent;
     close(fd);
 }
 
@@ -175,7 +199,7 @@ static void arrive(void *context)
 {
     struct arrival *arrival = context;
 
-    if (!session_create(arrival->crew, arrival->fd)) {
+    if (!session_create(arrival->crew, arrival->door, arrival->fd)) {
         close(arrival->fd);
         clients_lose(arrival->crew->clients);
     }
@@ -190,7 +214,8 @@ void clients_lose(struct clients *clients)
 
 void clients_accept(int fd, void *context)
 {
-    struct clients *clients = context;
+    const struct door *door = context;
+    struct clients *clients = door->clients;
     struct arrival *arrival = NULL;
 
     /* A farm may open the doors while the server is on its way out. */
@@ -200,14 +225,14 @@ void clients_accept(int fd, void *context)
     }
     if (atomic_load(&clients->connections) >=
         clients->settings.connections_max) {
-        turn_away(clients, fd);
+        turn_away(clients, door, fd);
         return;
     }
     arrival = malloc(sizeof(*arrival));
     if (arrival != NULL) {
         struct crew *crew = clients->crews[clients->next_crew];
         clients->next_crew = (clients->next_crew + 1) % clients->crews_count;
-        *arrival = (struct arrival){.crew = crew, .fd = fd};
+        *arrival = (struct arrival){.crew = crew, .door = door, .fd = fd};
         atomic_fetch_add(&clients->connections, 1);
         atomic_fetch_add(&clients->connections_total, 1);
         surplus_came(clients);
@@ -266,11 +291,10 @@ static void add_crew(const struct crew *crew, struct stats_live *live)
 
 void clients_read_live(struct clients *clients, struct stats_live *live)
 {
-    time_us now = clock_now(clients->settings.clock);
-    time_us read = atomic_load(&clients->certificate_read);
+    const struct tls *tls = clients->settings.tls;
 
     *live = (struct stats_live){
-        .now = now,
+        .now = clock_now(clients->settings.clock),
         .connections = atomic_load(&clients->connections),
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
@@ -281,10 +305,10 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .watchers = atomic_load(&clients->watchers),
         .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
         .crawls = atomic_load(&clients->crawls),
-        .has_tls = read != 0,
-        .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,
-        .has_tls_sessions = clients->has_tls_sessions};
-    surplus_read(clients, now, live);
+        .has_tls = tls != NULL,
+        .certificate_age_s = tls == NULL ? 0 : tls_age_s(tls),
+        .has_tls_sessions = tls != NULL && clients->settings.has_tls_sessions};
+    surplus_read(clients, live->now, live);
     for (size_t i = 0; i < clients->crews_count; i++)
         add_crew(clients->crews[i], live);
 }

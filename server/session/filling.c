@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/memcached/meta.h"
+
 /* A value that arrives in pieces, and the command it belongs to. */
 struct filling {
     struct command command;
@@ -12,6 +14,7 @@ struct filling {
     size_t end_bytes; /* of the line end behind a text value, received */
     uint8_t end[2];
     uint8_t key[COMMAND_KEY_BYTES_MAX];
+    uint8_t tokens[META_KEPT_BYTES_MAX];
 };
 
 static size_t line_end_bytes(const struct command *command)
@@ -39,6 +42,7 @@ void filling_begin(struct session *session, const struct command *command)
     filling->command = *command;
     memcpy(filling->key, command->key.data, command->key.length);
     filling->command.key = span_of(filling->key, command->key.length);
+    filling->command.tokens = meta_keep_flags(command->tokens, filling->tokens);
     session->filling = filling;
 }
 

@@ -100,8 +100,8 @@ static void report_fetch(struct session *session, const struct command *command)
         return;
     at = put_key(at, command->key);
     at = put(at, " status=", found_word(sighting));
-    end(crew,
-        put_place(at, sighting->is_found, session->fd, sighting->value_bytes));
+    end(crew, put_place(at, sighting->is_found, session->transport.fd,
+                        sighting->value_bytes));
 }
 
 /* NULL where the command got no further than its words. */
@@ -159,7 +159,9 @@ static int64_t ttl_of(const struct session *session,
 {
     const struct sighting *sighting = &session->crew->sighting;
     int64_t now = (int64_t)time_seconds(session->now);
-    int64_t exptime = command->exptime;
+    int64_t exptime = command->is_meta && command->kind == COMMAND_ARITHMETIC
+                          ? command->created_exptime
+                          : command->exptime;
 
     if (command->kind == COMMAND_STORE && extends(command))
         return sighting->exptime == 0 ? 0 : (int64_t)sighting->exptime - now;
@@ -205,7 +207,7 @@ static void report_store(struct session *session, const struct command *command,
     at = put(at, " status=", status);
     at = put(at, " cmd=", mode_word(command));
     at = put_ttl(at, ttl_of(session, command));
-    end(session->crew, put_place(at, true, session->fd,
+    end(session->crew, put_place(at, true, session->transport.fd,
                                  stored_bytes(session, command, execution)));
 }
 
@@ -217,7 +219,7 @@ static void report_deletion(struct session *session,
     if (at == NULL)
         return;
     at = put_key(at, command->key);
-    at = put(at, " cmd=", "delete");
+    at = put(at, " cmd=", command->is_meta ? "md" : "delete");
     end(session->crew,
         put_place(at, true, -1, session->crew->sighting.value_bytes));
 }
@@ -241,7 +243,7 @@ static void report_execution(struct session *session,
     if ((streams & WATCH_MUTATIONS) && mutates(command, execution))
         report_store(session, command, execution);
     if ((streams & WATCH_DELETIONS) &&
-        execution->outcome.kind == OUTCOME_DELETED)
+        execution->outcome.kind == OUTCOME_DELETED && !command->empties)
         report_deletion(session, command);
 }
 
@@ -249,7 +251,7 @@ void report_command(struct session *session, const struct command *command,
                     const struct execution *execution)
 {
     if (command->kind == COMMAND_FLUSH)
-        report_system(session, "type=flush_all cfd=%d", session->fd);
+        report_system(session, "type=flush_all cfd=%d", session->transport.fd);
     else if (command_is_executed(command->kind) &&
              command->refusal == REFUSAL_NONE &&
              execution->outcome.kind != OUTCOME_UNTERMINATED)
@@ -289,7 +291,7 @@ void report_request(struct session *session, const struct mark *mark)
     uint8_t *at = begin(session->crew, WATCH_RAWCMDS, NULL);
     if (at == NULL)
         return;
-    at = put_number(at, "<", (uint64_t)session->fd);
+    at = put_number(at, "<", (uint64_t)session->transport.fd);
     *at++ = ' ';
     end(session->crew, put_request(at, line));
 }
@@ -337,8 +339,9 @@ void report_arrival(struct session *session)
 
     if (at == NULL)
         return;
-    at = put_peer(at, session->fd);
-    end(session->crew, put_number(at, " cfd=", (uint64_t)session->fd));
+    at = put_peer(at, session->transport.fd);
+    end(session->crew,
+        put_number(at, " cfd=", (uint64_t)session->transport.fd));
     report_post(session->crew);
 }
 
@@ -354,9 +357,10 @@ void report_departure(struct session *session)
 
     if (at == NULL)
         return;
-    at = put_peer(at, session->fd);
+    at = put_peer(at, session->transport.fd);
     at = put(at, " reason=", words[session->departure]);
-    end(session->crew, put_number(at, " cfd=", (uint64_t)session->fd));
+    end(session->crew,
+        put_number(at, " cfd=", (uint64_t)session->transport.fd));
     report_post(session->crew);
 }
 

@@ -41,8 +41,8 @@ static void answer_without_key(struct session *session,
             count(&session->crew->counters, COUNTER_CMD_FLUSH, 1);
         execution->outcome.kind = OUTCOME_REFUSED;
         log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
-                  "connection %d: a request was refused (%d)", session->fd,
-                  (int)command->refusal);
+                  "connection %d: a request was refused (%d)",
+                  session->transport.fd, (int)command->refusal);
         break;
     case COMMAND_VERSION:
         execution->outcome.kind = OUTCOME_VERSION;
@@ -87,7 +87,7 @@ static inline bool execute(struct session *session,
     session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
-                  "flush_all by connection %d", session->fd);
+                  "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
     if (command->closes)
@@ -107,7 +107,8 @@ static struct parsed parse(struct session *session, struct span input,
                            struct command *command)
 {
     struct parse_limits limits = {
-        .item_bytes_max = store_item_bytes_max(session_store(session))};
+        .item_bytes_max = store_item_bytes_max(session_store(session)),
+        .with_sasl = session->crew->clients->settings.exchanges != NULL};
 
     if (session->protocol == PROTOCOL_UNKNOWN)
         session->protocol = input.data[0] == BINARY_MAGIC_REQUEST
@@ -116,6 +117,23 @@ static struct parsed parse(struct session *session, struct span input,
     return session->protocol == PROTOCOL_BINARY
                ? binary_parse(input, &limits, command)
                : text_parse(&session->text, input, &limits, command);
+}
+
+static void stop_parsing(struct session *session, const struct parsed *parsed)
+{
+    switch (parsed->result) {
+    case PARSE_CLOSE:
+        session_end(session, false);
+        break;
+    case PARSE_CREDENTIALS:
+        session->standing = STANDING_RENEWS;
+        break;
+    case PARSE_MORE:
+        session->needed_bytes = parsed->need;
+        break;
+    case PARSE_COMMAND:
+        break;
+    }
 }
 
 /* As -F and -C have it. */
@@ -147,12 +165,8 @@ static size_t parse_batch(struct session *session, size_t batch_max,
         crew->marks[batch_count] =
             (struct mark){.rest = *input, .text = session->text};
         struct parsed parsed = parse(session, *input, command);
-        if (parsed.result == PARSE_CLOSE) {
-            session_end(session, false);
-            break;
-        }
-        if (parsed.result == PARSE_MORE) {
-            session->needed_bytes = parsed.need;
+        if (parsed.result != PARSE_COMMAND) {
+            stop_parsing(session, &parsed);
             break;
         }
         assert(parsed.used <= input->length);
@@ -189,6 +203,7 @@ static void go_back(struct session *session, size_t executed_count,
 
     *input = mark->rest;
     session->text = mark->text;
+    session->standing = STANDING_KNOWN;
     if (session->state == SESSION_ENDING)
         session->state = SESSION_OPEN;
 }
@@ -265,11 +280,17 @@ struct span requests_process(struct session *session, struct span input)
             count(&crew->counters, COUNTER_CONN_YIELDS, 1);
             session->has_backlog = true;
             break;
+        } else if (session->standing != STANDING_KNOWN) {
+            if (!authentication_take(session, &input))
+                break;
+            share.requests--;
+            if (output_is_high(&session->output))
+                share.keys = 0;
         } else {
             size_t batch_max = share.requests < CREW_BATCH_MAX ? share.requests
                                                                : CREW_BATCH_MAX;
             size_t batch_count = parse_batch(session, batch_max, &input);
-            if (batch_count == 0)
+            if (batch_count == 0 && session->standing == STANDING_KNOWN)
                 break;
             execute_batch(session, batch_count, &share, &input);
         }

@@ -6,11 +6,17 @@
  * answers come in at the top again (session_resume).  Beside each, the fields
  * that it owns:
  *
- *   session.c   life and turns: `link`, `watch`, `fd`, `now`, `reading`
+ *   session.c   life and turns: `link`, `watch`, `transport`, `now`,
+ *               `reading`
+ *   greeting.c  hands shaken before anything is said: `greeting_link`,
+ *               `greeted_by`
  *   input.c     what was read and not yet understood: `input`,
  *               `drained_bytes`
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
  *               `has_backlog`, `needed_bytes`, `swallow_bytes`
+ *   authentication.c   who has to say who it is: `standing`, `failures`,
+ *               `failure_timer`, `has_failed`, `asked_opcode`, `asked_opaque`
+ *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
  *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
@@ -32,8 +38,10 @@
 #include <sys/uio.h>
 
 #include "server/session/crew.h"
+#include "server/session/doors.h"
 #include "server/session/inquiry.h"
 #include "server/session/listing.h"
+#include "server/session/transport.h"
 
 enum session_state {
     SESSION_OPEN,
@@ -41,6 +49,15 @@ enum session_state {
     SESSION_DRAINING, /* the client was told; it has to stop sending */
     SESSION_BROKEN    /* to be destroyed at the end of the turn */
 };
+
+/* Whether what comes next is for the commands or for the credentials. */
+enum standing {
+    STANDING_KNOWN,
+    STANDING_RENEWS,  /* is in, and says anew who it is */
+    STANDING_STRANGER /* nothing but credentials is heard */
+};
+
+struct login;
 
 /* Why a connection ended, for those who watch. */
 enum session_departure {
@@ -55,10 +72,12 @@ struct session {
     struct session *next;
     struct session **link; /* what leads to this one in the crew's list */
     struct watch *watch;
-    int fd;
+    const struct door *door; /* that it came through */
+    struct transport transport;
     enum session_state state;
     enum session_departure departure;
     enum protocol protocol;
+    enum standing standing;
     bool has_backlog; /* the input may hold whole commands */
     bool drains;      /* after the last reply, rather than closing at once */
     struct text_parser text;
@@ -76,18 +95,46 @@ struct session {
     enum output_result sending;  /* what came of sending last */
     time_us now;                 /* of this turn */
 
+    /* While it says who it is. */
+    bool has_failed; /* and may be told so now */
+    uint8_t asked_opcode;
+    uint32_t asked_opaque;
+    unsigned failures;
+    struct timer *failure_timer; /* NULL: it has not failed yet */
+    struct login *login;
+
     /* In a farm. */
     enum peers_reading reading; /* of this turn */
     struct inquiry *inquiry;    /* to others, under way or answered */
-    bool waits;                 /* for the inquiry */
-    uint64_t last_number;       /* of what it changed last */
+    bool waits; /* for the inquiry, or for what comes of its credentials */
+    uint64_t last_number; /* of what it changed last */
     struct session *next_holding;
     struct session **holding_link; /* NULL: no reply is held back */
     struct session *next_watching;
     struct session **watching_link; /* NULL: it does not watch */
     unsigned streams;               /* that it watches */
     uint64_t skipped_count;         /* lines, since it read too slowly */
+
+    /* Before the first turn of an encrypted one. */
+    struct session *next_greeting;
+    struct session **greeting_link; /* NULL: hands were shaken */
+    time_us greeted_by;
 };
+
+/* ---- session.c ---- */
+
+/* Its first turn, now that hands were shaken. */
+void session_begin(struct session *session);
+
+/* ---- greeting.c ---- */
+
+/* Shakes hands as far as that goes; to be called whenever its descriptor is
+ * ready, until that calls session_begin(), or destroys the session. */
+void greeting_go_on(struct session *session);
+
+/* It has to be through in time. */
+MUST_USE bool greeting_begin(struct session *session);
+void greeting_end(struct session *session);
 
 /* ---- input.c ---- */
 
@@ -103,6 +150,25 @@ void input_drop(struct session *session);
 /* A client that still sends would lose the last reply to a reset: it is
  * read, unheard, until it stops. */
 void input_drain(struct session *session);
+
+/* The session may write into its output, outside of a turn. */
+void session_borrow_output(struct session *session);
+
+/* ---- authentication.c ---- */
+
+/* A client is a stranger where there are users; it speaks their protocol. */
+void authentication_begin(struct session *session);
+void authentication_end(struct session *session);
+
+/* Takes the next thing a stranger says from `input`; false where it is not
+ * all there, or was the last. */
+bool authentication_take(struct session *session, struct span *input);
+
+/* The login is judged: tells the client, or lets it wait for that. */
+void authentication_judged(struct session *session);
+
+/* Tells what the client waited for. */
+void authentication_resume(struct session *session);
 
 /* ---- requests.c ---- */
 
@@ -257,11 +323,13 @@ static inline void session_end(struct session *session, bool drains)
 /* Whether a read of `command` has to ask the farm, now. */
 static inline enum asking session_asking(const struct session *session,
                                          const struct command *command,
-                                         bool *is_certain)
+                                         bool *is_asked, bool *is_certain)
 {
     if (session->inquiry != NULL &&
-        inquiry_knows(session->inquiry, command->hash, is_certain))
+        inquiry_knows(session->inquiry, command->hash, is_certain)) {
+        *is_asked = true;
         return ASK_NEVER;
+    }
     switch (session->reading) {
     case PEERS_ASK_ON_MISS:
         return ASK_ON_MISS;
@@ -287,10 +355,11 @@ static inline void session_begin_execution(const struct session *session,
         session->crew->reporting != 0 ? &session->crew->sighting : NULL;
     execution->replicates = session_peers(session) != NULL;
     execution->asking = ASK_NEVER;
+    execution->is_asked = false;
     execution->is_certain = false;
     if (execution->replicates)
-        execution->asking =
-            session_asking(session, command, &execution->is_certain);
+        execution->asking = session_asking(
+            session, command, &execution->is_asked, &execution->is_certain);
 }
 
 /* The reply tells of a change, or of the quiet ones before it. */

@@ -108,6 +108,12 @@ void index_release(struct index *index)
     index->spare_arena = NULL;
 }
 
+void index_use_large_pages(struct index *index)
+{
+    madvise(index->buckets, index->buckets_max * sizeof(struct bucket),
+            MADV_HUGEPAGE);
+}
+
 /* Linear hashing (Litwin, 1980): buckets not split yet use one bit less. */
 static size_t bucket_number(uint64_t hash, size_t count)
 {

@@ -72,6 +72,9 @@ bool index_init(struct index *index, size_t bytes_max, size_t bytes_limit,
                 uint64_t seed);
 void index_release(struct index *index);
 
+/* Asks for large pages for what is not touched yet. */
+void index_use_large_pages(struct index *index);
+
 static inline uint64_t index_hash(const struct index *index, struct span key)
 {
     return digest64(key, index->seed);

@@ -110,6 +110,8 @@ static bool add_arena(struct segment_pool *pool, size_t bytes)
         free(arena);
         return false;
     }
+    if (pool->uses_large_pages)
+        madvise(arena->start, bytes, MADV_HUGEPAGE);
     pthread_mutex_lock(&pool->lock);
     arena->next = pool->arenas;
     pool->arenas = arena;
@@ -143,6 +145,13 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
         return true;
     pthread_mutex_destroy(&pool->lock);
     return false;
+}
+
+void segment_use_large_pages(struct segment_pool *pool)
+{
+    pool->uses_large_pages = true;
+    for (struct arena *arena = pool->arenas; arena != NULL; arena = arena->next)
+        madvise(arena->start, arena->bytes, MADV_HUGEPAGE);
 }
 
 void segment_pool_release(struct segment_pool *pool)

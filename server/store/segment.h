@@ -79,8 +79,9 @@ struct segment_pool {
     _Atomic size_t *index_bytes; /* shares bytes_max with the segments */
     struct arena *arenas;        /* address space; more with each growth */
     size_t arena_bytes;          /* of all arenas */
-    size_t carved_bytes;         /* of these, ever used */
-    size_t held_bytes; /* of segments that take memory, private included */
+    bool uses_large_pages;
+    size_t carved_bytes; /* of these, ever used */
+    size_t held_bytes;   /* of segments that take memory, private included */
     struct segment_list free;     /* memory kept for the next use */
     struct segment_list returned; /* memory given back to the system */
     struct segment_list sealed;   /* ordinary ones, the oldest first */
@@ -113,6 +114,10 @@ size_t segment_limit_bytes(struct segment_pool *pool);
 
 /* The least that a pool with such segments can work with. */
 size_t segment_least_bytes(const struct segment_pool *pool);
+
+/* Asks for large pages for what is not touched yet; before other threads use
+ * the pool. */
+void segment_use_large_pages(struct segment_pool *pool);
 
 enum life_class life_class(time_s exptime, time_s now);
 

@@ -47,6 +47,10 @@ struct store *store_create(const struct store_settings *settings)
         goto fail_index;
     if (settings->counts_sizes && !create_sizes(store))
         goto fail_pool;
+    if (settings->large_pages) {
+        index_use_large_pages(&store->index);
+        segment_use_large_pages(&store->pool);
+    }
     version_clock_init(&store->clock, settings->origin_tag);
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
@@ -313,6 +317,12 @@ void store_use(struct store_hold *hold)
         item->accessed = second;
 }
 
+void store_spare(struct store_hold *hold)
+{
+    add_use(hold->item, hold->item->uses);
+    hold->item->accessed = time_seconds(hold->now);
+}
+
 /* ---- writing ---- */
 
 static uint8_t shape_of(const struct store *store,
@@ -400,13 +410,9 @@ void replica_write_use(struct item *item, const struct store_hold *hold,
         item->uses = 0;
     else
         add_use(item, old->uses);
-    if (old != NULL && write->keeps_use) {
-        item->is_fetched = old->is_fetched;
-        item->accessed = old->accessed;
-    } else {
-        item->is_fetched = false;
-        item->accessed = time_seconds(hold->now);
-    }
+    item->is_fetched = write->is_fetched;
+    item->accessed =
+        write->accessed != 0 ? write->accessed : time_seconds(hold->now);
 }
 
 static void put_in_place(struct store_hold *hold,
@@ -517,11 +523,13 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                 .version = item->version,
                                 .stamp = stamp,
                                 .token = item_token(item),
-                                .keeps_use = true};
+                                .is_fetched = item_is_fetched(item),
+                                .accessed = item_accessed(item)};
     return store_put(hold, &write);
 }
 
-enum store_result store_mark(struct store_hold *hold, uint8_t marks)
+enum store_result store_mark(struct store_hold *hold, uint8_t marks,
+                             time_s exptime, uint64_t stamp)
 {
     struct store *store = hold->store;
     struct item *item = hold->item;
@@ -529,17 +537,18 @@ enum store_result store_mark(struct store_hold *hold, uint8_t marks)
     assert(item != NULL);
     if (!store->settings.replicates) {
         item->marks = marks;
-        return STORE_OK;
+        return stamp == 0 ? STORE_OK : store_touch(hold, exptime, stamp);
     }
     struct store_write write = {.parts = {item_value(item)},
                                 .flags = item_flags(item),
                                 .marks = marks,
-                                .exptime = item->exptime,
+                                .exptime = stamp == 0 ? item->exptime : exptime,
                                 .version =
                                     version_after(&store->clock, item->version),
-                                .stamp = item_stamp(item),
+                                .stamp = stamp == 0 ? item_stamp(item) : stamp,
                                 .token = item_token(item),
-                                .keeps_use = true};
+                                .is_fetched = item_is_fetched(item),
+                                .accessed = item_accessed(item)};
     return store_put(hold, &write);
 }
 

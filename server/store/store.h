@@ -35,6 +35,7 @@ struct store_settings {
     bool replicates;           /* keeps graves and stamps, for other servers */
     time_s grave_s;            /* how long a grave is kept */
     bool counts_sizes;         /* for store_size_count() */
+    bool large_pages;          /* where the system has them to give */
     uint64_t seed;             /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;       /* of the versions drawn here */
     store_witness *witness;    /* NULL: nobody */
@@ -81,9 +82,10 @@ struct store_write {
     uint8_t marks;
     time_s exptime;
     uint64_t version;
-    uint64_t stamp; /* of the life part; 0: the version */
-    uint64_t token; /* 0: the version */
-    bool keeps_use; /* it is as fetched, and as old in use, as what was there */
+    uint64_t stamp;  /* of the life part; 0: the version */
+    uint64_t token;  /* 0: the version */
+    bool is_fetched; /* it has been read, before it was written again */
+    time_s accessed; /* its last use; 0: now */
 };
 
 /* Memory for a value that is still to come. */
@@ -146,6 +148,9 @@ void store_release(struct store_hold *hold);
 /* The item was used by a client: eviction spares what is used. */
 void store_use(struct store_hold *hold);
 
+/* The same without its having been read. */
+void store_spare(struct store_hold *hold);
+
 /* Writes the key's item, whole.  `write` may borrow from hold->item. */
 MUST_USE enum store_result store_put(struct store_hold *hold,
                                      const struct store_write *write);
@@ -155,11 +160,13 @@ MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                        uint64_t stamp);
 
 /*
- * Sets the marks of hold->item and leaves all that clients see of it.  Others
- * are told by a version a microsecond above that of the value: whatever was
- * really written since, anywhere, is not undone by a mark.
+ * Sets the marks of hold->item and, unless `stamp` is 0, its life part; all
+ * else that clients see of it stays.  Others are told by a version a
+ * microsecond above that of the value: whatever was really written since,
+ * anywhere, is not undone by a mark.
  */
-MUST_USE enum store_result store_mark(struct store_hold *hold, uint8_t marks);
+MUST_USE enum store_result store_mark(struct store_hold *hold, uint8_t marks,
+                                      time_s exptime, uint64_t stamp);
 
 /* The key has no item from now on; `version` is that of the grave, where one
  * is left. */

@@ -7,6 +7,7 @@
  */
 #include "../support/server_process.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +29,10 @@ enum {
     /* memcached keeps some of its 1 MiB for itself. */
     LARGE_VALUE_BYTES = 1000 * 1000,
     TOO_LARGE_VALUE_BYTES = 1024 * 1024 + 1,
+    WRITERS_COUNT = 4,
+    WRITER_ROUNDS = 50,
+    /* Of one writer; four of them cannot lose so often. */
+    WRITER_ATTEMPTS_MAX = 100 * WRITER_ROUNDS,
 };
 
 /* How a test reaches a server; its client carries it as user data. */
@@ -229,6 +234,62 @@ static void a_cas_token_is_good_for_one_store(void **state)
     assert_int_not_equal(token(client, "pear"), cas);
     assert_int_equal(memcached_cas(client, "plum", 4, "blue", 4, 0, 0, cas),
                      MEMCACHED_NOTFOUND);
+}
+
+/* Adds one by cas; false when another writer was faster, or on an error. */
+static bool add_one(memcached_st *client)
+{
+    const char *keys[] = {"sum"};
+    size_t lengths[] = {3};
+    memcached_return_t result;
+    char digits[24] = "";
+
+    if (memcached_mget(client, keys, lengths, 1) != MEMCACHED_SUCCESS)
+        return false;
+    memcached_result_st *item = memcached_fetch_result(client, NULL, &result);
+    if (item == NULL)
+        return false;
+    uint64_t cas = memcached_result_cas(item);
+    memcpy(digits, memcached_result_value(item), memcached_result_length(item));
+    memcached_result_free(item);
+    memcached_fetch_result(client, NULL, &result);
+    int length =
+        snprintf(digits, sizeof digits, "%ld", strtol(digits, NULL, 10) + 1);
+    return memcached_cas(client, "sum", 3, digits, (size_t)length, 0, 0, cas) ==
+           MEMCACHED_SUCCESS;
+}
+
+/* A thread with a client of its own. */
+static void *write_sums(void *client)
+{
+    int added = 0;
+
+    for (int i = 0; i < WRITER_ATTEMPTS_MAX && added < WRITER_ROUNDS; i++)
+        added += add_one(client);
+    return NULL;
+}
+
+static void writers_that_use_cas_lose_no_update(void **state)
+{
+    memcached_st *client = *state;
+    memcached_st *clients[WRITERS_COUNT];
+    pthread_t threads[WRITERS_COUNT];
+    char wanted[24];
+
+    memcached_behavior_set(client, MEMCACHED_BEHAVIOR_SUPPORT_CAS, 1);
+    assert_int_equal(set(client, "sum", "0"), MEMCACHED_SUCCESS);
+    for (int i = 0; i < WRITERS_COUNT; i++) {
+        clients[i] = memcached_clone(NULL, client);
+        assert_non_null(clients[i]);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, write_sums, clients[i]), 0);
+    }
+    for (int i = 0; i < WRITERS_COUNT; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        memcached_free(clients[i]);
+    }
+    snprintf(wanted, sizeof wanted, "%d", WRITERS_COUNT * WRITER_ROUNDS);
+    assert_holds(client, "sum", wanted);
 }
 
 /* Counting */
@@ -620,6 +681,7 @@ int main(void)
         OVER_ALL(append_and_prepend_extend_what_is_there),
         OVER_ALL(delete_removes_a_key_once),
         OVER_ALL(a_cas_token_is_good_for_one_store),
+        OVER_ALL(writers_that_use_cas_lose_no_update),
         OVER_ALL(counters_go_up_and_stop_at_zero_going_down),
         OVER_ALL(counters_have_64_bits_and_wrap),
         OVER_ALL(only_numbers_that_are_there_can_be_counted),

@@ -34,15 +34,16 @@ static inline size_t parsing_cuts(struct reads *reads,
     return count;
 }
 
-/* `bytes_max`: more may be understood only if it comes in one read. */
-static inline void parsing_try(enum protocol protocol, const uint8_t *data,
-                               size_t size, size_t bytes_max)
+static inline void parsing_try_all(enum protocol protocol, bool is_stranger,
+                                   const uint8_t *data, size_t size,
+                                   size_t bytes_max)
 {
     struct reads reads = reads_of(data, size);
     struct conversation conversation = {
         .protocol = protocol,
-        .limits = {.item_bytes_max = PARSING_ITEM_BYTES_MAX},
-        .bytes = reads.sent};
+        .limits = {.item_bytes_max = PARSING_ITEM_BYTES_MAX, .with_sasl = true},
+        .bytes = reads.sent,
+        .is_stranger = is_stranger};
     size_t cuts[PARSING_CUTS_MAX];
     size_t count = parsing_cuts(&reads, cuts);
     char *whole = conversation_transcript(&conversation, NULL, 0);
@@ -55,6 +56,21 @@ static inline void parsing_try(enum protocol protocol, const uint8_t *data,
     }
     free(whole);
     free(cut);
+}
+
+/* `bytes_max`: more may be understood only if it comes in one read. */
+static inline void parsing_try(enum protocol protocol, const uint8_t *data,
+                               size_t size, size_t bytes_max)
+{
+    parsing_try_all(protocol, false, data, size, bytes_max);
+}
+
+/* The same of a client that was not let in. */
+static inline void parsing_try_stranger(enum protocol protocol,
+                                        const uint8_t *data, size_t size,
+                                        size_t bytes_max)
+{
+    parsing_try_all(protocol, true, data, size, bytes_max);
 }
 
 #endif

@@ -98,7 +98,7 @@ static void without_options_it_is_what_help_says(void **state)
     assert_null(config.pid_file);
     assert_false(config.daemon);
     assert_false(config.disable_evictions);
-    assert_int_equal(config.turn_commands_max, 2048);
+    assert_int_equal(config.turn_commands_max, 512);
     assert_int_equal(config.backlog, 1024);
     assert_int_equal(config.protocol, SPEAKS_AUTO);
     assert_int_equal(config.udp_port, 0);
@@ -441,6 +441,76 @@ static void addresses_have_a_form_and_a_port_in_range(void **state)
     }
 }
 
+/* ---- TLS ---- */
+
+#define FILES "-Z -o ssl_chain_cert=/c -o ssl_key=/k"
+
+static void what_is_asked_of_tls_is_kept(void **state)
+{
+    struct config config = read_good(
+        FILES " -o ssl_ca_cert=/a,ssl_verify_mode=2,ssl_ciphers=A:B "
+              "-o ssl_wbuf_size=4,ssl_session_cache,ssl_kernel_tls "
+              "-o ssl_min_version=3 -l mtls:a,proto[ascii]:tag[x]:notls:b:1 "
+              "-l unix:/s;btls:[::1]:5");
+
+    (void)state;
+    assert_true(config.tls);
+    assert_string_equal(config.tls_chain, "/c");
+    assert_string_equal(config.tls_key, "/k");
+    assert_string_equal(config.tls_authority, "/a");
+    assert_string_equal(config.tls_ciphers, "A:B");
+    assert_int_equal(config.tls_verify, 2);
+    assert_int_equal(config.tls_buffer_kilobytes, 4);
+    assert_int_equal(config.tls_version_min, 3);
+    assert_true(config.tls_session_cache);
+    assert_true(config.tls_in_kernel);
+    assert_false(config.tls_key_is_der);
+    assert_int_equal(config.listen_count, 4);
+    assert_string_equal(config.listen[1], "proto[ascii]:tag[x]:notls:b:1");
+    assert_string_equal(config.listen[3], "btls:[::1]:5");
+    assert_false(read_good("-o ssl_chain_cert=/c").tls);
+}
+
+static void a_key_has_one_of_two_forms(void **state)
+{
+    (void)state;
+    assert_true(read_good(FILES " -o ssl_keyformat=DER").tls_key_is_der);
+    assert_true(read_good(FILES " -o ssl_keyformat=2").tls_key_is_der);
+    assert_false(read_good(FILES " -o ssl_keyformat=PEM").tls_key_is_der);
+    assert_false(read_good(FILES " -o ssl_keyformat=1").tls_key_is_der);
+    assert_refused(FILES " -o ssl_keyformat=ENGINE",
+                   "option -o ssl_keyformat|'ENGINE'|PEM or DER");
+    assert_refused("-Z -o ssl_chain_cert=/c -o ssl_keyformat=DER",
+                   "option -o ssl_keyformat|ssl_key=FILE");
+}
+
+static void what_tls_lacks_is_named(void **state)
+{
+    (void)state;
+    assert_refused("-Z", "option -Z (--enable-ssl)|ssl_chain_cert=FILE");
+    assert_refused("-Z -o ssl_key=/k", "option -Z|ssl_chain_cert=FILE");
+    assert_refused(FILES " -o ssl_verify_mode=1",
+                   "option -o ssl_verify_mode|ssl_ca_cert=FILE");
+    assert_refused(FILES " -o ssl_verify_mode=4", "ssl_verify_mode|'4'|0 to 3");
+    assert_refused(FILES " -o ssl_min_version=4", "ssl_min_version|'4'|0 to 3");
+    assert_refused(FILES " -o ssl_wbuf_size=0", "ssl_wbuf_size|'0'|from 1");
+    assert_refused(FILES " -l mtls:a", "option -l|'mtls:a'|ssl_ca_cert=FILE");
+    assert_refused(FILES " -l btls:unix:/s", "option -l|not encrypted");
+    assert_refused("-l notls:a", "option -l|'notls:a'|-Z");
+    assert_refused("-l btls:a", "option -l|'btls:a'|-Z");
+    assert_refused("-l a,mtls:b", "option -l|'mtls:b'|-Z");
+}
+
+static void words_before_an_address_are_checked(void **state)
+{
+    (void)state;
+    assert_refused("-l proto[udp]:a", "option -l|'proto[udp]:a'|proto[ascii]:");
+    assert_refused("-l tag[123456789]:a", "option -l|1 to 8|tag[NAME]:");
+    assert_refused("-l tag_:a", "option -l|1 to 8|tag_NAME_:");
+    assert_refused("-l unix:", "option -l|'unix:'|unix:PATH");
+    assert_refused("--farm-join unix:/s", "option --farm-join|HOST:PORT");
+}
+
 /* ---- the farm ---- */
 
 static void without_farm_options_a_server_stands_alone(void **state)
@@ -694,7 +764,7 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
         {"--slab-growth-factor=1.5", "-f 1.5x"},
         {"-n 48", "-n 0"},
         {"--slab-min-size=1", "-n -1"},
-        {"-N 4", "-N 0"},
+        {"-o modern", "-N 0"},
         {"-o hashpower=12", "-o hashpower=11"},
         {"-o hashpower=32", "-o hashpower=33"},
         {"-o no_hashexpand", "-o no_hashexpand=1"},
@@ -718,8 +788,8 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
         {"-o lru_crawler_sleep=1000000", "-o lru_crawler_sleep=1000001"},
         {"-o lru_crawler_tocrawl=0", "-o lru_crawler_tocrawl=-1"},
         {"-o lru_maintainer,no_lru_maintainer", "-o lru_maintainer=1"},
-        {"-o hot_lru_pct=1,warm_lru_pct=79", "-o hot_lru_pct=0"},
-        {"-o hot_lru_pct=79", "-o warm_lru_pct=80"},
+        {"-o no_modern", "-o hot_lru_pct=0"},
+        {"-o modern", "-o warm_lru_pct=80"},
         {"-o hot_max_factor=0.001", "-o hot_max_factor=0"},
         {"-o warm_max_factor=2", "-o warm_max_factor=.5"},
         {"-o temporary_ttl=61", "-o temporary_ttl=-1"},
@@ -742,6 +812,17 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
                                 offsetof(struct config, listen_count));
         assert_refused(words[i].bad, "option ");
     }
+}
+
+static void idle_options_are_looked_at_together(void **state)
+{
+    (void)state;
+    read_good("-N 4");
+    read_good("-t 8 -N 8");
+    assert_refused("-N 5", "option -N (--napi-ids): 5|-t (4)|lower -N");
+    read_good("-o hot_lru_pct=1,warm_lru_pct=79");
+    assert_refused("-o hot_lru_pct=2,warm_lru_pct=79",
+                   "hot_lru_pct and warm_lru_pct: 2 and 79|80|lower");
 }
 
 static void what_is_not_here_is_refused_with_the_remedy(void **state)
@@ -1072,6 +1153,10 @@ int main(void)
         cmocka_unit_test(an_empty_list_of_addresses_is_refused),
         cmocka_unit_test(with_nothing_to_listen_on_it_says_so),
         cmocka_unit_test(addresses_have_a_form_and_a_port_in_range),
+        cmocka_unit_test(what_is_asked_of_tls_is_kept),
+        cmocka_unit_test(a_key_has_one_of_two_forms),
+        cmocka_unit_test(what_tls_lacks_is_named),
+        cmocka_unit_test(words_before_an_address_are_checked),
         cmocka_unit_test(without_farm_options_a_server_stands_alone),
         cmocka_unit_test(either_address_puts_a_server_into_a_farm),
         cmocka_unit_test(others_are_at_most_so_many_single_hosts),
@@ -1087,6 +1172,7 @@ int main(void)
         cmocka_unit_test(a_prefix_ends_at_one_character),
         cmocka_unit_test(words_behind_o_are_options_too),
         cmocka_unit_test(what_steers_slabs_is_accepted_and_checked),
+        cmocka_unit_test(idle_options_are_looked_at_together),
         cmocka_unit_test(what_is_not_here_is_refused_with_the_remedy),
         cmocka_unit_test(an_option_that_lacks_its_argument_says_which),
         cmocka_unit_test(an_option_without_argument_takes_none),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proto/memcached/binary.h"
+#include "proto/memcached/credentials.h"
 #include "proto/memcached/text.h"
 #include "tests/support/guarded.h"
 
@@ -34,8 +35,11 @@ static const char *const kinds[] = {[COMMAND_REFUSED] = "refused",
                                     [COMMAND_VERSION] = "version",
                                     [COMMAND_STATS] = "stats",
                                     [COMMAND_OPERATOR] = "operator",
+                                    [COMMAND_INSPECT] = "inspect",
                                     [COMMAND_NOOP] = "noop",
-                                    [COMMAND_QUIT] = "quit"};
+                                    [COMMAND_QUIT] = "quit",
+                                    [COMMAND_AUTHENTICATE] = "authenticate",
+                                    [COMMAND_MECHANISMS] = "mechanisms"};
 
 static const char *const modes[] = {
     [MODE_SET] = "set",         [MODE_ADD] = "add",
@@ -44,10 +48,30 @@ static const char *const modes[] = {
     [MODE_DECREMENT] = "down"};
 
 static const char *const refusals[] = {
-    [REFUSAL_NONE] = "nothing",       [REFUSAL_UNKNOWN_COMMAND] = "unknown",
-    [REFUSAL_FORMAT] = "format",      [REFUSAL_EXPTIME] = "exptime",
-    [REFUSAL_DELTA] = "delta",        [REFUSAL_DELETE] = "delete",
-    [REFUSAL_LINE_TOO_LONG] = "long", [REFUSAL_ARGUMENTS] = "arguments"};
+    [REFUSAL_NONE] = "nothing",
+    [REFUSAL_UNKNOWN_COMMAND] = "unknown",
+    [REFUSAL_FORMAT] = "format",
+    [REFUSAL_EXPTIME] = "exptime",
+    [REFUSAL_DELTA] = "delta",
+    [REFUSAL_DELETE] = "delete",
+    [REFUSAL_LINE_TOO_LONG] = "long",
+    [REFUSAL_ARGUMENTS] = "arguments",
+    [REFUSAL_UNAUTHENTICATED] = "unauthenticated",
+    [REFUSAL_AUTHENTICATION] = "authentication",
+    [REFUSAL_TOKEN_FORMAT] = "token_format",
+    [REFUSAL_TOKEN_END] = "token_end",
+    [REFUSAL_TOKEN_TOO_LONG] = "token_too_long",
+    [REFUSAL_FLAG] = "flag",
+    [REFUSAL_FLAG_TWICE] = "twice",
+    [REFUSAL_FLAGS_MANY] = "many",
+    [REFUSAL_FLAG_NUMBER] = "number",
+    [REFUSAL_FLAG_INITIAL] = "initial",
+    [REFUSAL_FLAG_DELTA] = "flag_delta",
+    [REFUSAL_FLAG_OPAQUE] = "opaque",
+    [REFUSAL_FLAG_OF_COUNT] = "of_count",
+    [REFUSAL_KEY_CODE] = "key_code",
+    [REFUSAL_STORE_MODE] = "store_mode",
+    [REFUSAL_COUNT_MODE] = "count_mode"};
 
 static const char *const block_faults[] = {[BLOCK_SOUND] = "sound",
                                            [BLOCK_TOO_LARGE] = "too_large",
@@ -81,6 +105,27 @@ static void print_span(FILE *to, const char *name, struct span span)
     fputc('\'', to);
 }
 
+static void print_time(FILE *to, const char *name, int64_t time)
+{
+    if (time != 0)
+        fprintf(to, " %s=%" PRId64, name, time);
+}
+
+static void print_meta(FILE *to, const struct command *command)
+{
+    print_flag(to, "meta", command->is_meta);
+    print_flag(to, "base64", command->key_is_base64);
+    print_flag(to, "with_value", command->with_value);
+    print_flag(to, "unnoticed", command->is_unnoticed);
+    print_flag(to, "recaches", command->recaches);
+    print_flag(to, "invalidates", command->invalidates);
+    print_flag(to, "empties", command->empties);
+    print_time(to, "created", command->created_exptime);
+    print_time(to, "recache", command->recache_exptime);
+    print_number(to, "token", command->token);
+    print_span(to, "tokens", command->tokens);
+}
+
 static void print_command(FILE *to, const struct command *command)
 {
     bool is_binary = command->protocol == PROTOCOL_BINARY;
@@ -101,8 +146,7 @@ static void print_command(FILE *to, const struct command *command)
     print_span(to, "value", command->value);
     print_span(to, "argument", command->argument);
     print_number(to, "flags", command->flags);
-    if (command->exptime != 0)
-        fprintf(to, " exptime=%" PRId64, command->exptime);
+    print_time(to, "exptime", command->exptime);
     print_number(to, "compare", command->compare);
     print_number(to, "delta", command->delta);
     print_number(to, "initial", command->initial);
@@ -119,6 +163,7 @@ static void print_command(FILE *to, const struct command *command)
     print_flag(to, "creates", command->creates);
     print_flag(to, "follows", command->value_follows);
     print_flag(to, "closes", command->closes);
+    print_meta(to, command);
     fputc('\n', to);
 }
 
@@ -138,11 +183,25 @@ static void check_command(const struct driver *driver, struct span used,
 {
     assert(command->protocol == driver->conversation->protocol);
     assert(command->hash == 0); /* whoever executes it sets it */
-    assert(is_inside(command->key, used));
+    assert(is_inside(command->key, used) ||
+           (command->key_is_base64 &&
+            is_inside(command->key, span_of(command->decoded_key,
+                                            sizeof(command->decoded_key)))));
+    assert(is_inside(command->tokens, used));
     assert(is_inside(command->value, used));
     assert(is_inside(command->argument, used));
     /* The protocols say 250, whatever the parsers make of it. */
-    assert(command->key.length <= 250 || command->kind == COMMAND_REFUSED);
+    assert(command->key.length <= 250 || command->kind == COMMAND_REFUSED ||
+           command->kind == COMMAND_AUTHENTICATE);
+    assert(command->kind != COMMAND_AUTHENTICATE ||
+           command->key.length + command->value.length <=
+               CREDENTIALS_BYTES_MAX);
+    assert(!driver->conversation->is_stranger ||
+           command->kind == COMMAND_AUTHENTICATE ||
+           command->kind == COMMAND_REFUSED ||
+           (command->protocol == PROTOCOL_BINARY &&
+            (command->kind == COMMAND_MECHANISMS ||
+             command->kind == COMMAND_VERSION)));
     assert(command->kind != COMMAND_REFUSED ||
            command->refusal != REFUSAL_NONE);
     assert(command->value_bytes <= INT32_MAX);
@@ -203,6 +262,26 @@ static void take_command(struct driver *driver, struct span used,
     driver->is_over = command->closes || command->kind == COMMAND_QUIT;
 }
 
+static struct parsed parse_input(struct driver *driver, struct span input,
+                                 struct command *command)
+{
+    const struct conversation *conversation = driver->conversation;
+
+    if (conversation->protocol == PROTOCOL_TEXT)
+        return conversation->is_stranger
+                   ? credentials_parse_text(input, command)
+                   : text_parse(&driver->text, input, &conversation->limits,
+                                command);
+    if (!conversation->is_stranger) {
+        struct parsed parsed =
+            binary_parse(input, &conversation->limits, command);
+        if (parsed.result != PARSE_CREDENTIALS)
+            return parsed;
+        assert(conversation->limits.with_sasl);
+    }
+    return credentials_parse_binary(input, command);
+}
+
 /* One call of the parser; how much input it asks for, 0 if it took some. */
 static size_t parse(struct driver *driver)
 {
@@ -213,11 +292,7 @@ static size_t parse(struct driver *driver)
     struct command command;
     struct parsed parsed;
 
-    if (conversation->protocol == PROTOCOL_BINARY)
-        parsed = binary_parse(input, &conversation->limits, &command);
-    else
-        parsed =
-            text_parse(&driver->text, input, &conversation->limits, &command);
+    parsed = parse_input(driver, input, &command);
 
     size_t need_bytes = 0;
     switch (parsed.result) {
@@ -233,6 +308,8 @@ static size_t parse(struct driver *driver)
         fputs("closed without a reply\n", driver->to);
         driver->is_over = true;
         break;
+    case PARSE_CREDENTIALS:
+        assert(false); /* its parsers find what it is */
     }
     guarded_return();
     return need_bytes;

@@ -3,7 +3,8 @@
  * Conversation: what a parser makes of a client's bytes, whatever the reads
  * in which they come.
  *
- * Drives text_parse() or binary_parse() as a session does: input that is not
+ * Drives text_parse() or binary_parse(), or those of credentials.h, as a
+ * session does: input that is not
  * enough is grown, what a command announces is skipped, and after a command
  * that closes nothing more is parsed.  Every call gets its input at the end
  * of guarded memory, so that one byte over is a fault, and so is any span
@@ -21,6 +22,7 @@ struct conversation {
     enum protocol protocol;
     struct parse_limits limits;
     struct span bytes; /* all that the client sends */
+    bool is_stranger;  /* it was not let in, and is not by what it says */
 };
 
 /*

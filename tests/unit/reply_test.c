@@ -20,12 +20,12 @@
 #define TOKEN UINT64_C(0x0102030405060708)
 
 static const enum outcome_kind all_kinds[] = {
-    OUTCOME_REFUSED,      OUTCOME_HIT,         OUTCOME_MISS,
-    OUTCOME_STORED,       OUTCOME_NOT_STORED,  OUTCOME_EXISTS,
-    OUTCOME_NOT_FOUND,    OUTCOME_DELETED,     OUTCOME_TOUCHED,
-    OUTCOME_NUMBER,       OUTCOME_NON_NUMERIC, OUTCOME_TOO_LARGE,
-    OUTCOME_UNTERMINATED, OUTCOME_NO_MEMORY,   OUTCOME_OK,
-    OUTCOME_VERSION,      OUTCOME_SILENT};
+    OUTCOME_REFUSED,      OUTCOME_HIT,           OUTCOME_MISS,
+    OUTCOME_STORED,       OUTCOME_NOT_STORED,    OUTCOME_EXISTS,
+    OUTCOME_NOT_FOUND,    OUTCOME_DELETED,       OUTCOME_TOUCHED,
+    OUTCOME_NUMBER,       OUTCOME_NON_NUMERIC,   OUTCOME_TOO_LARGE,
+    OUTCOME_UNTERMINATED, OUTCOME_NO_MEMORY,     OUTCOME_OK,
+    OUTCOME_VERSION,      OUTCOME_AUTHENTICATED, OUTCOME_SILENT};
 
 static uint8_t sent[2048];
 static size_t sent_bytes;
@@ -525,9 +525,76 @@ static void statistics_end_reset_and_are_unknown(void **state)
                     &(struct response){.status = 1, .body = SPAN("Not found")});
 }
 
+/* ---- who says who it is ---- */
+
+static void refusals_of_strangers_have_their_lines(void **state)
+{
+    static const struct {
+        enum refusal refusal;
+        const char *line;
+    } lines[] = {
+        {REFUSAL_UNAUTHENTICATED, "CLIENT_ERROR unauthenticated\r\n"},
+        {REFUSAL_AUTHENTICATION, "CLIENT_ERROR authentication failure\r\n"},
+        {REFUSAL_TOKEN_FORMAT,
+         "CLIENT_ERROR bad authentication token format\r\n"},
+        {REFUSAL_TOKEN_END, "CLIENT_ERROR bad command line termination\r\n"},
+        {REFUSAL_TOKEN_TOO_LONG, "CLIENT_ERROR auth token too long\r\n"},
+    };
+    struct outcome outcome = {.kind = OUTCOME_REFUSED};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct command command = {.protocol = PROTOCOL_TEXT,
+                                  .refusal = lines[i].refusal};
+        answer(&command, &outcome);
+        assert_sent(lines[i].line, strlen(lines[i].line));
+    }
+}
+
+static void assert_frame(uint8_t opcode, unsigned status, const char *body)
+{
+    size_t length = strlen(body);
+
+    assert_int_equal(sent_bytes, BINARY_HEADER_BYTES + length);
+    assert_int_equal(sent[0], BINARY_MAGIC_RESPONSE);
+    assert_int_equal(sent[1], opcode);
+    assert_int_equal(bigendian_load16(sent + 6), status);
+    assert_int_equal(bigendian_load32(sent + 8), length);
+    assert_memory_equal(sent + BINARY_HEADER_BYTES, body, length);
+}
+
+static void sasl_is_answered_in_frames(void **state)
+{
+    struct command command = {.protocol = PROTOCOL_BINARY,
+                              .opcode = BINARY_SASL_AUTH,
+                              .kind = COMMAND_AUTHENTICATE};
+    struct outcome outcome = {.kind = OUTCOME_AUTHENTICATED};
+
+    (void)state;
+    answer(&command, &outcome);
+    assert_frame(BINARY_SASL_AUTH, 0, "Authenticated");
+    outcome.kind = OUTCOME_CHALLENGE;
+    outcome.value = SPAN("<1234@here>");
+    answer(&command, &outcome);
+    assert_frame(BINARY_SASL_AUTH, 0x21, "<1234@here>");
+    outcome.kind = OUTCOME_MECHANISMS;
+    outcome.value = SPAN("PLAIN CRAM-MD5");
+    answer(&command, &outcome);
+    assert_frame(BINARY_SASL_AUTH, 0, "PLAIN CRAM-MD5");
+    outcome = (struct outcome){.kind = OUTCOME_REFUSED};
+    command.refusal = REFUSAL_AUTHENTICATION;
+    answer(&command, &outcome);
+    assert_frame(BINARY_SASL_AUTH, 0x20, "Auth failure.");
+    command.refusal = REFUSAL_UNAUTHENTICATED;
+    answer(&command, &outcome);
+    assert_frame(BINARY_SASL_AUTH, 0x20, "Auth failure.");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refusals_of_strangers_have_their_lines),
+        cmocka_unit_test(sasl_is_answered_in_frames),
         cmocka_unit_test(each_outcome_has_its_line),
         cmocka_unit_test(each_refusal_has_its_line),
         cmocka_unit_test(a_hit_is_a_value_line_and_the_block),

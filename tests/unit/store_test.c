@@ -719,7 +719,7 @@ static void a_mark_changes_nothing_else(void **state)
         assert_int_equal(store_put(&held, &write), STORE_OK);
         store_use(&held);
         uint64_t stamp = item_stamp(held.item);
-        assert_int_equal(store_mark(&held, ITEM_WIN_SENT), STORE_OK);
+        assert_int_equal(store_mark(&held, ITEM_WIN_SENT, 0, 0), STORE_OK);
         assert_int_equal(held.item->marks, ITEM_WIN_SENT);
         assert_int_equal(item_token(held.item), write.version);
         assert_int_equal(item_stamp(held.item), stamp);
@@ -743,7 +743,7 @@ static void a_mark_is_news_that_undoes_no_write(void **state)
     (void)state;
     hold(store, "a", START_US, &held);
     assert_int_equal(store_put(&held, &write), STORE_OK);
-    assert_int_equal(store_mark(&held, ITEM_WIN_SENT), STORE_OK);
+    assert_int_equal(store_mark(&held, ITEM_WIN_SENT, 0, 0), STORE_OK);
     /* Higher, so that others take it; and so are those drawn after it. */
     uint64_t marked = held.item->version;
     assert_true(marked > write.version);

@@ -19,7 +19,7 @@
 #define NOW (UINT64_C(1800000000) * TIME_US_PER_S)
 #define LASTING 5000
 #define PASSING 60000
-#define ROUNDS 4
+#define ROUNDS 3
 #define WALKS_MIN 3
 
 struct walk {

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+Play: a sequence of requests, put to both servers and compared as it goes.
+"""
+
+import random
+import time
+
+from comparison import Comparison
+from reply import KIND
+from request import Slots
+
+BATCH_MAX = 12
+PIPELINE_MAX = 8
+WARMING_STORES = 100
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Finding:
+    """Where the two differ, and no row of the list says so."""
+
+    def __init__(self, index, requests, oracle, ours, note=""):
+        self.index = index  # of the last request that was answered
+        self.requests = requests
+        self.oracle = oracle
+        self.ours = ours
+        self.note = note
+
+
+class Stage:
+    """Where plays are played: two servers, and what is counted."""
+
+    def __init__(self, pairs, table, differences):
+        self._pairs = pairs  # by protocol
+        self.table = table
+        self.differences = differences
+        self._epochs_count = 0
+        self.padded_count = 0
+        self.survey = None  # a list, to go on after findings
+
+    def play(self, requests, seed, counts=True):
+        """The first Finding, or None.  `seed` decides what goes out in one
+        write; None: each request by itself."""
+        return _Play(self, requests, seed, counts).run()
+
+    def warm_up(self):
+        """Has both hand out some tokens, so that small ones are none."""
+        message = b"set ~~ 0 0 1 noreply\r\n~\r\n" * WARMING_STORES
+        self.pair("text").exchange([(message, message)])
+
+    def pair(self, protocol):
+        return self._pairs[protocol]
+
+    def next_epoch(self):
+        """Six letters that no play at these servers has had."""
+        self._epochs_count += 1
+        rest, letters = self._epochs_count, ""
+        for _ in range(5):
+            rest, digit = divmod(rest, len(LETTERS))
+            letters += LETTERS[digit]
+        return b"e" + letters.encode()
+
+
+class _Play:
+    def __init__(self, stage, requests, seed, counts):
+        self._stage = stage
+        self._requests = requests
+        self._random = random.Random(seed)
+        self._counts = counts
+        self._pair = stage.pair(requests[0].protocol)
+        epoch, now = stage.next_epoch(), int(time.time())
+        self._slots = (Slots(epoch, now), Slots(epoch, now))
+        self._comparison = Comparison(self._slots)
+        self._batch_max = BATCH_MAX if seed is not None else 1
+        self._pipelines = seed is not None and self._random.random() < 0.2
+
+    def run(self):
+        self._pair.close()
+        at = 0
+        while at < len(self._requests):
+            groups = self._batch(at)
+            done, finding = self._put(groups, at)
+            if finding:
+                if self._stage.survey is None:
+                    return finding
+                self._stage.survey.append(finding)
+                self._mend(finding.requests)
+            at += done
+        self._stage.padded_count += self._comparison.padded_count
+        return None
+
+    def _batch(self, at):
+        """What goes out in one write: groups of requests, a sentinel behind
+        each group."""
+        requests, groups = self._requests, []
+        limit = self._random.randint(1, self._batch_max)
+        first = at
+        while at < len(requests) and len(groups) < limit:
+            group = [requests[at]]
+            if at > first and (group[0].needs_token() or group[0].is_first
+                               or group[0].is_large()):
+                break
+            at += 1
+            if self._pipelines and self._is_plain(group[0]):
+                length = self._random.randint(1, PIPELINE_MAX)
+                while (len(group) < length and at < len(requests)
+                       and self._is_plain(requests[at])
+                       and not requests[at].needs_token()):
+                    group.append(requests[at])
+                    at += 1
+            groups.append(group)
+            last = group[-1]
+            if last.may_close or last.is_large() or self._may_mend(last):
+                break
+        return groups
+
+    def _is_plain(self, request):
+        return not (request.may_close or request.is_large()
+                    or request.is_first
+                    or request.is_number()
+                    or self._stage.differences.concern(request))
+
+    def _may_mend(self, request):
+        return self._stage.differences.concern(request)
+
+    def _put(self, groups, at):
+        """How many requests are done, and the first Finding."""
+        messages = [tuple(b"".join(request.fill(slots) for request in group)
+                          for slots in self._slots) for group in groups]
+        is_alone = groups[0][0].is_alone
+        size = len(messages[0][0])
+        cut = self._random.randrange(size) if self._random.random() < 0.1 \
+            else 0
+        answers = self._pair.exchange(messages, not is_alone, cut)
+        done = 0
+        for group, (oracle, ours) in zip(groups, answers):
+            before = self._requests[:at + done]
+            done += len(group)
+            wrong = self._judge(group, oracle, ours, before)
+            if wrong:
+                return done, Finding(at + done - 1, group, oracle, ours,
+                                     wrong)
+            self._count(group, ours)
+        return done, None
+
+    def _judge(self, group, oracle, ours, before):
+        """What is wrong, in words, or None."""
+        row = None
+        if len(group) == 1:
+            row = self._stage.differences.row(group[0], before)
+        if row is None:
+            equal = self._comparison.equal(group, oracle, ours)
+            return None if equal else "the answers differ"
+        empty = self._slots[0].empty
+        if ((empty(oracle.data), empty(ours.data)) != (row.oracle, row.ours)
+                or {oracle.ended, ours.ended} != {row.ended}):
+            return f"no longer as in the list: {row}"
+        row.count += self._counts
+        if row.mends:
+            self._mend(group)
+        return None
+
+    def _mend(self, group):
+        """After a difference that leaves different items behind."""
+        for request in group:
+            key = request.key
+            if not key:
+                continue
+            filled = self._slots[0].fill(key)
+            if not 1 <= len(filled) <= 250:
+                continue
+            if request.protocol == "text":
+                message = b"delete %s noreply\r\n" % filled
+            else:
+                message = b"\x80\x14\x00%c" % len(filled) + bytes(7) + b"%c" \
+                    % len(filled) + bytes(12) + filled
+            self._pair.exchange([(message, message)])
+
+    def _count(self, group, ours):
+        if not self._counts:
+            return
+        self._stage.table.exchanges_count += len(group)
+        if len(group) > 1:
+            self._stage.table.count("(pipeline)", ("of several",), "answered")
+            return
+        request = group[0]
+        self._stage.table.count(request.command, request.marks,
+                                KIND[request.protocol](ours))
