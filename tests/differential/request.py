@@ -6,7 +6,7 @@ what differs from play to play, and from server to server, filled in.
     @@@@@@          the play's own six letters; keys begin with them, so that
                     no play finds what another has left
     QEBAQEBA        the same in base64
-    {CAS KEY}       the cas token last seen of KEY at that server (or 1), and
+    {CAS KEY}       the cas token last seen of KEY at that server, and
     {CAS KEY+1}     one more, one less
     {NOW+1000}      a time since 1970, the same for both
 
@@ -20,8 +20,18 @@ import struct
 
 EPOCH = b"@@@@@@"
 EPOCH_BASE64 = base64.b64encode(EPOCH)
-NO_TOKEN = 1
+# Less than any token there is, and more than any.
+NO_TOKEN, NO_TOKEN_YET = 7, 2**63
 SLOT = re.compile(rb"\{(CAS|NOW) ?([^}+-]*)([+-]\d+)?\}")
+
+
+WORDS_NEEDED = {b"set": 5, b"add": 5, b"replace": 5, b"append": 5,
+                b"prepend": 5, b"cas": 6, b"get": 2, b"gets": 2, b"gat": 3,
+                b"gats": 3, b"incr": 3, b"decr": 3, b"touch": 3, b"delete": 2,
+                b"verbosity": 2, b"mg": 2, b"ms": 3, b"md": 2, b"ma": 2,
+                b"me": 2}
+SIZE_WORD = {b"set": 4, b"add": 4, b"replace": 4, b"append": 4,
+             b"prepend": 4, b"cas": 4, b"ms": 2}
 
 
 class Slots:
@@ -41,7 +51,8 @@ class Slots:
         return data
 
     def token(self, key, delta):
-        return (self.tokens.get(key, NO_TOKEN) + delta) % 2**64
+        known = self.tokens.get(key, NO_TOKEN if delta <= 0 else NO_TOKEN_YET)
+        return (known + delta) % 2**64
 
     def empty(self, data):
         """The reverse: the play's letters become the template's."""
@@ -87,22 +98,31 @@ class Line:
                    for word in self.words)
 
     def is_number(self):
-        return False  # the reply to each names its key, where it matters
+        """Of a number, whose length is not the same at both, and the reply
+        does not name it."""
+        return (self.words[0] == b"mg" and self.key is not None
+                and self.key.startswith(EPOCH + b"n"))
 
     def is_large(self):
         return len(self.block) > 8192
 
     def smaller(self):
-        """The same request with something left out, in many ways."""
-        for index in range(len(self.words) - 1, 0, -1):
+        """The same request with something left out, in many ways; but with
+        the words that it needs, as too few are another matter."""
+        needed = WORDS_NEEDED.get(self.words[0], 1)
+        for index in range(len(self.words) - 1, needed - 1, -1):
             yield self._with(words=self.words[:index] + self.words[index + 1:])
-        if len(self.block) > 8 and len(self.words) > 4:
+        if self.words[0] in (b"get", b"gets") and len(self.words) > 2:
+            yield self._with(words=self.words[:1] + self.words[2:])
+        at = SIZE_WORD.get(self.words[0])
+        if at and at < len(self.words) and \
+                self.words[at] == b"%d" % (len(self.block) - 2):
             for size in (1, 8):
-                if self.words[4].isdigit():
-                    words = self.words[:4] + [b"%d" % size] + self.words[5:]
-                    yield self._with(words=words, block=b"a" * size + b"\r\n")
-        if self.block:
-            yield self._with(block=b"")
+                if size + 2 < len(self.block):
+                    words = list(self.words)
+                    words[at] = b"%d" % size
+                    yield self._with(words=words,
+                                     block=self.block[:size] + b"\r\n")
 
     def _with(self, words=None, block=None):
         return Line(self.command, self.words if words is None else words,
