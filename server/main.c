@@ -43,7 +43,8 @@ struct server {
     struct peers *peers;   /* NULL: alone */
     uint64_t farm_id;      /* of this start */
     struct clients *clients;
-    struct listener *doors;
+    struct tls *tls; /* NULL: clients are served in the clear */
+    struct doors *doors;
     struct maintenance *maintenance;
     struct reloads reloads;
     struct timer *signals[SIGNALS];
@@ -63,6 +64,18 @@ static bool start_process(struct server *server)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     return process_start(&server->process, &settings, error) || fail(error);
+}
+
+/* While this is still root, who alone may read the key perhaps. */
+static bool create_tls(struct server *server)
+{
+    struct tls_settings settings = settings_tls(&server->config);
+    char error[TLS_ERROR_BYTES];
+
+    if (!server->config.tls)
+        return true;
+    server->tls = tls_create(&settings, error);
+    return server->tls != NULL || fail(error);
 }
 
 /* Of the versions that this server draws.  What two draw alike is noticed
@@ -120,7 +133,7 @@ static void open_to_clients(void *context)
 {
     struct server *server = context;
 
-    listener_accept(server->doors, true);
+    doors_accept(server->doors, true);
 }
 
 static void on_opened(void *context)
@@ -182,7 +195,7 @@ static void admit(void *context, bool is_open)
 {
     struct server *server = context;
 
-    listener_accept(server->doors, is_open);
+    doors_accept(server->doors, is_open);
 }
 
 /* ---- who may come in ---- */
@@ -241,6 +254,7 @@ static bool create_clients(struct server *server)
     settings.log = server->log;
     settings.clock = &server->clock;
     settings.peers = server->peers;
+    settings.tls = server->tls;
     settings.users = server->users;
     settings.exchanges = server->exchanges;
     settings.throttle = server->throttle;
@@ -259,30 +273,27 @@ static bool tell_ports(struct server *server)
     char error[PORTS_ERROR_BYTES];
 
     if (server->config.port == CONFIG_PORT_ANY)
-        server->config.port = ports_first(server->doors);
+        server->config.port = ports_first(doors_listeners(server->doors));
     if (path == NULL || server->config.unix_socket != NULL)
         return true;
-    return ports_write(server->doors, path, error) || fail(error);
+    return ports_write(doors_listeners(server->doors), path, error) ||
+           fail(error);
 }
 
 static bool open_doors(struct server *server)
 {
-    struct doors_settings doors = settings_doors(&server->config);
+    struct doors_settings settings = settings_doors(&server->config);
     char error[LISTENER_ERROR_BYTES];
-    struct listener_settings listeners = {.worker = server->worker,
-                                          .backlog =
-                                              (int)server->config.backlog,
-                                          .accepted = clients_accept,
-                                          .context = server->clients,
-                                          .address_option = "-l",
-                                          .port_option = "-p"};
 
-    server->doors = doors_open(&doors, &listeners, error);
+    settings.worker = server->worker;
+    settings.clients = server->clients;
+    settings.tls = server->tls;
+    server->doors = doors_open(&settings, error);
     if (server->doors == NULL)
         return fail(error);
-    clients_show_doors(server->clients, server->doors);
+    clients_show_doors(server->clients, doors_listeners(server->doors));
     /* In a farm clients wait until its time is known. */
-    listener_accept(server->doors, server->peers == NULL);
+    doors_accept(server->doors, server->peers == NULL);
     return tell_ports(server);
 }
 
@@ -298,7 +309,7 @@ static void stop(void *context)
         worker_stop(server->worker);
         return;
     }
-    listener_accept(server->doors, false);
+    doors_accept(server->doors, false);
     clients_stop(server->clients);
     peers_leave(server->peers);
 }
@@ -310,6 +321,11 @@ static void reload(void *context)
     reloads_run(&server->reloads);
 }
 
+static bool reload_certificates(void *context, char error[RELOAD_ERROR_BYTES])
+{
+    return tls_reload(context, error);
+}
+
 static bool heed_signals(struct server *server)
 {
     static const struct {
@@ -319,6 +335,9 @@ static bool heed_signals(struct server *server)
         {SIGTERM, stop}, {SIGINT, stop}, {SIGUSR1, stop}, {SIGHUP, reload}};
 
     server->reloads.log = server->log;
+    if (server->tls != NULL)
+        reloads_add(&server->reloads, "certificates", reload_certificates,
+                    server->tls);
     for (size_t i = 0; i < SIGNALS; i++) {
         server->signals[i] = signal_create(server->worker, signals[i].number,
                                            signals[i].task, server);
@@ -378,7 +397,7 @@ static void run(struct server *server)
 
 static void take_down(struct server *server)
 {
-    listener_close(server->doors);
+    doors_close(server->doors);
     clients_stop(server->clients);
     peers_stop(server->peers);
     maintenance_destroy(server->maintenance);
@@ -386,6 +405,8 @@ static void take_down(struct server *server)
         process_end(&server->process);
         return;
     }
+    doors_destroy(server->doors);
+    tls_destroy(server->tls);
     for (size_t i = 0; i < SIGNALS; i++)
         timer_destroy(server->signals[i]);
     peers_destroy(server->peers);
@@ -421,7 +442,8 @@ int main(int argc, char **argv)
         return fail(error) ? 0 : 64;
     if (has_answered(&server.config))
         return 0;
-    bool is_built = start_process(&server) && build(&server);
+    bool is_built =
+        create_tls(&server) && start_process(&server) && build(&server);
     if (is_built)
         run(&server);
     take_down(&server);

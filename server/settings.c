@@ -96,7 +96,7 @@ struct clients_settings settings_clients(const struct config *config)
         .connections_max = config->connections_max,
         .turn_commands_max = config->turn_commands_max,
         .backlog = (unsigned)config->backlog,
-        .protocol = protocol(config),
+        .has_tls_sessions = config->tls_session_cache,
         .idle_timeout = config->idle_timeout_s * TIME_US_PER_S,
         .surplus_waits = config->surplus_waits,
         .enable_shutdown = config->enable_shutdown,
@@ -107,13 +107,29 @@ struct clients_settings settings_clients(const struct config *config)
         .counts_prefixes = config->prefix_delimiter != NULL};
 }
 
+struct tls_settings settings_tls(const struct config *config)
+{
+    return (struct tls_settings){.chain_file = config->tls_chain,
+                                 .key_file = config->tls_key,
+                                 .is_key_der = config->tls_key_is_der,
+                                 .authorities_file = config->tls_authority,
+                                 .ciphers = config->tls_ciphers,
+                                 .verify = (enum tls_verify)config->tls_verify,
+                                 .is_only_13 = config->tls_version_min == 3,
+                                 .caches_sessions = config->tls_session_cache,
+                                 .record_bytes =
+                                     config->tls_buffer_kilobytes * 1024};
+}
+
 struct doors_settings settings_doors(const struct config *config)
 {
-    return (struct doors_settings){.addresses = config->listen,
-                                   .addresses_count = config->listen_count,
+    return (struct doors_settings){.backlog = (int)config->backlog,
+                                   .endpoints = config->listen,
+                                   .endpoints_count = config->listen_count,
                                    .port = config->port == CONFIG_PORT_ANY
                                                ? DOORS_PORT_ANY
                                                : (unsigned)config->port,
                                    .unix_socket = config->unix_socket,
-                                   .unix_mode = (unsigned)config->unix_mask};
+                                   .unix_mode = (unsigned)config->unix_mask,
+                                   .protocol = protocol(config)};
 }

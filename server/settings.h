@@ -9,6 +9,7 @@
 #define SERVER_SETTINGS_H
 
 #include "server/config/config.h"
+#include "server/loop/tls.h"
 #include "server/peer/peers.h"
 #include "server/process/process.h"
 #include "server/session/clients.h"
@@ -21,6 +22,7 @@ struct process_settings settings_process(const struct config *config);
 struct store_settings settings_store(const struct config *config);
 struct peers_settings settings_peers(const struct config *config);
 struct clients_settings settings_clients(const struct config *config);
+struct tls_settings settings_tls(const struct config *config);
 struct doors_settings settings_doors(const struct config *config);
 
 #endif

@@ -290,6 +290,7 @@ bool meta_reply_is_silent(const struct command *command,
     case OUTCOME_DELETED:
         return true;
     case OUTCOME_NUMBER:
+        /* Whoever made the item is told so, as by mg. */
         return !outcome->item.is_created;
     default:
         return false;

@@ -37,7 +37,7 @@ static bool may_store(const struct command *command,
     }
     execution->outcome.kind = OUTCOME_NOT_STORED;
     if (command->mode == MODE_ADD && item != NULL) {
-        store_use(&execution->hold);
+        store_spare(&execution->hold);
         return false;
     }
     if (command->mode == MODE_SET || command->mode == MODE_ADD)

@@ -268,7 +268,8 @@ static enum config_result set_defaults(struct reading *reading,
     for (size_t i = 0; i < count; i++) {
         const struct option_row *row = &rows[i];
         /* A list of addresses only grows: its default comes last. */
-        if (row->fallback == NULL || row->kind == OPTION_ADDRESSES)
+        if (row->fallback == NULL || row->kind == OPTION_ADDRESSES ||
+            row->kind == OPTION_ENDPOINTS)
             continue;
         if (value_set(reading, row, row->fallback) != CONFIG_OK)
             return CONFIG_BAD;
@@ -392,7 +393,8 @@ static enum config_result check_together(struct reading *reading)
                            "option -U (--udp-port): there is no UDP, as forged "
                            "requests would have it flood others; give 0");
     if (check_users(reading) != CONFIG_OK || check_idle(reading) != CONFIG_OK ||
-        check_farm(reading) != CONFIG_OK)
+        check_farm(reading) != CONFIG_OK ||
+        encryption_check(reading) != CONFIG_OK)
         return CONFIG_BAD;
     if (config->unix_socket == NULL && config->port == 0 &&
         config->listen_count == 0)

@@ -35,7 +35,7 @@ struct config {
     uint64_t port;                         /* 0: none; or CONFIG_PORT_ANY */
     uint64_t udp_port;                     /* 0; others are refused */
     const char *listen[CONFIG_LISTEN_MAX]; /* as given, in a form
-                                              that address_split() takes */
+                                              that endpoint_parse() takes */
     size_t listen_count;
     const char *unix_socket; /* NULL: none */
     uint64_t unix_mask;
@@ -77,7 +77,8 @@ struct config {
     uint64_t warm_percent;
     const char *tls_chain;
     const char *tls_key;        /* NULL: in tls_chain */
-    const char *tls_key_format; /* as given */
+    const char *tls_key_format; /* as given; NULL: PEM */
+    bool tls_key_is_der;        /* what that comes to */
     const char *tls_ciphers;    /* NULL: the library's */
     const char *tls_authority;  /* who signs clients' certificates */
     uint64_t tls_verify;        /* 0 none, 1 request, 2 require, 3 once */

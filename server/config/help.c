@@ -22,6 +22,7 @@ static void format_limits(const struct option_row *row, char *to, size_t bytes)
         snprintf(to, bytes, "0 to %llo", (unsigned long long)row->most);
         break;
     case OPTION_ADDRESSES:
+    case OPTION_ENDPOINTS:
         snprintf(to, bytes, "at most %llu", (unsigned long long)row->most);
         break;
     case OPTION_NAME:

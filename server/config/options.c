@@ -28,14 +28,17 @@ const struct option_row option_rows[] = {
     {.letter = 'l',
      .name = "listen",
      .argument = "ADDR",
-     .kind = OPTION_ADDRESSES,
+     .kind = OPTION_ENDPOINTS,
      .offset = AT(listen),
      .count_offset = AT(listen_count),
      .least = 1,
      .most = CONFIG_LISTEN_MAX,
      .fallback = "127.0.0.1,::1",
-     .help = "address for clients: HOST, HOST:PORT, [IPV6]:PORT or *; may be "
-             "repeated, or a list with commas"},
+     .help = "address for clients: HOST, HOST:PORT, [IPV6]:PORT, * or "
+             "unix:PATH, behind words of its own: notls: btls: mtls: (with "
+             "-Z: no TLS, TLS, TLS with clients' certificates), proto[ascii]: "
+             "proto[binary]: proto[negotiating]: tag[NAME]: tag_NAME_:; may "
+             "be repeated, or a list with commas"},
     {.letter = 's',
      .name = "unix-socket",
      .argument = "FILE",
@@ -180,9 +183,8 @@ const struct option_row option_rows[] = {
      .name = "enable-ssl",
      .kind = OPTION_FLAG,
      .offset = AT(tls),
-     .help = "serve clients by TLS",
-     .refusal = "TLS is not built in; remove it, and let only trusted networks "
-                "reach the server"},
+     .help = "serve clients by TLS 1.2 and 1.3, with the certificate of -o "
+             "ssl_chain_cert"},
     {.letter = 'd',
      .name = "daemon",
      .kind = OPTION_FLAG,

@@ -24,6 +24,7 @@ enum option_kind {
     OPTION_SIZES,      /* numbers that rise, with - between; kept nowhere */
     OPTION_ADDRESS,    /* const char *; in a form that address_split() takes */
     OPTION_ADDRESSES,  /* an array of these, with a count beside it */
+    OPTION_ENDPOINTS,  /* likewise, in a form that endpoint_parse() takes */
     OPTION_WORDS,      /* a list with commas, of the words of -o */
     OPTION_FILE        /* a file of options, read where it stands */
 };
@@ -46,7 +47,7 @@ struct option_row {
                              parted by bars */
     enum option_kind kind;
     size_t offset; /* of its field in struct config; 0 of an idle one: none */
-    size_t count_offset; /* of the size_t that counts an OPTION_ADDRESSES */
+    size_t count_offset; /* of the size_t that counts the array */
     uint64_t least;      /* number, bytes of a name, addresses of a list */
     uint64_t most;
     const char *fallback; /* the default, as one would write it; or NULL */

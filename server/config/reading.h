@@ -29,6 +29,9 @@ enum config_result reading_bad(const struct reading *reading,
 enum config_result value_set(struct reading *reading,
                              const struct option_row *row, const char *text);
 
+/* Whether all that is asked for of TLS can be had together. */
+enum config_result encryption_check(struct reading *reading);
+
 /* An OPTION_FRACTION as one would write it. */
 const char *value_format_fraction(uint64_t thousandths, char to[32]);
 

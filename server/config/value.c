@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/base/address.h"
+#include "proto/base/endpoint.h"
 #include "server/config/reading.h"
 
 #define PORT_MAX 65535
@@ -309,8 +309,16 @@ static enum config_result check_address(const struct reading *reading,
                                         const char *text)
 {
     struct address address;
+    struct endpoint endpoint;
     char name[64];
 
+    if (row->kind == OPTION_ENDPOINTS) {
+        const char *wrong = endpoint_parse(text, &endpoint);
+        return wrong == NULL
+                   ? CONFIG_OK
+                   : reading_bad(reading, "option %s: '%.64s' %s",
+                                 option_written(row, name), text, wrong);
+    }
     if (address_split(text, &address))
         return CONFIG_OK;
     return reading_bad(reading,
@@ -325,11 +333,12 @@ add_addresses(struct reading *reading, const struct option_row *row, char *list)
 {
     const char **addresses = field(reading, row);
     size_t *count = count_field(reading, row);
+    const char *separators = row->kind == OPTION_ENDPOINTS ? ",;" : ",";
     char name[64];
     char *rest;
 
-    for (char *one = strtok_r(list, ",", &rest); one != NULL;
-         one = strtok_r(NULL, ",", &rest)) {
+    for (char *one = strtok_r(list, separators, &rest); one != NULL;
+         one = strtok_r(NULL, separators, &rest)) {
         if (check_address(reading, row, one) != CONFIG_OK)
             return CONFIG_BAD;
         if (*count == row->most)
@@ -400,6 +409,7 @@ enum config_result value_set(struct reading *reading,
             return CONFIG_BAD;
         return set_text(reading, row, text);
     case OPTION_ADDRESSES:
+    case OPTION_ENDPOINTS:
         return set_addresses(reading, row, text);
     case OPTION_WORDS:
     case OPTION_FILE:

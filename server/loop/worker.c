@@ -185,6 +185,11 @@ void watch_destroy(struct watch *watch)
     free(watch);
 }
 
+void watch_redirect(struct watch *watch, watch_ready *ready)
+{
+    watch->ready = ready;
+}
+
 static void want(struct event *event, bool *is_wanted, bool wanted)
 {
     if (*is_wanted == wanted)

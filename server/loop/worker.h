@@ -50,6 +50,9 @@ struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
                            void *context);
 void watch_destroy(struct watch *watch);
 
+/* From now on `ready` is called instead. */
+void watch_redirect(struct watch *watch, watch_ready *ready);
+
 /* `ready` is called whenever the descriptor can be read, or written. */
 void watch_want(struct watch *watch, bool read, bool write);
 

@@ -130,13 +130,13 @@ static void end_wait(void *context)
 static void fail(struct session *session)
 {
     const struct clients_settings *settings = settings_of(session);
-    struct peer peer = peer_of(session->fd);
+    struct peer peer = peer_of(session->transport.fd);
 
     count(&session->crew->counters, COUNTER_AUTH_CMDS, 1);
     count(&session->crew->counters, COUNTER_AUTH_ERRORS, 1);
     log_event(settings->log, EVENT_REFUSAL, SEVERITY_WARNING,
-              "connection %d: authentication failed, from %s", session->fd,
-              peer.text);
+              "connection %d: authentication failed, from %s",
+              session->transport.fd, peer.text);
     session->failures++;
     time_us delay =
         throttle_fail(settings->throttle, span_of(peer.bytes, peer.bytes_count),

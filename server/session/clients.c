@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server/session/crew.h"
+#include "server/session/doors.h"
 #include "server/session/idle.h"
 #include "server/session/inquiry.h"
 #include "server/session/login.h"
@@ -17,6 +18,7 @@
 /* A connection on its way from the thread that accepted it. */
 struct arrival {
     struct crew *crew;
+    const struct door *door;
     int fd;
 };
 
@@ -41,6 +43,7 @@ static void destroy_crew(struct crew *crew)
     /* What the peers said meanwhile; there is no session to hear it. */
     worker_finish(crew->worker);
     inquiries_destroy(crew);
+    timer_destroy(crew->greeting_timer);
     timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
@@ -175,7 +178,7 @@ bool clients_count_prefixes(struct clients *clients, bool counts)
     return true;
 }
 
-static void turn_away(struct clients *clients, int fd)
+static void turn_away(struct clients *clients, const struct door *door, int fd)
 {
     static const char words[] = "ERROR Too many open connections\r\n";
 
@@ -184,8 +187,11 @@ static void turn_away(struct clients *clients, int fd)
               "a client was turned away: %zu are connected; raise -c "
               "(--conn-limit)",
               clients->settings.connections_max);
-    ssize_t sent = send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
-    (void)sent; /* a courtesy */
+    /* A courtesy; to who expects a handshake it would be noise. */
+    ssize_t sent = door->tls != NULL
+                       ? 0
+                       : send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
+    (void)sent;
     close(fd);
 }
 
@@ -193,7 +199,7 @@ static void arrive(void *context)
 {
     struct arrival *arrival = context;
 
-    if (!session_create(arrival->crew, arrival->fd)) {
+    if (!session_create(arrival->crew, arrival->door, arrival->fd)) {
         close(arrival->fd);
         clients_lose(arrival->crew->clients);
     }
@@ -208,7 +214,8 @@ void clients_lose(struct clients *clients)
 
 void clients_accept(int fd, void *context)
 {
-    struct clients *clients = context;
+    const struct door *door = context;
+    struct clients *clients = door->clients;
     struct arrival *arrival = NULL;
 
     /* A farm may open the doors while the server is on its way out. */
@@ -218,14 +225,14 @@ void clients_accept(int fd, void *context)
     }
     if (atomic_load(&clients->connections) >=
         clients->settings.connections_max) {
-        turn_away(clients, fd);
+        turn_away(clients, door, fd);
         return;
     }
     arrival = malloc(sizeof(*arrival));
     if (arrival != NULL) {
         struct crew *crew = clients->crews[clients->next_crew];
         clients->next_crew = (clients->next_crew + 1) % clients->crews_count;
-        *arrival = (struct arrival){.crew = crew, .fd = fd};
+        *arrival = (struct arrival){.crew = crew, .door = door, .fd = fd};
         atomic_fetch_add(&clients->connections, 1);
         atomic_fetch_add(&clients->connections_total, 1);
         surplus_came(clients);
@@ -284,11 +291,10 @@ static void add_crew(const struct crew *crew, struct stats_live *live)
 
 void clients_read_live(struct clients *clients, struct stats_live *live)
 {
-    time_us now = clock_now(clients->settings.clock);
-    time_us read = atomic_load(&clients->certificate_read);
+    const struct tls *tls = clients->settings.tls;
 
     *live = (struct stats_live){
-        .now = now,
+        .now = clock_now(clients->settings.clock),
         .connections = atomic_load(&clients->connections),
         .connections_total = atomic_load(&clients->connections_total),
         .connections_rejected = atomic_load(&clients->connections_rejected),
@@ -300,10 +306,10 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
         .crawls = atomic_load(&clients->crawls),
         .has_crawler = atomic_load(&clients->has_crawler),
-        .has_tls = read != 0,
-        .certificate_age_s = now > read ? (now - read) / TIME_US_PER_S : 0,
-        .has_tls_sessions = clients->has_tls_sessions};
-    surplus_read(clients, now, live);
+        .has_tls = tls != NULL,
+        .certificate_age_s = tls == NULL ? 0 : tls_age_s(tls),
+        .has_tls_sessions = tls != NULL && clients->settings.has_tls_sessions};
+    surplus_read(clients, live->now, live);
     for (size_t i = 0; i < clients->crews_count; i++)
         add_crew(clients->crews[i], live);
 }

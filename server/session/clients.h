@@ -12,12 +12,11 @@
 #include "server/log/log.h"
 #include "server/loop/clock.h"
 #include "server/loop/listener.h"
+#include "server/loop/tls.h"
 #include "server/loop/worker.h"
 #include "server/peer/peers.h"
 #include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
-
-#define CLIENTS_ERROR_BYTES 256
 
 struct clients;
 struct exchanges;
@@ -39,6 +38,8 @@ struct clients_settings {
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */
     unsigned backlog;         /* of the listeners, for stats */
+    struct tls *tls;          /* NULL: all come in the clear */
+    bool has_tls_sessions;    /* it remembers its clients */
     time_us idle_timeout;     /* of TCP connections; 0: none */
     /* Clients beyond connections_max wait, rather than being told and closed:
      * `admit` is called, in the thread of `worker`, when the doors are to be
@@ -47,7 +48,6 @@ struct clients_settings {
     struct worker *worker;
     void (*admit)(void *context, bool is_open);
     void *admit_context;
-    enum protocol protocol; /* PROTOCOL_UNKNOWN: each client's own */
     /* What clients may ask for, as -A, -F, -X and -W say. */
     bool enable_shutdown;
     bool disable_flush_all;
@@ -55,11 +55,6 @@ struct clients_settings {
     bool disable_watch;
     bool counts_prefixes; /* from the start, as -D says */
     bool disable_cas;     /* as -C: no token is told, none compared */
-    /* For refresh_certs, by any thread: reads certificates again, or says why
-     * not.  NULL: no TLS. */
-    bool (*refresh_certificates)(void *context,
-                                 char error[CLIENTS_ERROR_BYTES]);
-    void *refresh_context;
 };
 
 /* NULL when memory or threads are out. */
@@ -83,7 +78,7 @@ void clients_evicted(const struct item *item, time_us now, void *context);
 /* Where they come in, for `stats conns`; once, before the first of them. */
 void clients_show_doors(struct clients *clients, const struct listener *doors);
 
-/* Takes a connection that was accepted; the context is the clients. */
+/* Takes a connection that was accepted; the context is the door. */
 void clients_accept(int fd, void *context);
 
 #endif

@@ -72,6 +72,9 @@ struct crew {
     size_t number;            /* among the crews */
     struct session *sessions; /* all of this thread */
     struct session *holding;  /* those with replies that are held back */
+    struct session *greeting; /* encrypted ones that have yet to begin */
+    struct session **greeting_end;
+    struct timer *greeting_timer;
     struct session *watching;
     _Atomic unsigned watched;           /* streams, by these */
     _Atomic size_t lines_waiting_bytes; /* on their way to these */
@@ -121,15 +124,12 @@ struct clients {
     _Atomic bool is_full;                  /* nobody is let in until one goes */
     _Atomic uint64_t watchers;             /* that are connected now */
     _Atomic uint64_t crawls;               /* under way */
-    _Atomic time_us certificate_read;      /* when TLS read its certificate; 0:
-                                              without TLS */
     _Atomic int doors[CLIENTS_DOORS_MAX];  /* that are listened at */
     _Atomic size_t doors_count;
     time_us doors_shown_at;
     struct prefixes *prefixes;  /* of the stats */
     pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
     struct roll *rolls;
-    bool has_tls_sessions; /* TLS remembers its clients */
 };
 
 /* A client has gone, or did not come to be one. */

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/session/idle.h"
 
-#include <sys/socket.h>
-
 #include "server/session/session.h"
 #include "server/session/state.h"
 
 #define LOOKS_PER_TIMEOUT 10
 #define INTERVAL_MAX_US (60 * TIME_US_PER_S)
-
-static bool is_local(int fd)
-{
-    int domain = AF_UNSPEC;
-    socklen_t bytes = sizeof(domain);
-
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 &&
-           domain == AF_UNIX;
-}
 
 /* Whoever waits for us is not silent, and who watches has nothing to say. */
 static bool is_silent(const struct session *session)
@@ -35,11 +24,11 @@ static void look(void *context)
     for (struct session *at = crew->sessions; at != NULL; at = next) {
         next = at->next;
         if (now < at->now + settings->idle_timeout || !is_silent(at) ||
-            is_local(at->fd))
+            at->door->is_local)
             continue;
         count(&crew->counters, COUNTER_IDLE_KICKS, 1);
         log_event(session_log(at), EVENT_CONNECTION, SEVERITY_INFO,
-                  "connection %d: was silent for too long", at->fd);
+                  "connection %d: was silent for too long", at->transport.fd);
         at->departure = DEPARTURE_IDLE;
         session_destroy(at);
     }

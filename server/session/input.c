@@ -99,9 +99,7 @@ void input_receive(struct session *session)
         return;
     }
     int places_count = place_input(session, places);
-    ssize_t got = places_count == 1 ? recv(session->fd, places[0].iov_base,
-                                           places[0].iov_len, 0)
-                                    : readv(session->fd, places, places_count);
+    ssize_t got = transport_receive(&session->transport, places, places_count);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     /* It sends no more; what it waits for still goes there. */
@@ -137,7 +135,8 @@ void input_resume(struct session *session)
 
 void input_drain(struct session *session)
 {
-    ssize_t got = recv(session->fd, session->crew->input, CREW_INPUT_BYTES, 0);
+    ssize_t got =
+        recv(session->transport.fd, session->crew->input, CREW_INPUT_BYTES, 0);
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;

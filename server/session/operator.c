@@ -130,8 +130,8 @@ static const char *shut_down(struct session *session, const struct words *words)
     if (words->count > 1 || (words->count == 1 && !is(words, 0, "graceful")))
         return "CLIENT_ERROR invalid shutdown mode\r\n";
     log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
-              "shutdown by connection %d", session->fd);
-    report_system(session, "type=shutdown cfd=%d", session->fd);
+              "shutdown by connection %d", session->transport.fd);
+    report_system(session, "type=shutdown cfd=%d", session->transport.fd);
     session->departure = DEPARTURE_SHUTDOWN;
     kill(getpid(), words->count == 0 ? SIGINT : SIGUSR1);
     session_end(session, false);
@@ -142,14 +142,20 @@ static const char *refresh_certificates(struct session *session,
                                         const struct words *words)
 {
     const struct clients_settings *settings = &session->crew->clients->settings;
-    char error[CLIENTS_ERROR_BYTES] = "";
+    char error[TLS_ERROR_BYTES];
     char line[sizeof(error) + 16];
 
     (void)words;
-    if (settings->refresh_certificates == NULL)
+    if (settings->tls == NULL)
         return "Error TLS not enabled\r\n";
-    if (settings->refresh_certificates(settings->refresh_context, error))
+    if (tls_reload(settings->tls, error)) {
+        log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
+                  "has read certificates again, for connection %d",
+                  session->transport.fd);
         return OK;
+    }
+    log_event(session_log(session), EVENT_SERVER, SEVERITY_ERROR,
+              "goes on with certificates as they were: %s", error);
     snprintf(line, sizeof(line), "Error %s\r\n", error);
     replies_say(session, line);
     return NULL;
@@ -221,7 +227,7 @@ static const char *crawl(struct session *session, const struct words *words)
         return fault;
     store_sweep_soon(session_store(session), session->now);
     count(&session->crew->counters, COUNTER_CRAWLS, 1);
-    report_system(session, "type=lru_crawler cfd=%d", session->fd);
+    report_system(session, "type=lru_crawler cfd=%d", session->transport.fd);
     return OK;
 }
 

@@ -11,6 +11,8 @@
 #define CAPACITY_BYTES_MIN ((size_t)16 * 1024)
 #define REFERENCES_MIN 8
 #define HELD_MIN 16
+/* Of one connection, before others. */
+#define ENCRYPTED_BYTES_MAX ((size_t)1024 * 1024)
 
 bool output_is_empty(const struct output *output)
 {
@@ -228,8 +230,38 @@ static ssize_t send_pieces(int fd, struct iovec *pieces, size_t count)
                : sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
+/*
+ * A record for as much as it takes, small things put together.
+ *
+ * What is offered again, after nothing was taken, begins with what was
+ * offered before: an output only grows, and holding back ends, at its end.
+ */
+static ssize_t send_encrypted(struct tls_link *tls, const struct iovec *pieces,
+                              size_t count)
+{
+    uint8_t record[TLS_RECORD_BYTES_MAX];
+    size_t record_bytes = tls_record_bytes(tls);
+    size_t bytes = 0;
+
+    if (count == 1 || pieces[0].iov_len >= record_bytes) {
+        bytes = pieces[0].iov_len;
+        return tls_write(tls,
+                         span_of(pieces[0].iov_base,
+                                 bytes < record_bytes ? bytes : record_bytes));
+    }
+    for (size_t i = 0; i < count && bytes < record_bytes; i++) {
+        size_t part = record_bytes - bytes;
+        if (pieces[i].iov_len < part)
+            part = pieces[i].iov_len;
+        memcpy(record + bytes, pieces[i].iov_base, part);
+        bytes += part;
+    }
+    return tls_write(tls, span_of(record, bytes));
+}
+
 enum output_result output_send(struct output *output, struct store *store,
-                               int fd, size_t *sent_bytes)
+                               const struct transport *transport,
+                               size_t *sent_bytes)
 {
     struct iovec pieces[PIECES_MAX];
     size_t limit = limit_bytes(output);
@@ -238,7 +270,12 @@ enum output_result output_send(struct output *output, struct store *store,
         size_t count = list_pieces(output, limit, pieces);
         if (count == 0)
             return OUTPUT_HELD;
-        ssize_t sent = send_pieces(fd, pieces, count);
+        /* Encrypting is work: others have their turn between. */
+        if (transport->tls != NULL && *sent_bytes >= ENCRYPTED_BYTES_MAX)
+            return OUTPUT_BLOCKED;
+        ssize_t sent = transport->tls == NULL
+                           ? send_pieces(transport->fd, pieces, count)
+                           : send_encrypted(transport->tls, pieces, count);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)

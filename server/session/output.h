@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "server/session/transport.h"
 #include "server/store/store.h"
 
 /*
@@ -94,7 +95,8 @@ MUST_USE bool output_replace_held(struct output *output, struct span reply);
 
 /* Sends what the socket takes; adds it to `sent_bytes`. */
 enum output_result output_send(struct output *output, struct store *store,
-                               int fd, size_t *sent_bytes);
+                               const struct transport *transport,
+                               size_t *sent_bytes);
 
 /* Drops what was not sent, and the memory. */
 void output_release(struct output *output, struct store *store);

@@ -67,7 +67,7 @@ bool replies_flush(struct session *session)
     size_t sent_bytes = 0;
 
     session->sending = output_send(&session->output, session_store(session),
-                                   session->fd, &sent_bytes);
+                                   &session->transport, &sent_bytes);
     count(&session->crew->counters, COUNTER_BYTES_WRITTEN, sent_bytes);
     if (session->sending == OUTPUT_BROKEN)
         session->state = SESSION_BROKEN;

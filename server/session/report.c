@@ -100,8 +100,8 @@ static void report_fetch(struct session *session, const struct command *command)
         return;
     at = put_key(at, command->key);
     at = put(at, " status=", found_word(sighting));
-    end(crew,
-        put_place(at, sighting->is_found, session->fd, sighting->value_bytes));
+    end(crew, put_place(at, sighting->is_found, session->transport.fd,
+                        sighting->value_bytes));
 }
 
 /* NULL where the command got no further than its words. */
@@ -205,7 +205,7 @@ static void report_store(struct session *session, const struct command *command,
     at = put(at, " status=", status);
     at = put(at, " cmd=", mode_word(command));
     at = put_ttl(at, ttl_of(session, command));
-    end(session->crew, put_place(at, true, session->fd,
+    end(session->crew, put_place(at, true, session->transport.fd,
                                  stored_bytes(session, command, execution)));
 }
 
@@ -249,7 +249,7 @@ void report_command(struct session *session, const struct command *command,
                     const struct execution *execution)
 {
     if (command->kind == COMMAND_FLUSH)
-        report_system(session, "type=flush_all cfd=%d", session->fd);
+        report_system(session, "type=flush_all cfd=%d", session->transport.fd);
     else if (command_is_executed(command->kind) &&
              command->refusal == REFUSAL_NONE &&
              execution->outcome.kind != OUTCOME_UNTERMINATED)
@@ -289,7 +289,7 @@ void report_request(struct session *session, const struct mark *mark)
     uint8_t *at = begin(session->crew, WATCH_RAWCMDS, NULL);
     if (at == NULL)
         return;
-    at = put_number(at, "<", (uint64_t)session->fd);
+    at = put_number(at, "<", (uint64_t)session->transport.fd);
     *at++ = ' ';
     end(session->crew, put_request(at, line));
 }
@@ -337,8 +337,9 @@ void report_arrival(struct session *session)
 
     if (at == NULL)
         return;
-    at = put_peer(at, session->fd);
-    end(session->crew, put_number(at, " cfd=", (uint64_t)session->fd));
+    at = put_peer(at, session->transport.fd);
+    end(session->crew,
+        put_number(at, " cfd=", (uint64_t)session->transport.fd));
     report_post(session->crew);
 }
 
@@ -354,9 +355,10 @@ void report_departure(struct session *session)
 
     if (at == NULL)
         return;
-    at = put_peer(at, session->fd);
+    at = put_peer(at, session->transport.fd);
     at = put(at, " reason=", words[session->departure]);
-    end(session->crew, put_number(at, " cfd=", (uint64_t)session->fd));
+    end(session->crew,
+        put_number(at, " cfd=", (uint64_t)session->transport.fd));
     report_post(session->crew);
 }
 

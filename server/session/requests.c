@@ -42,8 +42,8 @@ static void answer_without_key(struct session *session,
             count(&session->crew->counters, COUNTER_CMD_FLUSH, 1);
         execution->outcome.kind = OUTCOME_REFUSED;
         log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
-                  "connection %d: a request was refused (%d)", session->fd,
-                  (int)command->refusal);
+                  "connection %d: a request was refused (%d)",
+                  session->transport.fd, (int)command->refusal);
         break;
     case COMMAND_VERSION:
         execution->outcome.kind = OUTCOME_VERSION;
@@ -88,7 +88,7 @@ static inline bool execute(struct session *session,
     session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
-                  "flush_all by connection %d", session->fd);
+                  "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
     if (command->closes)

@@ -105,7 +105,7 @@ static const char *name_of_state(const struct session *session)
 
 static size_t write_rows(char *to, const struct session *session, time_us now)
 {
-    int fd = session->fd;
+    int fd = session->transport.fd;
     char address[ADDRESS_BYTES];
     char listen_address[ADDRESS_BYTES];
     time_us silent = now > session->now ? now - session->now : 0;

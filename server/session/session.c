@@ -40,6 +40,21 @@ static bool is_congested(const struct session *session)
            output_is_high(&session->output);
 }
 
+/* What the session waits for may take the other direction, too. */
+static void want_encrypted(const struct session *session, bool *reads,
+                           bool *writes)
+{
+    const struct transport *transport = &session->transport;
+
+    if (*writes && transport_write_waits_to_read(transport)) {
+        *writes = false;
+        *reads = true;
+    } else if (*reads && session->state == SESSION_OPEN &&
+               transport_read_waits_to_write(transport)) {
+        *writes = true;
+    }
+}
+
 static inline void finish_turn(struct session *session)
 {
     session->sending = OUTPUT_SENT;
@@ -49,7 +64,9 @@ static inline void finish_turn(struct session *session)
 
     return_output(session);
     if (session->state == SESSION_ENDING && is_sent) {
-        if (session->drains && shutdown(session->fd, SHUT_WR) == 0)
+        if (session->transport.tls != NULL)
+            tls_end(session->transport.tls);
+        if (session->drains && shutdown(session->transport.fd, SHUT_WR) == 0)
             session->state = SESSION_DRAINING;
         else
             session_leave(session);
@@ -59,11 +76,15 @@ static inline void finish_turn(struct session *session)
         return;
     }
     bool takes_more = !is_congested(session) && !session->waits;
-    watch_want(session->watch,
-               takes_more && (session->state == SESSION_OPEN ||
-                              session->state == SESSION_DRAINING),
-               session->sending == OUTPUT_BLOCKED);
-    if (takes_more && session->has_backlog)
+    bool reads = takes_more && (session->state == SESSION_OPEN ||
+                                session->state == SESSION_DRAINING);
+    bool writes = session->sending == OUTPUT_BLOCKED;
+    if (session->transport.tls != NULL)
+        want_encrypted(session, &reads, &writes);
+    watch_want(session->watch, reads, writes);
+    if (takes_more &&
+        (session->has_backlog || (session->state == SESSION_OPEN &&
+                                  transport_has_more(&session->transport))))
         watch_again(session->watch);
 }
 
@@ -102,6 +123,17 @@ static void take_turn(void *context)
     if (crew->bulletin.used_bytes > 0)
         report_post(crew);
     finish_turn(session);
+}
+
+static void greet(void *context)
+{
+    greeting_go_on(context);
+}
+
+void session_begin(struct session *session)
+{
+    watch_redirect(session->watch, take_turn);
+    take_turn(session);
 }
 
 void session_resume(struct session *session)
@@ -153,7 +185,23 @@ void session_tell_all(struct crew *crew, struct span lines)
     }
 }
 
-bool session_create(struct crew *crew, int fd)
+/* What a door asks of those who come through it. */
+static bool enter(struct session *session, const struct door *door)
+{
+    if (door->tls == NULL) {
+        session->watch = watch_create(
+            session->crew->worker, session->transport.fd, take_turn, session);
+        return session->watch != NULL;
+    }
+    session->transport.tls =
+        tls_open(door->tls, session->transport.fd, door->verify);
+    session->watch = watch_create(session->crew->worker, session->transport.fd,
+                                  greet, session);
+    return session->transport.tls != NULL && session->watch != NULL &&
+           greeting_begin(session);
+}
+
+bool session_create(struct crew *crew, const struct door *door, int fd)
 {
     struct session *session = calloc(1, sizeof(*session));
 
@@ -162,12 +210,14 @@ bool session_create(struct crew *crew, int fd)
         return false;
     }
     session->crew = crew;
-    session->fd = fd;
+    session->door = door;
+    session->transport.fd = fd;
     session->now = clock_now(crew->clients->settings.clock);
-    session->protocol = crew->clients->settings.protocol;
+    session->protocol = door->protocol;
     authentication_begin(session);
-    session->watch = watch_create(crew->worker, fd, take_turn, session);
-    if (session->watch == NULL) {
+    if (!enter(session, door)) {
+        watch_destroy(session->watch);
+        tls_close(session->transport.tls);
         free(session);
         return false;
     }
@@ -188,10 +238,11 @@ void session_destroy(struct session *session)
     struct store *store = session_store(session);
 
     log_event(session_log(session), EVENT_CONNECTION, SEVERITY_INFO,
-              "connection %d: closed", session->fd);
+              "connection %d: closed", session->transport.fd);
     if (session->crew->is_ended)
         session->departure = DEPARTURE_SHUTDOWN;
     report_departure(session);
+    greeting_end(session);
     if (session->crew->rolls != NULL)
         rolls_pass(session->crew, session);
     listing_drop(session);
@@ -205,7 +256,11 @@ void session_destroy(struct session *session)
     replies_count(session, 0);
     input_drop(session);
     watch_destroy(session->watch);
-    close(session->fd);
+    if (session->transport.tls != NULL &&
+        tls_broke_protocol(session->transport.tls))
+        count(&session->crew->counters, COUNTER_TLS_PROTOCOL_ERRORS, 1);
+    tls_close(session->transport.tls);
+    close(session->transport.fd);
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;

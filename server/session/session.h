@@ -12,9 +12,11 @@
 #define SERVER_SESSION_SESSION_H
 
 #include "server/session/crew.h"
+#include "server/session/doors.h"
 
-/* Takes `fd`, unless it returns false. */
-MUST_USE bool session_create(struct crew *crew, int fd);
+/* Takes `fd`, that came in through `door`, unless it returns false. */
+MUST_USE bool session_create(struct crew *crew, const struct door *door,
+                             int fd);
 void session_destroy(struct session *session);
 
 /* What the session asked the farm is answered. */

@@ -6,7 +6,10 @@
  * answers come in at the top again (session_resume).  Beside each, the fields
  * that it owns:
  *
- *   session.c   life and turns: `link`, `watch`, `fd`, `now`, `reading`
+ *   session.c   life and turns: `link`, `watch`, `transport`, `now`,
+ *               `reading`
+ *   greeting.c  hands shaken before anything is said: `greeting_link`,
+ *               `greeted_by`
  *   input.c     what was read and not yet understood: `input`,
  *               `drained_bytes`
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
@@ -35,8 +38,10 @@
 #include <sys/uio.h>
 
 #include "server/session/crew.h"
+#include "server/session/doors.h"
 #include "server/session/inquiry.h"
 #include "server/session/listing.h"
+#include "server/session/transport.h"
 
 enum session_state {
     SESSION_OPEN,
@@ -67,7 +72,8 @@ struct session {
     struct session *next;
     struct session **link; /* what leads to this one in the crew's list */
     struct watch *watch;
-    int fd;
+    const struct door *door; /* that it came through */
+    struct transport transport;
     enum session_state state;
     enum session_departure departure;
     enum protocol protocol;
@@ -108,7 +114,27 @@ struct session {
     struct session **watching_link; /* NULL: it does not watch */
     unsigned streams;               /* that it watches */
     uint64_t skipped_count;         /* lines, since it read too slowly */
+
+    /* Before the first turn of an encrypted one. */
+    struct session *next_greeting;
+    struct session **greeting_link; /* NULL: hands were shaken */
+    time_us greeted_by;
 };
+
+/* ---- session.c ---- */
+
+/* Its first turn, now that hands were shaken. */
+void session_begin(struct session *session);
+
+/* ---- greeting.c ---- */
+
+/* Shakes hands as far as that goes; to be called whenever its descriptor is
+ * ready, until that calls session_begin(), or destroys the session. */
+void greeting_go_on(struct session *session);
+
+/* It has to be through in time. */
+MUST_USE bool greeting_begin(struct session *session);
+void greeting_end(struct session *session);
 
 /* ---- input.c ---- */
 

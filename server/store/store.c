@@ -311,6 +311,12 @@ void store_use(struct store_hold *hold)
         item->accessed = second;
 }
 
+void store_spare(struct store_hold *hold)
+{
+    add_use(hold->item, hold->item->uses);
+    hold->item->accessed = time_seconds(hold->now);
+}
+
 /* ---- writing ---- */
 
 static uint8_t shape_of(const struct store *store,

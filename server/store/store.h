@@ -146,6 +146,9 @@ void store_release(struct store_hold *hold);
 /* The item was used by a client: eviction spares what is used. */
 void store_use(struct store_hold *hold);
 
+/* The same without its having been read. */
+void store_spare(struct store_hold *hold);
+
 /* Writes the key's item, whole.  `write` may borrow from hold->item. */
 MUST_USE enum store_result store_put(struct store_hold *hold,
                                      const struct store_write *write);

@@ -96,32 +96,37 @@ static const char *read_answer(struct farm_view *view, struct server_line *line)
         return "closed the connection";
     for (unsigned lines = 0; lines < LINES_MAX; lines++) {
         if (!server_line_read(line, text, sizeof(text)))
-            return "did not answer in time";
+            return feof(line->stream) != 0
+                       ? "closed the connection; if it asks for users, give "
+                         "--user"
+                       : "did not answer in time";
         if (strncmp(text, "STAT ", 5) == 0)
             take_figure(view, text + 5);
         else if (strcmp(text, "END") == 0 && view->state[0] != '\0')
             return NULL;
+        else if (strcmp(text, SERVER_LINE_STRANGER) == 0)
+            return "asks who you are; give --user";
         else
             return "knows nothing of farms; is it a grapevined?";
     }
     return "answers without end";
 }
 
-bool farm_view_ask(struct farm_view *view, const char *where,
-                   unsigned timeout_s, char error[SERVER_LINE_ERROR_BYTES])
+bool farm_view_ask(struct farm_view *view, const struct access *access,
+                   char error[SERVER_LINE_ERROR_BYTES])
 {
     struct server_line line;
 
     view->state[0] = '\0';
     view->ready_count = 0;
     view->members_count = 0;
-    if (!server_line_open(&line, where, timeout_s, error))
+    if (!server_line_open(&line, access, error))
         return false;
     const char *wrong = read_answer(view, &line);
     server_line_close(&line);
     if (wrong != NULL) {
         snprintf(error, SERVER_LINE_ERROR_BYTES, "the server at %.128s %s",
-                 where, wrong);
+                 access->where, wrong);
         return false;
     }
     /* Outside a farm nobody counts. */

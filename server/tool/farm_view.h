@@ -28,9 +28,9 @@ struct farm_view {
                 [FARM_VIEW_CELL_BYTES];
 };
 
-/* Asks the server at `where`; false with the reason in `error`. */
-bool farm_view_ask(struct farm_view *view, const char *where,
-                   unsigned timeout_s, char error[SERVER_LINE_ERROR_BYTES]);
+/* Asks a server; false with the reason in `error`. */
+bool farm_view_ask(struct farm_view *view, const struct access *access,
+                   char error[SERVER_LINE_ERROR_BYTES]);
 
 /* The members as a table, a heading first. */
 void farm_view_print(const struct farm_view *view, FILE *to);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "proto/base/address.h"
+#include "server/tool/server_frame.h"
 
 #define PORT_DEFAULT "11211"
 
@@ -72,11 +73,14 @@ static int connect_tcp(const char *where, unsigned timeout_s)
     return fd;
 }
 
-bool server_line_open(struct server_line *line, const char *where,
-                      unsigned timeout_s, char error[SERVER_LINE_ERROR_BYTES])
+static bool connect_to(struct server_line *line, const struct access *access,
+                       char *error)
 {
-    line->fd = strchr(where, '/') != NULL ? connect_unix(where, timeout_s)
-                                          : connect_tcp(where, timeout_s);
+    const char *where = access->where;
+
+    line->fd = strchr(where, '/') != NULL
+                   ? connect_unix(where, access->timeout_s)
+                   : connect_tcp(where, access->timeout_s);
     line->stream = line->fd < 0 ? NULL : fdopen(line->fd, "r");
     if (line->stream != NULL)
         return true;
@@ -88,22 +92,108 @@ bool server_line_open(struct server_line *line, const char *where,
     return false;
 }
 
+/* A `set` of any key, to a server that asked for it: another would keep what
+ * it is told. */
+static bool log_in_by_text(struct server_line *line,
+                           const struct access *access)
+{
+    char token[ACCESS_USER_BYTES_MAX + ACCESS_PASSWORD_BYTES_MAX + 2];
+    char text[64];
+    int length =
+        snprintf(token, sizeof(token), "%s %s", access->user, access->password);
+
+    snprintf(text, sizeof(text), "set auth 0 0 %d", length);
+    bool is_sent =
+        server_line_send(line, text) && server_line_send(line, token);
+    explicit_bzero(token, sizeof(token));
+    return is_sent && server_line_read(line, text, sizeof(text)) &&
+           strcmp(text, "STORED") == 0;
+}
+
+/* Who is asked for SASL closes at the first word of text. */
+static bool log_in_by_sasl(struct server_line *line,
+                           const struct access *access, char *error)
+{
+    server_line_close(line);
+    if (!connect_to(line, access, error))
+        return false;
+    line->is_binary = true;
+    if (server_frame_log_in(line, access))
+        return true;
+    snprintf(error, SERVER_LINE_ERROR_BYTES,
+             "the server at %.128s does not let in %.64s with that password",
+             access->where, access->user);
+    server_line_close(line);
+    return false;
+}
+
+static bool introduce(struct server_line *line, const struct access *access,
+                      char *error)
+{
+    char text[256];
+
+    if (!server_line_send(line, "version") ||
+        !server_line_read(line, text, sizeof(text)))
+        return log_in_by_sasl(line, access, error);
+    if (strcmp(text, SERVER_LINE_STRANGER) != 0 || log_in_by_text(line, access))
+        return true;
+    snprintf(error, SERVER_LINE_ERROR_BYTES,
+             "the server at %.128s does not let in %.64s with that password",
+             access->where, access->user);
+    server_line_close(line);
+    return false;
+}
+
+bool server_line_open(struct server_line *line, const struct access *access,
+                      char error[SERVER_LINE_ERROR_BYTES])
+{
+    line->is_binary = access->is_binary;
+    return connect_to(line, access, error) &&
+           (access->user == NULL || access->is_binary ||
+            introduce(line, access, error));
+}
+
 void server_line_close(struct server_line *line)
 {
     fclose(line->stream);
 }
 
+const char *server_line_silence(const struct server_line *line)
+{
+    return feof(line->stream) != 0
+               ? "the server closed the connection; if it asks for users, give "
+                 "--user"
+               : "the server did not answer in time";
+}
+
+bool server_line_send_bytes(struct server_line *line, const void *bytes,
+                            size_t count)
+{
+    return send(line->fd, bytes, count, MSG_NOSIGNAL) == (ssize_t)count;
+}
+
+bool server_line_read_bytes(struct server_line *line, void *to, size_t count)
+{
+    return count == 0 || fread(to, count, 1, line->stream) == 1;
+}
+
 bool server_line_send(struct server_line *line, const char *request)
 {
-    char bytes[512];
+    char bytes[1024];
     int length = snprintf(bytes, sizeof(bytes), "%s\r\n", request);
 
-    return length > 0 && (size_t)length < sizeof(bytes) &&
-           send(line->fd, bytes, (size_t)length, MSG_NOSIGNAL) == length;
+    if (line->is_binary)
+        return server_frame_send(line, request);
+    bool is_sent = length > 0 && (size_t)length < sizeof(bytes) &&
+                   server_line_send_bytes(line, bytes, (size_t)length);
+    explicit_bzero(bytes, sizeof(bytes));
+    return is_sent;
 }
 
 bool server_line_read(struct server_line *line, char *to, int bytes)
 {
+    if (line->is_binary)
+        return server_frame_read(line, to, bytes);
     if (fgets(to, bytes, line->stream) == NULL)
         return false;
     to[strcspn(to, "\r\n")] = '\0';

@@ -22,9 +22,9 @@ enum exit_status { EXIT_HOLDS = 0, EXIT_FAILED = 1, EXIT_USAGE = 64 };
 
 struct request {
     const char *verb;
-    const char *where;
-    const char *group; /* of stats */
-    unsigned timeout_s;
+    struct access access;
+    const char *password_file; /* NULL: in the environment */
+    const char *group;         /* of stats */
     bool is_ready_wanted;
     unsigned members_wanted; /* 0: as many as there are */
 };
@@ -48,6 +48,10 @@ static const char usage[] =
     "them\n"
     "                     (1 to 256)\n"
     "    --timeout=S      seconds to wait (1 to 86400) [default: 10]\n"
+    "    --user=NAME      who asks, where the server wants to know (-Y, -S)\n"
+    "    --password-file=FILE\n"
+    "                     the password is its first line; without it, in\n"
+    "                     " ACCESS_PASSWORD_VARIABLE " in the environment\n"
     "\n"
     "Groups: settings, items, slabs, farm.  Exit: 0 when it holds, 1 when "
     "not.\n";
@@ -64,7 +68,7 @@ static int run_stats(const struct request *request)
     char text[LINE_BYTES];
     char error[SERVER_LINE_ERROR_BYTES];
 
-    if (!server_line_open(&line, request->where, request->timeout_s, error))
+    if (!server_line_open(&line, &request->access, error))
         return fail(error);
     snprintf(text, sizeof(text), "stats %.64s", request->group);
     int status = server_line_send(&line, text)
@@ -72,11 +76,13 @@ static int run_stats(const struct request *request)
                      : fail("the server closed the connection");
     while (status == EXIT_HOLDS) {
         if (!server_line_read(&line, text, sizeof(text))) {
-            status = fail("the server did not answer in time");
+            status = fail(server_line_silence(&line));
         } else if (strncmp(text, "STAT ", 5) == 0) {
             puts(text + 5);
         } else {
-            if (strcmp(text, "END") != 0)
+            if (strcmp(text, SERVER_LINE_STRANGER) == 0)
+                status = fail("the server asks who you are; give --user");
+            else if (strcmp(text, "END") != 0)
                 status = fail("the server knows no such group of stats");
             break;
         }
@@ -85,20 +91,31 @@ static int run_stats(const struct request *request)
     return status;
 }
 
+/* Whom it does not know it answers, too, but may do so in binary alone. */
 static bool answers(const struct request *request, char *error)
 {
+    struct access access = request->access;
     struct server_line line;
     char text[LINE_BYTES];
+    bool is_answered = false;
 
-    if (!server_line_open(&line, request->where, request->timeout_s, error))
-        return false;
-    bool is_answered = server_line_send(&line, "version") &&
-                       server_line_read(&line, text, sizeof(text)) &&
-                       strncmp(text, "VERSION ", 8) == 0;
+    for (int protocol = 0; protocol < 2 && !is_answered; protocol++) {
+        access.is_binary = protocol == 1;
+        if (!server_line_open(&line, &access, error))
+            return false;
+        is_answered = server_line_send(&line, "version") &&
+                      server_line_read(&line, text, sizeof(text)) &&
+                      (strncmp(text, "VERSION ", 8) == 0 ||
+                       strcmp(text, SERVER_LINE_STRANGER) == 0);
+        bool is_closed = feof(line.stream) != 0;
+        server_line_close(&line);
+        if (!is_closed)
+            break;
+    }
     if (!is_answered)
         snprintf(error, SERVER_LINE_ERROR_BYTES,
-                 "what listens at %.128s gives no answer", request->where);
-    server_line_close(&line);
+                 "what listens at %.128s gives no answer",
+                 request->access.where);
     return is_answered;
 }
 
@@ -107,13 +124,13 @@ static int run_members(const struct request *request)
     char error[SERVER_LINE_ERROR_BYTES];
     struct farm_view view;
 
-    if (!farm_view_ask(&view, request->where, request->timeout_s, error))
+    if (!farm_view_ask(&view, &request->access, error))
         return fail(error);
     if (view.members_count > 0)
         farm_view_print(&view, stdout);
     else
         printf("The server at %s is %s: it names no members of a farm.\n",
-               request->where, view.state);
+               request->access.where, view.state);
     return EXIT_HOLDS;
 }
 
@@ -121,13 +138,13 @@ static bool farm_holds(const struct request *request, char *error)
 {
     struct farm_view view;
 
-    if (!farm_view_ask(&view, request->where, request->timeout_s, error))
+    if (!farm_view_ask(&view, &request->access, error))
         return false;
     if (request->is_ready_wanted && strcmp(view.state, "ready") != 0 &&
         strcmp(view.state, "alone") != 0) {
         snprintf(error, SERVER_LINE_ERROR_BYTES,
-                 "the server at %.128s is %.32s, not ready", request->where,
-                 view.state);
+                 "the server at %.128s is %.32s, not ready",
+                 request->access.where, view.state);
         return false;
     }
     if (view.ready_count >= request->members_wanted)
@@ -145,7 +162,7 @@ static int run_wait(const struct request *request)
         request->is_ready_wanted || request->members_wanted > 0;
     struct timespec pause = {.tv_nsec = PAUSE_NS};
     struct request attempt = *request;
-    uint64_t limit_ms = (uint64_t)request->timeout_s * 1000;
+    uint64_t limit_ms = (uint64_t)request->access.timeout_s * 1000;
     uint64_t passed_ms = 0;
     struct timespec start;
     struct timespec now;
@@ -160,7 +177,7 @@ static int run_wait(const struct request *request)
         passed_ms = (uint64_t)(now.tv_sec - start.tv_sec) * 1000 +
                     (uint64_t)now.tv_nsec / 1000000 -
                     (uint64_t)start.tv_nsec / 1000000;
-        attempt.timeout_s =
+        attempt.access.timeout_s =
             (unsigned)((passed_ms < limit_ms ? limit_ms - passed_ms : 0) /
                        1000) +
             1;
@@ -198,13 +215,18 @@ static bool read_arguments(struct request *request, int argc, char **argv)
         const char *value;
         if ((value = value_of("-s", argv, argc, &i)) != NULL ||
             (value = value_of("--server", argv, argc, &i)) != NULL) {
-            request->where = value;
+            request->access.where = value;
         } else if ((value = value_of("--timeout", argv, argc, &i)) != NULL) {
-            if (!read_number(value, TIMEOUT_S_MAX, &request->timeout_s))
+            if (!read_number(value, TIMEOUT_S_MAX, &request->access.timeout_s))
                 return false;
         } else if ((value = value_of("--members", argv, argc, &i)) != NULL) {
             if (!read_number(value, MEMBERS_MAX, &request->members_wanted))
                 return false;
+        } else if ((value = value_of("--user", argv, argc, &i)) != NULL) {
+            request->access.user = value;
+        } else if ((value = value_of("--password-file", argv, argc, &i)) !=
+                   NULL) {
+            request->password_file = value;
         } else if (strcmp(argv[i], "--ready") == 0) {
             request->is_ready_wanted = true;
         } else if (argv[i][0] == '-') {
@@ -221,14 +243,15 @@ static bool read_arguments(struct request *request, int argc, char **argv)
     bool is_farm_asked =
         request->is_ready_wanted || request->members_wanted > 0;
     return request->verb != NULL &&
+           (request->password_file == NULL || request->access.user != NULL) &&
            (!is_farm_asked || strcmp(request->verb, "wait") == 0);
 }
 
 int main(int argc, char **argv)
 {
-    struct request request = {.where = "127.0.0.1:11211",
-                              .group = "",
-                              .timeout_s = TIMEOUT_S_DEFAULT};
+    struct request request = {
+        .access = {.where = "127.0.0.1:11211", .timeout_s = TIMEOUT_S_DEFAULT},
+        .group = ""};
 
     if (argc == 2 &&
         (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
@@ -236,6 +259,11 @@ int main(int argc, char **argv)
         return EXIT_HOLDS;
     }
     if (read_arguments(&request, argc, argv)) {
+        char error[ACCESS_ERROR_BYTES];
+        if (request.access.user != NULL &&
+            !access_find_password(&request.access, request.password_file,
+                                  error))
+            return fail(error);
         if (strcmp(request.verb, "stats") == 0)
             return run_stats(&request);
         if (strcmp(request.verb, "members") == 0)

@@ -39,7 +39,7 @@ NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"007",
 NO_NUMBERS = [b"", b"abc", b"-1", b"1a", b"18446744073709551616"]
 DELTAS = [1, 1, 0, 5, 10, 100, 2**32, 2**63, 2**64 - 1]
 # One more might be the token of a change that this play has not seen.
-BEYOND = 1000003
+BEYOND = 1125899906842624
 # No server's own token: memcached counts, ours are times before 2100.
 FOREIGN_TOKEN = 2**63 + 5
 LARGE_BYTES = 66000

@@ -146,6 +146,75 @@ ROWS += [
 ]
 
 
+FLAG = b"CLIENT_ERROR invalid flag\r\n"
+TOKEN = b"CLIENT_ERROR bad token in command line format\r\n"
+ANY_FLAG_ERROR = b"CLIENT_ERROR invalid or duplicate flag\r\n"
+LENGTH = b"CLIENT_ERROR incorrect length for M token\r\n"
+OF_MD = "md has one word for all that is wrong with its flags"
+SINCE = "it does not know what came with 1.6.%d"
+GONE = rb"md @@@@@@few q\r\n"
+THERE = rb"ms @@@@@@few 8\r\nnonsense\r\n"
+BLOCK = rb"\r\nnonsense\r\n"
+
+ROWS += [
+    Row("no key", rb"m[gda]\r\n", ERROR, FORMAT, TOO_FEW),
+    Row("too many flags", rb"m[da] @@@@@@never(?: [kqtcvs]){24}\r\n",
+        b"CLIENT_ERROR options flags too long\r\n",
+        b"CLIENT_ERROR options flags are too long\r\n", "its words for it"),
+    Row("duplicate flag", rb"md @@@@@@never(?: q| k| O1)*\r\n", ANY_FLAG_ERROR,
+        b"CLIENT_ERROR duplicate flag\r\n", OF_MD),
+    Row("invalid flag", rb"md @@@@@@never(?: q| k| O1)* [zZg1wA]\r\n",
+        ANY_FLAG_ERROR, FLAG, OF_MD),
+    Row("bad number", rb"md @@@@@@never(?: q| k| O1)* C(?:x|1x|1\.5|9{23})?\r\n",
+        ANY_FLAG_ERROR, TOKEN, OF_MD),
+    Row("bad base64", rb"md (?:!!!!|a|QEB|QEBAQEBA=a) b\r\n", ANY_FLAG_ERROR,
+        b"CLIENT_ERROR error decoding key\r\n", OF_MD),
+    Row("mode word", rb"ma @@@@@@few MINCR\r\n", ANY_FLAG_ERROR, b"NF\r\n",
+        "a mode is one letter, where others read the first"),
+    Row("mode word", rb"ma @@@@@@few Mdecr\r\n", ANY_FLAG_ERROR,
+        b"CLIENT_ERROR invalid mode for ma M token\r\n",
+        "a mode is one letter, where others read the first"),
+    Row("mode word", rb"ms @@@@@@few 8 MSet" + BLOCK, LENGTH, b"HD\r\n",
+        "a mode is one letter, where others read the first", mends=True),
+    Row("mode word", rb"ms @@@@@@few 8 Mset" + BLOCK, LENGTH,
+        b"CLIENT_ERROR invalid mode for ms M token\r\n",
+        "a mode is one letter, where others read the first"),
+    Row("made by base64", rb"mg @@@@@@few k\r\n", b"HD k@@@@@@few Z\r\n",
+        b"HD kQEBAQEBAZmV3 b Z\r\n",
+        "the mark that a key came as base64 is left by ms only",
+        after=rb"mg QEBAQEBAZmV3 N1000 b\r\n", mends=True),
+    Row("made by base64", rb"mg @@@@@@few k s\r\n",
+        b"HD k@@@@@@few s9\r\n", b"HD kQEBAQEBAZmV3 b s9\r\n",
+        "the mark that a key came as base64 is lost where it appends",
+        after=rb"append @@@@@@few 0 0 1\r\nx\r\n", mends=True),
+    Row("T of ma", rb"mg @@@@@@n9 t\r\n", b"HD t-1\r\n", b"HD t1000\r\n",
+        "where the number grows it touches the item that it replaces",
+        after=rb"ma @@@@@@n9 T1000 t\r\n", mends=True),
+    Row("long key", rb"ms @@@@@@x{245} 8(?: q| k| c)*" + BLOCK,
+        FORMAT + ERROR, FORMAT, NO_SWALLOW),
+    Row("E", rb"ms @@@@@@few 8 E1234567 c" + BLOCK, FLAG,
+        b"HD c1234567\r\n", SINCE % 27, after=GONE, mends=True),
+    Row("E", rb"mg @@@@@@few N1000 E1234567 c\r\n", FLAG,
+        b"HD c1234567 W\r\n", SINCE % 27, after=GONE, mends=True),
+    Row("E", rb"ma @@@@@@few N0 E1234567 c\r\n", ANY_FLAG_ERROR,
+        b"HD c1234567\r\n", SINCE % 27, after=GONE, mends=True),
+    Row("E", rb"md @@@@@@few I E1234567\r\n", ANY_FLAG_ERROR, b"HD\r\n",
+        SINCE % 27, after=THERE, mends=True),
+    Row("x", rb"md @@@@@@few x\r\n", ANY_FLAG_ERROR, b"HD\r\n", SINCE % 27,
+        after=THERE),
+    Row("x", rb"mg @@@@@@few v f s\r\n", b"VA 8 f0 s8\r\nnonsense\r\n",
+        b"VA 0 f0 s0\r\n\r\n", SINCE % 27, after=rb"md @@@@@@few x\r\n",
+        mends=True),
+    Row("N of ms", rb"ms @@@@@@few 8 M[AP] N1000" + BLOCK, b"NS\r\n",
+        b"HD\r\n", SINCE % 20, after=GONE, mends=True),
+    Row("s of ms", rb"ms @@@@@@few 8 s" + BLOCK, b"HD\r\n", b"HD s8\r\n",
+        SINCE % 21, after=GONE),
+    Row("C of mg", rb"mg @@@@@@few v C\{CAS @@@@@@few\}\r\n",
+        b"VA 8\r\nnonsense\r\n", b"HD\r\n", SINCE % 40,
+        after=rb"mg @@@@@@few c\r\n"),
+]
+
+
 class Differences:
     """The rows, and how often each of them was seen."""
 

@@ -13,7 +13,12 @@ from request import EPOCH, Line
 KEY = EPOCH
 TEXT_KEYS = [KEY + b"k%d" % n for n in range(1, 5)]
 NUMBER_KEYS = [KEY + b"n%d" % n for n in range(1, 3)]
-BINARY_KEYS = [KEY + b"\x00\xff b", KEY + b"k1", KEY + b"\r\n"]
+# Keys that came as base64 are marked so, which 1.6.18 forgets when it appends:
+# these are not appended to.
+BINARY_KEYS = [KEY + b"\x00\xff b", KEY + b"b1", KEY + b"\r\n"]
+BINARY = KEY + b"b2"
+BINARY_NAME = base64.b64encode(BINARY)
+NUMBER = KEY + b"n9"
 MISSING = KEY + b"never"
 FEW = KEY + b"few"
 # 250 letters in base64 are 186 bytes and a half.
@@ -29,7 +34,7 @@ DELTAS = [b"1", b"0", b"5", b"10", b"100", b"18446744073709551615"]
 BAD_NUMBERS = [b"x", b"1x", b"", b"99999999999999999999999", b"1.5"]
 INVALID = [b"z", b"Z", b"g", b"1", b"w", b"A"]
 # One more might be the token of a change that this play has not seen.
-BEYOND = b"+1000003"
+BEYOND = b"+1125899906842624"
 OPAQUES = [b"O1", b"Oabc", b"O" + b"o" * 30, b"O123456789"]
 TOO_LARGE_BYTES = 1048577
 
@@ -47,7 +52,7 @@ class MetaGrammar:
             (14, self.arithmetic), (3, self.noop), (3, self.debug),
             (8, self.recache), (5, self.invalidate), (4, self.stale_store),
             (8, self.number), (6, self.error), (4, self.store_error),
-            (3, self.classic), (0.4, self.large),
+            (3, self.classic), (0.4, self.large), (4, self.oddity),
         ]
         self._weights = [weight for weight, _ in ways]
         self._ways = [way for _, way in ways]
@@ -91,7 +96,9 @@ class MetaGrammar:
         if shuffles:
             self.dice.shuffle(flags)
         name = key
-        if self.dice.random() < 0.06:
+        # Items that a miss makes are another matter, see `oddity`.
+        if command != "ms" and self.dice.random() < 0.06 and not any(
+                flag[:1] == b"N" for flag in flags):
             name = encoded(key)
             flags.append(b"b")
         marks = [*(flag[:1].decode("latin-1") for flag in flags), *marks]
@@ -109,12 +116,15 @@ class MetaGrammar:
             return [Line("mg", [b"mg", encoded(key), *flags, b"b"],
                          [*(flag.decode() for flag in flags), "b"], key)]
         flags = [b"v"] if self.dice.random() < 0.6 else []
-        flags += self.some([b"c", b"f", b"h", b"k", b"l", b"t", b"q", b"u"])
+        flags += self.some([b"c", b"f", b"k", b"l", b"t", b"q", b"u"])
+        # A number that was counted may be of another item in 1.6.18.
         if key not in NUMBER_KEYS:
-            flags += self.some([b"s"])
+            flags += self.some([b"s", b"h"])
         flags += self.opaque()
         if self.dice.random() < 0.15:
-            flags.append(b"T" + self.choose(LASTING))
+            # What is left of a life that is over, 1.6.18 tells as 2^32.
+            flags.append(b"T" + self.choose(LASTING[:-1] if b"t" in flags
+                                            else LASTING))
         return [self.line("mg", key, flags)]
 
     def recache(self):
@@ -236,8 +246,7 @@ class MetaGrammar:
             flags.append(b"D" + self.choose(DELTAS))
         marks = []
         if self.dice.random() < 0.5:
-            mode = self.choose([b"I", b"+", b"D", b"-", b"i", b"d",
-                                b"INCR", b"decr"])
+            mode = self.choose([b"I", b"+", b"D", b"-", b"i", b"d"])
             flags.append(b"M" + mode)
             marks.append("M" + mode.decode())
         # Only where nothing but numbers is kept.
@@ -245,10 +254,15 @@ class MetaGrammar:
             flags.append(b"N" + self.choose([b"0", b"1000"]))
             if self.dice.random() < 0.6:
                 flags.append(b"J" + self.choose(NUMBERS[:6] + NUMBERS[-1:]))
-        if self.dice.random() < 0.2:
-            flags.append(b"T" + self.choose(LASTING[:4]))
         requests = []
-        if self.dice.random() < 0.2:
+        if self.dice.random() < 0.1:
+            # Of the same length, as 1.6.18 touches what it then replaces.
+            key = NUMBER_KEYS[0]
+            flags += [b"T" + self.choose(LASTING[:4])]
+            requests.append(Line("ms", [b"ms", key, b"2", b"T86400"], ["T"],
+                                 key, b"50\r\n"))
+            flags = [flag for flag in flags if flag[:1] != b"D"]
+        elif self.dice.random() < 0.2:
             token, marks = self.token(key)
             flags.append(token)
             requests.append(self.line("mg", key, [b"c"]))
@@ -282,7 +296,7 @@ class MetaGrammar:
         """Of mg, md and ma, which have no block."""
         command = self.choose([b"mg", b"md", b"ma"])
         name = command.decode()
-        key = FEW
+        key = MISSING
         kind = self.choose([
             "duplicate flag", "invalid flag", "bad number", "long opaque",
             "long key", "bad base64", "no key", "too many flags", "q"])
@@ -322,7 +336,7 @@ class MetaGrammar:
         block = b"nonsense\r\n"
         if kind == "bad block":
             key = self.key()
-            block = b"nonsensexx\r\n"
+            block = b"nonsensexxyy\r\n"
         elif kind == "bad mode":
             flags.append(b"M" + self.choose([b"X", b"s", b"1", b"e"]))
         elif kind == "duplicate flag":
@@ -344,3 +358,52 @@ class MetaGrammar:
             key, flags = b"!!!!", [b"b"]
         return [Line("ms", [b"ms", key, size, *flags], [kind],
                      key if kind == "bad block" else None, block)]
+
+    # -- where 1.6.18 is known to differ --
+
+    def oddity(self):
+        gone = Line("md", [b"md", FEW, b"q"], ["q"], FEW)
+        there = Line("ms", [b"ms", FEW, b"8"], (), FEW, b"nonsense\r\n")
+
+        def store(*flags, mark):
+            return Line("ms", [b"ms", FEW, b"8", *flags], [mark], FEW,
+                        b"nonsense\r\n")
+
+        def other(command, *flags, mark):
+            return Line(command, [command.encode(), FEW, *flags], [mark], FEW)
+
+        return self.choose([
+            [gone, other("ma", b"MINCR", mark="mode word")],
+            [gone, other("ma", b"Mdecr", mark="mode word")],
+            [gone, store(b"Mset", mark="mode word")],
+            [gone, store(b"MSet", mark="mode word")],
+            [gone, Line("mg", [b"mg", encoded(FEW), b"N1000", b"b"],
+                        ["N", "b"], FEW),
+             other("mg", b"k", mark="made by base64")],
+            [gone, Line("ms", [b"ms", encoded(FEW), b"8", b"b"], ["b"], FEW,
+                        b"nonsense\r\n"),
+             Line("append", [b"append", FEW, b"0", b"0", b"1"], (), FEW,
+                  b"x\r\n"),
+             other("mg", b"k", b"s", mark="made by base64")],
+            [Line("ms", [b"ms", NUMBER, b"1"], (), NUMBER, b"9\r\n"),
+             Line("ma", [b"ma", NUMBER, b"T1000", b"t"], ["T"], NUMBER),
+             Line("mg", [b"mg", NUMBER, b"t"], ["T of ma"], NUMBER)],
+            [Line("ms", [b"ms", BINARY_NAME, b"1", b"b"], ["b"], BINARY,
+                  b"x\r\n"),
+             Line("mg", [b"mg", BINARY, b"k", b"v"], ["b"], BINARY),
+             Line("me", [b"me", BINARY], ["b"], BINARY),
+             Line("get", [b"get", BINARY], ["b"], BINARY)],
+            [gone, store(b"E1234567", b"c", mark="E")],
+            [gone, other("mg", b"N1000", b"E1234567", b"c", mark="E")],
+            [gone, other("ma", b"N0", b"E1234567", b"c", mark="E")],
+            [there, other("md", b"I", b"E1234567", mark="E")],
+            [there, other("md", b"x", mark="x"),
+             other("mg", b"v", b"f", b"s", mark="x")],
+            [gone, store(b"MA", b"N1000", mark="N of ms")],
+            [gone, store(b"MP", b"N1000", mark="N of ms")],
+            [gone, store(b"s", mark="s of ms")],
+            [there, other("mg", b"c", mark="C of mg"),
+             other("mg", b"v", b"C{CAS " + FEW + b"}", mark="C of mg")],
+            [there, other("mg", b"c", mark="C of mg"),
+             other("mg", b"v", b"C{CAS " + FEW + b"-1}", mark="C of mg")],
+        ])

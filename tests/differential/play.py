@@ -12,6 +12,7 @@ from request import Slots
 
 BATCH_MAX = 12
 PIPELINE_MAX = 8
+WARMING_STORES = 100
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -37,9 +38,15 @@ class Stage:
         self.padded_count = 0
         self.survey = None  # a list, to go on after findings
 
-    def play(self, requests, seed=0, counts=True):
-        """The first Finding, or None.  `seed` decides about batches."""
+    def play(self, requests, seed, counts=True):
+        """The first Finding, or None.  `seed` decides what goes out in one
+        write; None: each request by itself."""
         return _Play(self, requests, seed, counts).run()
+
+    def warm_up(self):
+        """Has both hand out some tokens, so that small ones are none."""
+        message = b"set ~~ 0 0 1 noreply\r\n~\r\n" * WARMING_STORES
+        self.pair("text").exchange([(message, message)])
 
     def pair(self, protocol):
         return self._pairs[protocol]
@@ -64,7 +71,8 @@ class _Play:
         epoch, now = stage.next_epoch(), int(time.time())
         self._slots = (Slots(epoch, now), Slots(epoch, now))
         self._comparison = Comparison(self._slots)
-        self._pipelines = self._random.random() < 0.2
+        self._batch_max = BATCH_MAX if seed is not None else 1
+        self._pipelines = seed is not None and self._random.random() < 0.2
 
     def run(self):
         self._pair.close()
@@ -85,7 +93,7 @@ class _Play:
         """What goes out in one write: groups of requests, a sentinel behind
         each group."""
         requests, groups = self._requests, []
-        limit = self._random.randint(1, BATCH_MAX)
+        limit = self._random.randint(1, self._batch_max)
         first = at
         while at < len(requests) and len(groups) < limit:
             group = [requests[at]]

@@ -6,7 +6,7 @@ what differs from play to play, and from server to server, filled in.
     @@@@@@          the play's own six letters; keys begin with them, so that
                     no play finds what another has left
     QEBAQEBA        the same in base64
-    {CAS KEY}       the cas token last seen of KEY at that server (or 1), and
+    {CAS KEY}       the cas token last seen of KEY at that server, and
     {CAS KEY+1}     one more, one less
     {NOW+1000}      a time since 1970, the same for both
 
@@ -20,7 +20,8 @@ import struct
 
 EPOCH = b"@@@@@@"
 EPOCH_BASE64 = base64.b64encode(EPOCH)
-NO_TOKEN = 1
+# Less than any token there is, and more than any.
+NO_TOKEN, NO_TOKEN_YET = 7, 2**63
 SLOT = re.compile(rb"\{(CAS|NOW) ?([^}+-]*)([+-]\d+)?\}")
 
 
@@ -41,7 +42,8 @@ class Slots:
         return data
 
     def token(self, key, delta):
-        return (self.tokens.get(key, NO_TOKEN) + delta) % 2**64
+        known = self.tokens.get(key, NO_TOKEN if delta <= 0 else NO_TOKEN_YET)
+        return (known + delta) % 2**64
 
     def empty(self, data):
         """The reverse: the play's letters become the template's."""
@@ -87,7 +89,10 @@ class Line:
                    for word in self.words)
 
     def is_number(self):
-        return False  # the reply to each names its key, where it matters
+        """Of a number, whose length is not the same at both, and the reply
+        does not name it."""
+        return (self.words[0] == b"mg" and self.key is not None
+                and self.key.startswith(EPOCH + b"n"))
 
     def is_large(self):
         return len(self.block) > 8192

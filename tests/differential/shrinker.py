@@ -33,15 +33,27 @@ class Shrinker:
         pair = self._stage.pair(requests[0].protocol)
         pair.set_patience(PATIENCE_S)
         try:
+            requests, finding = self._one_by_one(requests, finding)
             requests, finding = self._without_requests(requests, finding)
-            while True:
+            while self._seed is None:
                 smaller = self._with_less(requests)
                 if smaller is None:
-                    return requests, finding
+                    break
                 requests, finding = smaller
                 requests, finding = self._without_requests(requests, finding)
+            return requests, finding
         finally:
             pair.set_patience(None)
+
+    def _one_by_one(self, requests, finding):
+        """Most differences do not need several requests in one write, and
+        then it is clear which one is answered differently."""
+        other = self._stage.play(requests, None, counts=False)
+        if other is None:
+            return requests, finding
+        self._seed = None
+        self._sort = sort_of(other)
+        return requests[:other.index + 1], other
 
     def _differs(self, requests):
         if not requests or self._attempts_count >= ATTEMPTS_MAX:

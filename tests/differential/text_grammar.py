@@ -39,7 +39,7 @@ WORDS = [b"nonsense", b"GET", b"Set", b"SET", b"getx", b"ge", b"xget",
 LARGE_BYTES = 66000
 TOO_LARGE_BYTES = 1048577
 # One more might be the token of a change that this play has not seen.
-BEYOND = b"+1000003"
+BEYOND = b"+1125899906842624"
 STORES = [b"set", b"add", b"replace", b"append", b"prepend", b"cas"]
 
 

@@ -39,6 +39,7 @@ import tempfile
 import threading
 import time
 
+import tls as tls_support
 from tap import Skip
 
 KINDS = ("grapevined", "memcached")
@@ -71,13 +72,17 @@ def memcached(*arguments, **options):
 
 
 @contextlib.contextmanager
-def running(kind, *arguments, unix=False, life_seconds_max=LIFE_SECONDS_MAX,
-            pid_of=None):
-    """A running server of `kind`; yields a Server.  `pid_of` asks it for its
-    pid on a connection, where that takes more than `stats`."""
+def running(kind, *arguments, unix=False, tls=None,
+            life_seconds_max=LIFE_SECONDS_MAX, pid_of=None):
+    """A running server of `kind`; yields a Server.  With `tls`, a
+    tls.Certificates, it speaks TLS, and so does who connects to it.
+    `pid_of` asks it for its pid on a connection, where that takes more than
+    `stats`."""
     with tempfile.TemporaryDirectory(prefix="grapevine-test-") as directory:
         _give_away(directory)
-        server = _start(kind, arguments, directory, unix, pid_of)
+        if tls:
+            arguments = [*tls.arguments(), *arguments]
+        server = _start(kind, arguments, directory, unix, tls, pid_of)
         # Ends a server that hangs, and with it every read from it.
         watchdog = threading.Timer(life_seconds_max, server.process.kill)
         watchdog.daemon = True
@@ -96,18 +101,43 @@ def running(kind, *arguments, unix=False, life_seconds_max=LIFE_SECONDS_MAX,
 class Server:
     """One process.  TCP: `host` and `port`; unix: `path`; others None."""
 
-    def __init__(self, kind, process, error_path, port=None, path=None):
+    def __init__(self, kind, process, error_path, port=None, path=None,
+                 tls=None):
         self.kind = kind
         self.process = process
         self.pid = process.pid
         self.host = "127.0.0.1" if port else None
         self.port = port
         self.path = path
+        self.tls = tls
         self._error_path = error_path
         self._died_early = False
 
     def connect(self, timeout=10):
         """A new connected socket, its reads and writes bounded."""
+        connection = self.connect_plain(timeout)
+        if not self.tls:
+            return connection
+        try:
+            return self.tls.context().wrap_socket(
+                connection, server_hostname="localhost")
+        except OSError:
+            connection.close()
+            raise
+
+    def connect_records(self, timeout=10, context=None, session=None):
+        """A tls.Records."""
+        connection = self.connect_plain(timeout)
+        try:
+            return tls_support.Records(connection,
+                                       context or self.tls.context(),
+                                       timeout, session)
+        except OSError:
+            connection.close()
+            raise
+
+    def connect_plain(self, timeout=10):
+        """A new connected socket as the kernel has it."""
         if self.path:
             connection = socket.socket(socket.AF_UNIX)
             address = self.path
@@ -224,11 +254,12 @@ def _give_away(directory):
         os.chown(directory, user.pw_uid, user.pw_gid)
 
 
-def _start(kind, arguments, directory, unix, pid_of):
+def _start(kind, arguments, directory, unix, tls, pid_of):
     """Tries a few ports, as another process may take the one we chose."""
     for attempt in range(START_ATTEMPTS_MAX):
         _forget_errors(directory)
         server = _spawn(kind, arguments, directory, unix)
+        server.tls = tls
         if accepts(server, pid_of):
             return server
         server.stop()

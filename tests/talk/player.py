@@ -11,7 +11,9 @@ The cuts differ in nothing but how a turn's bytes are handed to the server:
     split   in two; `place` says where
 
 The last two need a unix socket, where a write can wait until the one
-before was read; over TCP the kernel would join them again.
+before was read; over TCP the kernel would join them again.  Over TLS each
+part is a record, and all records of a turn come in one piece, so that the
+server has what the socket does not tell of.
 """
 
 import dataclasses
@@ -183,7 +185,10 @@ class _Player:
 
     def _wire(self, name):
         if name not in self.wires:
-            connection = self.server.connect(self.patience_s)
+            if self.server.tls:
+                connection = self.server.connect_records(self.patience_s)
+            else:
+                connection = self.server.connect(self.patience_s)
             self.wires[name] = Wire(connection, self.patience_s)
         return self.wires[name]
 
@@ -192,7 +197,11 @@ class _Player:
             for piece in pieces:
                 wire.write(piece)
             return
-        for part in self._chop(b"".join(pieces)):
+        parts = self._chop(b"".join(pieces))
+        if self.server.tls and parts:
+            wire.write_records(parts)
+            return
+        for part in parts:
             wire.write(part)
             if self.cut != "joined":
                 wire.settle()

@@ -57,6 +57,16 @@ class Wire:
                 # sent before that is still to be read.
                 return
 
+    def write_records(self, parts):
+        """Over TLS: a record for each part, and all of them at once."""
+        if self.first_byte is None:
+            self.first_byte = parts[0][0]
+        if not self._is_closed:
+            try:
+                self._connection.send_records(parts)
+            except (BrokenPipeError, ConnectionResetError):
+                return
+
     def settle(self):
         """Waits until the server has read all that was written.
 
@@ -176,6 +186,10 @@ class Wire:
         return not self._is_closed
 
     def _turn(self, events, deadline, what):
+        # What TLS has taken from the socket no poll tells of.
+        if getattr(self._connection, "has_data", bool)():
+            self._receive()
+            return
         self._poll.modify(self._connection, events)
         left_ms = (deadline - time.monotonic()) * 1000
         ready = self._poll.poll(max(0, left_ms))

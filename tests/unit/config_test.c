@@ -441,6 +441,76 @@ static void addresses_have_a_form_and_a_port_in_range(void **state)
     }
 }
 
+/* ---- TLS ---- */
+
+#define FILES "-Z -o ssl_chain_cert=/c -o ssl_key=/k"
+
+static void what_is_asked_of_tls_is_kept(void **state)
+{
+    struct config config = read_good(
+        FILES " -o ssl_ca_cert=/a,ssl_verify_mode=2,ssl_ciphers=A:B "
+              "-o ssl_wbuf_size=4,ssl_session_cache,ssl_kernel_tls "
+              "-o ssl_min_version=3 -l mtls:a,proto[ascii]:tag[x]:notls:b:1 "
+              "-l unix:/s;btls:[::1]:5");
+
+    (void)state;
+    assert_true(config.tls);
+    assert_string_equal(config.tls_chain, "/c");
+    assert_string_equal(config.tls_key, "/k");
+    assert_string_equal(config.tls_authority, "/a");
+    assert_string_equal(config.tls_ciphers, "A:B");
+    assert_int_equal(config.tls_verify, 2);
+    assert_int_equal(config.tls_buffer_kilobytes, 4);
+    assert_int_equal(config.tls_version_min, 3);
+    assert_true(config.tls_session_cache);
+    assert_true(config.tls_in_kernel);
+    assert_false(config.tls_key_is_der);
+    assert_int_equal(config.listen_count, 4);
+    assert_string_equal(config.listen[1], "proto[ascii]:tag[x]:notls:b:1");
+    assert_string_equal(config.listen[3], "btls:[::1]:5");
+    assert_false(read_good("-o ssl_chain_cert=/c").tls);
+}
+
+static void a_key_has_one_of_two_forms(void **state)
+{
+    (void)state;
+    assert_true(read_good(FILES " -o ssl_keyformat=DER").tls_key_is_der);
+    assert_true(read_good(FILES " -o ssl_keyformat=2").tls_key_is_der);
+    assert_false(read_good(FILES " -o ssl_keyformat=PEM").tls_key_is_der);
+    assert_false(read_good(FILES " -o ssl_keyformat=1").tls_key_is_der);
+    assert_refused(FILES " -o ssl_keyformat=ENGINE",
+                   "option -o ssl_keyformat|'ENGINE'|PEM or DER");
+    assert_refused("-Z -o ssl_chain_cert=/c -o ssl_keyformat=DER",
+                   "option -o ssl_keyformat|ssl_key=FILE");
+}
+
+static void what_tls_lacks_is_named(void **state)
+{
+    (void)state;
+    assert_refused("-Z", "option -Z (--enable-ssl)|ssl_chain_cert=FILE");
+    assert_refused("-Z -o ssl_key=/k", "option -Z|ssl_chain_cert=FILE");
+    assert_refused(FILES " -o ssl_verify_mode=1",
+                   "option -o ssl_verify_mode|ssl_ca_cert=FILE");
+    assert_refused(FILES " -o ssl_verify_mode=4", "ssl_verify_mode|'4'|0 to 3");
+    assert_refused(FILES " -o ssl_min_version=4", "ssl_min_version|'4'|0 to 3");
+    assert_refused(FILES " -o ssl_wbuf_size=0", "ssl_wbuf_size|'0'|from 1");
+    assert_refused(FILES " -l mtls:a", "option -l|'mtls:a'|ssl_ca_cert=FILE");
+    assert_refused(FILES " -l btls:unix:/s", "option -l|not encrypted");
+    assert_refused("-l notls:a", "option -l|'notls:a'|-Z");
+    assert_refused("-l btls:a", "option -l|'btls:a'|-Z");
+    assert_refused("-l a,mtls:b", "option -l|'mtls:b'|-Z");
+}
+
+static void words_before_an_address_are_checked(void **state)
+{
+    (void)state;
+    assert_refused("-l proto[udp]:a", "option -l|'proto[udp]:a'|proto[ascii]:");
+    assert_refused("-l tag[123456789]:a", "option -l|1 to 8|tag[NAME]:");
+    assert_refused("-l tag_:a", "option -l|1 to 8|tag_NAME_:");
+    assert_refused("-l unix:", "option -l|'unix:'|unix:PATH");
+    assert_refused("--farm-join unix:/s", "option --farm-join|HOST:PORT");
+}
+
 /* ---- the farm ---- */
 
 static void without_farm_options_a_server_stands_alone(void **state)
@@ -1083,6 +1153,10 @@ int main(void)
         cmocka_unit_test(an_empty_list_of_addresses_is_refused),
         cmocka_unit_test(with_nothing_to_listen_on_it_says_so),
         cmocka_unit_test(addresses_have_a_form_and_a_port_in_range),
+        cmocka_unit_test(what_is_asked_of_tls_is_kept),
+        cmocka_unit_test(a_key_has_one_of_two_forms),
+        cmocka_unit_test(what_tls_lacks_is_named),
+        cmocka_unit_test(words_before_an_address_are_checked),
         cmocka_unit_test(without_farm_options_a_server_stands_alone),
         cmocka_unit_test(either_address_puts_a_server_into_a_farm),
         cmocka_unit_test(others_are_at_most_so_many_single_hosts),

@@ -29,6 +29,7 @@
 static struct store *store;
 static struct output output;
 static int ours;
+static struct transport wire; /* ours */
 static int theirs;
 /* What the client is to get, and what it has got. */
 static uint8_t *expected;
@@ -60,6 +61,7 @@ static int set_up(void **state)
     assert_non_null(store);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     ours = ends[0];
+    wire = (struct transport){.fd = ours};
     theirs = ends[1];
     make_tiny(ours);
     make_tiny(theirs);
@@ -193,7 +195,7 @@ static unsigned send_all(struct prng *prng)
 
     for (;;) {
         enum output_result result =
-            output_send(&output, store, ours, &sent_bytes);
+            output_send(&output, store, &wire, &sent_bytes);
         assert_int_not_equal(result, OUTPUT_BROKEN);
         assert_int_equal(result == OUTPUT_SENT, output_is_empty(&output));
         if (result == OUTPUT_SENT)
@@ -213,7 +215,7 @@ static void nothing_to_send_is_sent(void **state)
     (void)state;
     assert_true(output_is_empty(&output));
     assert_false(output_is_high(&output));
-    assert_int_equal(output_send(&output, store, ours, &sent_bytes),
+    assert_int_equal(output_send(&output, store, &wire, &sent_bytes),
                      OUTPUT_SENT);
     assert_int_equal(sent_bytes, 0);
 }
@@ -269,17 +271,17 @@ static void a_blocked_reply_goes_on_where_it_stopped(void **state)
 {
     (void)state;
     add_filled(100000, 'a');
-    assert_int_equal(output_send(&output, store, ours, &sent_bytes),
+    assert_int_equal(output_send(&output, store, &wire, &sent_bytes),
                      OUTPUT_BLOCKED);
     assert_true(sent_bytes > 0 && sent_bytes < 100000);
-    assert_int_equal(output_send(&output, store, ours, &sent_bytes),
+    assert_int_equal(output_send(&output, store, &wire, &sent_bytes),
                      OUTPUT_BLOCKED);
     /* What is added behind a reply half sent comes behind it. */
     add_filled(5000, 'b');
     add_filled(5000, 'c');
     while (!output_is_empty(&output)) {
         read_some(3000);
-        output_send(&output, store, ours, &sent_bytes);
+        output_send(&output, store, &wire, &sent_bytes);
     }
     while (read_some(8192) > 0)
         ;
@@ -349,7 +351,7 @@ static void any_mixture_arrives_whole(void **state)
         }
         /* Sometimes a part is sent before more is said. */
         if (prng_below(&prng, 3) == 0) {
-            output_send(&output, store, ours, &sent_bytes);
+            output_send(&output, store, &wire, &sent_bytes);
             read_some(1 + prng_below(&prng, 4000));
         } else {
             size_t before_bytes = expected_bytes;
@@ -365,7 +367,7 @@ static void a_value_overwritten_arrives_as_it_was(void **state)
     (void)state;
     put_large("a", LARGE_BYTES, 'o');
     refer("a");
-    output_send(&output, store, ours, &sent_bytes);
+    output_send(&output, store, &wire, &sent_bytes);
     assert_true(sent_bytes < LARGE_BYTES);
     put_large("a", LARGE_BYTES, 'n');
     drop("a");
@@ -387,14 +389,14 @@ static void a_value_is_let_go_when_it_is_sent(void **state)
     drop("b");
     assert_true(segment_bytes() >= empty_bytes + 2 * LARGE_BYTES);
     while (got_bytes < LARGE_BYTES + 20000) {
-        output_send(&output, store, ours, &sent_bytes);
+        output_send(&output, store, &wire, &sent_bytes);
         read_some(1000);
     }
     /* The first is sent, the second is still on its way, twice. */
     assert_true(segment_bytes() >= empty_bytes + LARGE_BYTES);
     assert_true(segment_bytes() < empty_bytes + 2 * LARGE_BYTES);
     while (!output_is_empty(&output)) {
-        output_send(&output, store, ours, &sent_bytes);
+        output_send(&output, store, &wire, &sent_bytes);
         read_some(1000);
     }
     assert_int_equal(segment_bytes(), empty_bytes);
@@ -410,7 +412,7 @@ static void what_is_not_sent_is_let_go_at_the_end(void **state)
         refer("a");
     drop("a");
     while (got_bytes < 2 * LARGE_BYTES + 100) {
-        output_send(&output, store, ours, &sent_bytes);
+        output_send(&output, store, &wire, &sent_bytes);
         read_some(500);
     }
     assert_true(segment_bytes() > empty_bytes);
@@ -429,7 +431,7 @@ static void a_client_that_is_gone_is_noticed(void **state)
     refer("a");
     close(theirs);
     theirs = -1;
-    assert_int_equal(output_send(&output, store, ours, &sent_bytes),
+    assert_int_equal(output_send(&output, store, &wire, &sent_bytes),
                      OUTPUT_BROKEN);
     assert_int_equal(sent_bytes, 0);
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Encryption: what -Z, the ssl_ words of -o and those of -l ask for, looked
+ * at together.
+ */
+#include <string.h>
+
+#include "proto/base/endpoint.h"
+#include "server/config/reading.h"
+
+/* Numbers and words are memcached's; the words are what its help names. */
+static bool read_key_format(const char *text, bool *is_der)
+{
+    *is_der =
+        text != NULL && (strcmp(text, "DER") == 0 || strcmp(text, "2") == 0);
+    return text == NULL || *is_der || strcmp(text, "PEM") == 0 ||
+           strcmp(text, "1") == 0;
+}
+
+static enum config_result check_files(struct reading *reading)
+{
+    struct config *config = reading->config;
+
+    if (config->tls_chain == NULL)
+        return reading_bad(reading,
+                           "option -Z (--enable-ssl): there is no certificate; "
+                           "give -o ssl_chain_cert=FILE and, where its key is "
+                           "in another file, ssl_key=FILE");
+    if (!read_key_format(config->tls_key_format, &config->tls_key_is_der))
+        return reading_bad(reading,
+                           "option -o ssl_keyformat: '%.64s' will not do; give "
+                           "PEM or DER",
+                           config->tls_key_format);
+    if (config->tls_key_is_der && config->tls_key == NULL)
+        return reading_bad(reading,
+                           "option -o ssl_keyformat: a key in the form DER has "
+                           "a file of its own; give -o ssl_key=FILE");
+    if (config->tls_verify > 0 && config->tls_authority == NULL)
+        return reading_bad(reading,
+                           "option -o ssl_verify_mode: nobody vouches for "
+                           "clients; give -o ssl_ca_cert=FILE");
+    return CONFIG_OK;
+}
+
+static enum config_result check_endpoint(struct reading *reading,
+                                         const char *text)
+{
+    const struct config *config = reading->config;
+    struct endpoint endpoint;
+    const char *wrong = endpoint_parse(text, &endpoint);
+
+    if (wrong == NULL && endpoint.security != ENDPOINT_USUAL && !config->tls)
+        wrong = "speaks of TLS, which there is not without -Z (--enable-ssl); "
+                "remove notls:, "
+                "btls: or mtls:, or give -Z";
+    else if (wrong == NULL && endpoint.unix_path != NULL &&
+             endpoint.security > ENDPOINT_CLEAR)
+        wrong =
+            "is a unix socket, which is not encrypted; remove btls: or mtls:";
+    else if (wrong == NULL && endpoint.security == ENDPOINT_PROVEN &&
+             config->tls_authority == NULL)
+        wrong = "has nobody who vouches for clients; give -o ssl_ca_cert=FILE";
+    return wrong == NULL
+               ? CONFIG_OK
+               : reading_bad(reading, "option -l (--listen): '%.64s' %s", text,
+                             wrong);
+}
+
+enum config_result encryption_check(struct reading *reading)
+{
+    struct config *config = reading->config;
+
+    if (config->tls && check_files(reading) != CONFIG_OK)
+        return CONFIG_BAD;
+    for (size_t i = 0; i < config->listen_count; i++) {
+        if (check_endpoint(reading, config->listen[i]) != CONFIG_OK)
+            return CONFIG_BAD;
+    }
+    return CONFIG_OK;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Certificates: what files say becomes what OpenSSL needs; the inside of TLS.
+ *
+ * Fails: with one line that names option and remedy.
+ */
+#ifndef SERVER_LOOP_CERTIFICATES_H
+#define SERVER_LOOP_CERTIFICATES_H
+
+#include <openssl/types.h>
+
+#include "server/loop/tls.h"
+
+/* NULL with the reason in `error`.  The caller frees it. */
+SSL_CTX *certificates_load(const struct tls_settings *settings,
+                           char error[TLS_ERROR_BYTES]);
+
+#endif
