@@ -34,8 +34,8 @@ enum command_kind {
     COMMAND_FLUSH,
     COMMAND_VERSION,
     COMMAND_STATS,
-    COMMAND_OPERATOR, /* the words are the session's to understand */
     COMMAND_INSPECT,
+    COMMAND_OPERATOR, /* the words are the session's to understand */
     COMMAND_NOOP,
     COMMAND_QUIT,
     COMMAND_AUTHENTICATE,
@@ -62,11 +62,6 @@ enum refusal {
     REFUSAL_DELETE,
     REFUSAL_LINE_TOO_LONG,
     REFUSAL_ARGUMENTS,
-    REFUSAL_UNAUTHENTICATED, /* of who has not said who it is */
-    REFUSAL_AUTHENTICATION,  /* that was not true */
-    REFUSAL_TOKEN_FORMAT,
-    REFUSAL_TOKEN_END,
-    REFUSAL_TOKEN_TOO_LONG,
     REFUSAL_FLAG,
     REFUSAL_FLAG_TWICE,
     REFUSAL_FLAGS_MANY,
@@ -78,6 +73,11 @@ enum refusal {
     REFUSAL_KEY_CODE,
     REFUSAL_STORE_MODE,
     REFUSAL_COUNT_MODE,
+    REFUSAL_UNAUTHENTICATED, /* of who has not said who it is */
+    REFUSAL_AUTHENTICATION,  /* that was not true */
+    REFUSAL_TOKEN_FORMAT,
+    REFUSAL_TOKEN_END,
+    REFUSAL_TOKEN_TOO_LONG,
     REFUSAL_FLUSH /* the server was told to flush nothing */
 };
 

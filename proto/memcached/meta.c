@@ -6,8 +6,12 @@
 
 #include "proto/base/base64.h"
 #include "proto/base/decimal.h"
+#include "proto/base/planted.h"
 
 #define MODE_NOT_GIVEN (-1)
+/* Planted: of base64, one group of letters more. */
+#define KEY_BYTES_MAX                                                          \
+    (COMMAND_KEY_BYTES_MAX + (PLANTED == PLANTED_META_BASE64 ? 2 : 0))
 
 _Static_assert(BASE64_BYTES(COMMAND_DECODED_KEY_BYTES_MAX) >
                    COMMAND_KEY_BYTES_MAX,
@@ -294,7 +298,7 @@ static enum refusal parse(struct span rest, struct command *command)
         command->value_bytes = value_bytes;
         command->swallow_bytes = value_bytes + 2;
     }
-    if (command->key.length > COMMAND_KEY_BYTES_MAX)
+    if (command->key.length > KEY_BYTES_MAX)
         return REFUSAL_FORMAT;
     command->tokens = rest;
     if (command->kind == COMMAND_INSPECT)

@@ -29,16 +29,6 @@ static const char *refusal_line(enum refusal refusal)
                "[noreply]\r\n";
     case REFUSAL_LINE_TOO_LONG:
         return "CLIENT_ERROR line too long\r\n";
-    case REFUSAL_UNAUTHENTICATED:
-        return "CLIENT_ERROR unauthenticated\r\n";
-    case REFUSAL_AUTHENTICATION:
-        return "CLIENT_ERROR authentication failure\r\n";
-    case REFUSAL_TOKEN_FORMAT:
-        return "CLIENT_ERROR bad authentication token format\r\n";
-    case REFUSAL_TOKEN_END:
-        return "CLIENT_ERROR bad command line termination\r\n";
-    case REFUSAL_TOKEN_TOO_LONG:
-        return "CLIENT_ERROR auth token too long\r\n";
     case REFUSAL_FLAG:
         return "CLIENT_ERROR invalid flag\r\n";
     case REFUSAL_FLAG_TWICE:
@@ -61,6 +51,16 @@ static const char *refusal_line(enum refusal refusal)
         return "CLIENT_ERROR invalid mode for ms M token\r\n";
     case REFUSAL_COUNT_MODE:
         return "CLIENT_ERROR invalid mode for ma M token\r\n";
+    case REFUSAL_UNAUTHENTICATED:
+        return "CLIENT_ERROR unauthenticated\r\n";
+    case REFUSAL_AUTHENTICATION:
+        return "CLIENT_ERROR authentication failure\r\n";
+    case REFUSAL_TOKEN_FORMAT:
+        return "CLIENT_ERROR bad authentication token format\r\n";
+    case REFUSAL_TOKEN_END:
+        return "CLIENT_ERROR bad command line termination\r\n";
+    case REFUSAL_TOKEN_TOO_LONG:
+        return "CLIENT_ERROR auth token too long\r\n";
     case REFUSAL_FLUSH:
         return "CLIENT_ERROR flush_all not allowed\r\n";
     case REFUSAL_NONE:

@@ -18,6 +18,14 @@ static void count_retrieval(const struct command *command,
     }
     count(counters, COUNTER_CMD_GET, 1);
     count(counters, is_hit ? COUNTER_GET_HITS : COUNTER_GET_MISSES, 1);
+}
+
+/* Whatever was asked of the dead: memcached looks for an item's key with one
+ * function, which counts. */
+static void count_absence(const struct execution *execution)
+{
+    struct counters *counters = execution->counters;
+
     if (execution->absence == STORE_EXPIRED)
         count(counters, COUNTER_GET_EXPIRED, 1);
     if (execution->absence == STORE_FLUSHED)
@@ -96,6 +104,8 @@ void rule_count(const struct command *command,
     struct counters *counters = execution->counters;
     enum outcome_kind kind = execution->outcome.kind;
 
+    if (execution->absence != STORE_NEVER)
+        count_absence(execution);
     switch (command->kind) {
     case COMMAND_RETRIEVE:
         count_retrieval(command, execution);

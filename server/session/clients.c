@@ -305,6 +305,7 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .watchers = atomic_load(&clients->watchers),
         .counts_prefixes = atomic_load(&clients->crews[0]->counts_prefixes),
         .crawls = atomic_load(&clients->crawls),
+        .has_crawler = atomic_load(&clients->has_crawler),
         .has_tls = tls != NULL,
         .certificate_age_s = tls == NULL ? 0 : tls_age_s(tls),
         .has_tls_sessions = tls != NULL && clients->settings.has_tls_sessions};

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 
 #include "proto/base/decimal.h"
+#include "proto/base/uri.h"
 #include "server/session/session.h"
 #include "server/session/state.h"
 
 /* memcached's bound for `stats cachedump`: some 2 MB. */
 #define ITEMS_BYTES_MAX ((size_t)2 * 1024 * 1024)
+#define ITEM_LINE_BYTES_MAX (URI_BYTES_MAX((size_t)COMMAND_KEY_BYTES_MAX) + 64)
 /* Steps of sizes, most of them empty, that a turn looks at. */
 #define TURN_STEPS_MAX 65536
 
@@ -78,13 +80,13 @@ static void write_item(const struct item *item, void *context)
 
     if (listing->lines_left == 0 || listing->bytes_left == 0)
         return;
-    uint8_t *to = output_room(output, REPLY_HEAD_BYTES_MAX);
+    uint8_t *to = output_room(output, ITEM_LINE_BYTES_MAX);
     if (to == NULL) {
         page->is_broken = true;
         return;
     }
     uint8_t *at = span_copy(to, SPAN("ITEM "));
-    at = span_copy(at, item_key(item));
+    at = uri_escape_blanks(at, item_key(item));
     at = span_copy(at, SPAN(" ["));
     at = decimal_format(at, item->value_bytes);
     at = span_copy(at, SPAN(" b; "));
@@ -103,12 +105,13 @@ static enum progress write_items(struct page *page)
     struct store *store = session_store(page->session);
 
     for (size_t i = 0; i < TURN_STEPS_MAX; i++) {
-        if (listing->at >= store_parts(store) || listing->lines_left == 0 ||
+        listing->at = store_visit_from(store, listing->at, page->session->now,
+                                       write_item, page);
+        if (listing->at == 0 || listing->lines_left == 0 ||
             listing->bytes_left == 0)
             return PROGRESS_DONE;
         if (is_full(page))
             break;
-        store_visit(store, listing->at++, page->session->now, write_item, page);
     }
     return PROGRESS_MORE;
 }
@@ -153,7 +156,8 @@ static enum progress write_sizes(struct page *page)
         uint8_t *to = output_room(output, REPLY_HEAD_BYTES_MAX);
         if (to == NULL)
             return PROGRESS_BROKEN;
-        snprintf(name, sizeof(name), "%zu", listing->at * STORE_SIZE_STEP);
+        snprintf(name, sizeof(name), "%llu",
+                 (unsigned long long)(listing->at * STORE_SIZE_STEP));
         snprintf(value, sizeof(value), "%llu", (unsigned long long)count);
         output_add(output, reply_stat(&listing->command, span_of_string(name),
                                       span_of_string(value), to));

@@ -26,7 +26,7 @@ enum listing_kind {
 struct listing {
     enum listing_kind kind;
     struct command command; /* what is answered, without its spans */
-    size_t at;              /* the next part of what is listed */
+    uint64_t at;            /* the next part of what is listed */
     uint64_t lines_left;
     size_t bytes_left;
     struct roll *roll; /* of LISTING_CONNECTIONS */

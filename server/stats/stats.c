@@ -98,7 +98,6 @@ static const struct stats_row general_rows[] = {
     NUMBER("total_connections", live.connections_total),
     NUMBER("rejected_connections", live.connections_rejected),
     NUMBER("connection_structures", live.connections),
-    NUMBER("reserved_fds", reserved_fds),
     COUNTED("response_obj_oom", COUNTER_NO_OUTPUT_MEMORY),
     NUMBER("response_obj_count", live.output_buffers),
     NUMBER("response_obj_bytes", live.output_buffers_bytes),
@@ -106,6 +105,7 @@ static const struct stats_row general_rows[] = {
     NUMBER("read_buf_bytes", live.input_buffers_bytes),
     NUMBER("read_buf_bytes_free", live.input_buffers_free_bytes),
     COUNTED("read_buf_oom", COUNTER_NO_INPUT_MEMORY),
+    NUMBER("reserved_fds", reserved_fds),
     COUNTED("cmd_get", COUNTER_CMD_GET),
     COUNTED("cmd_set", COUNTER_CMD_SET),
     COUNTED("cmd_flush", COUNTER_CMD_FLUSH),
@@ -128,9 +128,9 @@ static const struct stats_row general_rows[] = {
     COUNTED("touch_misses", COUNTER_TOUCH_MISSES),
     COUNTED("store_too_large", COUNTER_STORE_TOO_LARGE),
     COUNTED("store_no_memory", COUNTER_STORE_NO_MEMORY),
-    COUNTED_WHERE("idle_kicks", COUNTER_IDLE_KICKS, live.kicks_idle),
     COUNTED("auth_cmds", COUNTER_AUTH_CMDS),
     COUNTED("auth_errors", COUNTER_AUTH_ERRORS),
+    COUNTED_WHERE("idle_kicks", COUNTER_IDLE_KICKS, live.kicks_idle),
     COUNTED("bytes_read", COUNTER_BYTES_READ),
     COUNTED("bytes_written", COUNTER_BYTES_WRITTEN),
     NUMBER("limit_maxbytes", memory_bytes),
@@ -159,6 +159,16 @@ static const struct stats_row general_rows[] = {
     COUNTED("log_watcher_skipped", COUNTER_LOG_SKIPPED),
     COUNTED("log_watcher_sent", COUNTER_LOG_SENT),
     NUMBER("log_watchers", live.watchers),
+    COUNTED_WHERE("ssl_handshake_errors", COUNTER_TLS_HANDSHAKE_ERRORS,
+                  live.has_tls),
+    COUNTED_WHERE("ssl_proto_errors", COUNTER_TLS_PROTOCOL_ERRORS,
+                  live.has_tls),
+    NUMBER_WHERE("time_since_server_cert_refresh", live.certificate_age_s,
+                 live.has_tls),
+    COUNTED_WHERE("ssl_new_sessions", COUNTER_TLS_SESSIONS,
+                  live.has_tls_sessions),
+    NONE("unexpected_napi_ids"),
+    NONE("round_robin_fallback"),
     NUMBER("bytes", store.item_bytes),
     NUMBER("curr_items", store.items),
     COUNTED("total_items", COUNTER_ITEMS_STORED),
@@ -176,16 +186,6 @@ static const struct stats_row general_rows[] = {
     NUMBER("moves_within_lru", store.spared),
     NUMBER("direct_reclaims", store.hasty),
     NONE("lru_bumps_dropped"),
-    COUNTED_WHERE("ssl_handshake_errors", COUNTER_TLS_HANDSHAKE_ERRORS,
-                  live.has_tls),
-    COUNTED_WHERE("ssl_proto_errors", COUNTER_TLS_PROTOCOL_ERRORS,
-                  live.has_tls),
-    NUMBER_WHERE("time_since_server_cert_refresh", live.certificate_age_s,
-                 live.has_tls),
-    COUNTED_WHERE("ssl_new_sessions", COUNTER_TLS_SESSIONS,
-                  live.has_tls_sessions),
-    NONE("unexpected_napi_ids"),
-    NONE("round_robin_fallback"),
 };
 
 /*
@@ -225,7 +225,7 @@ static const struct stats_row settings_rows[] = {
     FIXED("slab_automove_ratio", "0.00"),
     NONE("slab_automove_window"),
     NONE("slab_chunk_max"),
-    FIXED("lru_crawler", "yes"),
+    YES("lru_crawler", live.has_crawler),
     NONE("lru_crawler_sleep"),
     NONE("lru_crawler_tocrawl"),
     NONE("tail_repair_time"),
@@ -445,6 +445,7 @@ static void derive(struct stats_figures *figures)
     const uint64_t *counters = figures->live.counters;
     uint64_t second = figures->time;
 
+    figures->memory_bytes = store->memory_bytes_max;
     figures->hash_power = 63 - (uint64_t)__builtin_clzll(store->index_buckets);
     figures->malloc_fails = counters[COUNTER_NO_INPUT_MEMORY] +
                             counters[COUNTER_NO_OUTPUT_MEMORY] +

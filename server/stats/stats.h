@@ -37,6 +37,7 @@ struct stats_live {
     uint64_t output_buffers; /* replies that clients have not read yet */
     uint64_t output_buffers_bytes;
     bool counts_prefixes; /* as `stats detail` was told */
+    bool has_crawler;     /* as `lru_crawler` was told */
     /* What has rows only where it is. */
     bool kicks_idle;
     bool has_tls;

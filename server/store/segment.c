@@ -721,8 +721,11 @@ void segment_expire_all(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     for (int life = 0; life < LIFE_CLASSES; life++) {
-        if (pool->open[life] != NULL)
-            atomic_store(&pool->open[life]->expiry_min, 0);
+        struct segment *open = pool->open[life];
+        if (open == NULL)
+            continue;
+        atomic_store(&open->expiry_min, 0);
+        open->rests_until = 0;
     }
     expire_list(&pool->sealed);
     expire_list(&pool->large);

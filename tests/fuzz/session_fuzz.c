@@ -104,7 +104,7 @@ static void check_stored(const struct command *command,
     bool is_whole = command->mode == MODE_SET || command->mode == MODE_ADD ||
                     command->mode == MODE_REPLACE;
 
-    if (!is_whole || command->exptime != 0)
+    if (command->kind != COMMAND_STORE || !is_whole || command->exptime != 0)
         return;
     assert(found->kind == OUTCOME_HIT);
     assert(found->flags == command->flags);
@@ -130,14 +130,17 @@ static void check_done(struct client *client, const struct command *command,
         break;
     case OUTCOME_MISS:
     case OUTCOME_NOT_FOUND:
-    case OUTCOME_DELETED:
         assert(look.outcome.kind == OUTCOME_MISS);
+        break;
+    case OUTCOME_DELETED:
+        assert(command->empties || look.outcome.kind == OUTCOME_MISS);
         break;
     case OUTCOME_NOT_STORED:
         assert(command->mode != MODE_ADD || look.outcome.kind == OUTCOME_HIT);
         break;
     case OUTCOME_TOO_LARGE:
-        assert(command->mode != MODE_SET || command->has_compare ||
+        assert((!command->is_meta &&
+                (command->mode != MODE_SET || command->has_compare)) ||
                look.outcome.kind == OUTCOME_MISS);
         break;
     case OUTCOME_EXISTS:

@@ -180,11 +180,63 @@ static void deletes_and_flushes_count(void **state)
         OUTCOME_REFUSED, COUNTS({COUNTER_CMD_FLUSH, 1}));
 }
 
+static void whoever_asks_of_the_dead_counts_that(void **state)
+{
+    const struct {
+        struct command command;
+        enum outcome_kind kind;
+        enum counter counters[3];
+        size_t counters_count;
+    } rows[] = {
+        {{.kind = COMMAND_TOUCH, .key = SPAN("a")},
+         OUTCOME_NOT_FOUND,
+         {COUNTER_CMD_TOUCH, COUNTER_TOUCH_MISSES},
+         2},
+        {{.kind = COMMAND_RETRIEVE, .touches = true, .key = SPAN("a")},
+         OUTCOME_MISS,
+         {COUNTER_CMD_TOUCH, COUNTER_TOUCH_MISSES},
+         2},
+        {{.kind = COMMAND_REMOVE, .key = SPAN("a")},
+         OUTCOME_NOT_FOUND,
+         {COUNTER_DELETE_MISSES},
+         1},
+        {counting(MODE_INCREMENT, "a", 1),
+         OUTCOME_NOT_FOUND,
+         {COUNTER_INCR_MISSES},
+         1},
+        {storing(MODE_REPLACE, "a", "y", 0),
+         OUTCOME_NOT_STORED,
+         {COUNTER_CMD_SET},
+         1},
+        {storing(MODE_SET, "a", "y", 0),
+         OUTCOME_STORED,
+         {COUNTER_CMD_SET, COUNTER_ITEMS_STORED},
+         2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (unsigned is_flushed = 0; is_flushed < 2; is_flushed++) {
+            struct tally expected[COUNTS_MAX] = {
+                {is_flushed ? COUNTER_GET_FLUSHED : COUNTER_GET_EXPIRED, 1}};
+            for (size_t at = 0; at < rows[i].counters_count; at++)
+                expected[1 + at] = (struct tally){rows[i].counters[at], 1};
+            put(MODE_SET, "a", "x", is_flushed ? 0 : 5);
+            if (is_flushed)
+                flush(0);
+            else
+                pass(5);
+            assert_counts(rows[i].command, rows[i].kind, expected);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_STORE(a_get_counts_as_a_hit_or_a_miss),
         ON_STORE(a_get_and_touch_counts_as_a_touch),
+        ON_STORE(whoever_asks_of_the_dead_counts_that),
         ON_STORE(every_store_that_had_its_data_counts_as_a_set),
         ON_STORE(what_is_too_large_counts_as_that_alone),
         ON_STORE(a_cas_counts_as_a_set_and_as_what_came_of_it),

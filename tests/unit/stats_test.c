@@ -438,7 +438,7 @@ static void settings_are_those_of_the_options(void **state)
     config.auth_file = "/etc/users";
     config.watcher_buffer_kilobytes = 256;
     config.tls_version_min = 3;
-    live.counts_prefixes = true;
+    live.counts_prefixes = live.has_crawler = true;
     static const struct {
         const char *name;
         const char *value;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -149,6 +150,69 @@ static void eight_users_come_in(void **state)
     users_destroy(users);
 }
 
+/* ---- time ---- */
+
+#define ROUNDS 2001
+#define GUESSES 8
+
+static int compare_ns(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* CVE-2026-47783 and -47784: a comparison that ended at the first byte that
+ * differs, or at a length, would be many times faster for some of these. */
+static void time_tells_neither_users_nor_passwords(void **state)
+{
+    static uint64_t times[GUESSES][ROUNDS];
+    static const char *const guesses[GUESSES][2] = {
+        {"first", "a long password that is right"},
+        {"first", "a long password that is wrong"},
+        {"first", "x"},
+        {"first", "X long password that is right"},
+        {"nobody", "a long password that is right"},
+        {"firs", "a long password that is right"},
+        {"last", "a long password that is right"},
+        {"last", "another"}};
+    struct users *users =
+        read_users("first:a long password that is right\n"
+                   "b:2\nc:3\nd:4\ne:5\nf:6\ng:7\nlast:another\n");
+    uint64_t least = UINT64_MAX;
+    uint64_t most = 0;
+
+    (void)state;
+    assert_non_null(users);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < GUESSES; i++) {
+            uint64_t before = now_ns();
+            bool is_right = check(users, guesses[i][0], guesses[i][1]);
+            times[i][round] = now_ns() - before;
+            assert_int_equal(is_right, i == 0 || i == 7);
+        }
+    }
+    for (size_t i = 0; i < GUESSES; i++) {
+        qsort(times[i], ROUNDS, sizeof(times[i][0]), compare_ns);
+        uint64_t median = times[i][ROUNDS / 2];
+        least = median < least ? median : least;
+        most = median > most ? median : most;
+    }
+    print_message("medians from %llu to %llu ns\n", (unsigned long long)least,
+                  (unsigned long long)most);
+    assert_true(4 * most < 5 * least);
+    users_destroy(users);
+}
+
 static void a_file_that_will_not_do_leaves_who_was_there(void **state)
 {
     struct users *users = read_users("foo:bar\nbaz:qux\n");
@@ -174,6 +238,7 @@ int main(void)
         cmocka_unit_test(what_is_no_list_of_users_is_refused),
         cmocka_unit_test(errors_show_nothing_of_the_file),
         cmocka_unit_test(eight_users_come_in),
+        cmocka_unit_test(time_tells_neither_users_nor_passwords),
         cmocka_unit_test(a_file_that_will_not_do_leaves_who_was_there),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
