@@ -12,8 +12,9 @@ void requests_count_prefix(struct session *session,
 {
     struct prefixes *prefixes = session->crew->clients->prefixes;
 
-    /* memcached knows of prefixes in the classic commands only. */
-    if (command->refusal != REFUSAL_NONE || command->is_meta)
+    /* Of meta commands memcached counts what stores. */
+    if (command->refusal != REFUSAL_NONE ||
+        (command->is_meta && command->kind != COMMAND_STORE))
         return;
     switch (command->kind) {
     case COMMAND_RETRIEVE:
