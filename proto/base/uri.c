@@ -9,19 +9,34 @@ static bool is_unreserved(uint8_t byte)
            byte == '_' || byte == '~';
 }
 
-uint8_t *uri_escape(uint8_t *to, struct span text)
+static uint8_t *escape(uint8_t *to, uint8_t byte)
 {
     static const char digits[] = "0123456789ABCDEF";
 
+    *to++ = '%';
+    *to++ = (uint8_t)digits[byte >> 4];
+    *to++ = (uint8_t)digits[byte & 15];
+    return to;
+}
+
+uint8_t *uri_escape(uint8_t *to, struct span text)
+{
     for (size_t i = 0; i < text.length; i++) {
-        uint8_t byte = text.data[i];
-        if (is_unreserved(byte)) {
-            *to++ = byte;
-            continue;
-        }
-        *to++ = '%';
-        *to++ = (uint8_t)digits[byte >> 4];
-        *to++ = (uint8_t)digits[byte & 15];
+        if (is_unreserved(text.data[i]))
+            *to++ = text.data[i];
+        else
+            to = escape(to, text.data[i]);
+    }
+    return to;
+}
+
+uint8_t *uri_escape_blanks(uint8_t *to, struct span text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.data[i] > ' ' && text.data[i] != 0x7f)
+            *to++ = text.data[i];
+        else
+            to = escape(to, text.data[i]);
     }
     return to;
 }

@@ -14,4 +14,8 @@
  * the byte behind it. */
 uint8_t *uri_escape(uint8_t *to, struct span text);
 
+/* Likewise only blanks and control bytes: a word stays one word, and a line
+ * one line. */
+uint8_t *uri_escape_blanks(uint8_t *to, struct span text);
+
 #endif

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 
 #include "proto/base/decimal.h"
+#include "proto/base/uri.h"
 #include "server/session/session.h"
 #include "server/session/state.h"
 
 /* memcached's bound for `stats cachedump`: some 2 MB. */
 #define ITEMS_BYTES_MAX ((size_t)2 * 1024 * 1024)
+#define ITEM_LINE_BYTES_MAX (URI_BYTES_MAX((size_t)COMMAND_KEY_BYTES_MAX) + 64)
 /* Steps of sizes, most of them empty, that a turn looks at. */
 #define TURN_STEPS_MAX 65536
 
@@ -78,13 +80,13 @@ static void write_item(const struct item *item, void *context)
 
     if (listing->lines_left == 0 || listing->bytes_left == 0)
         return;
-    uint8_t *to = output_room(output, REPLY_HEAD_BYTES_MAX);
+    uint8_t *to = output_room(output, ITEM_LINE_BYTES_MAX);
     if (to == NULL) {
         page->is_broken = true;
         return;
     }
     uint8_t *at = span_copy(to, SPAN("ITEM "));
-    at = span_copy(at, item_key(item));
+    at = uri_escape_blanks(at, item_key(item));
     at = span_copy(at, SPAN(" ["));
     at = decimal_format(at, item->value_bytes);
     at = span_copy(at, SPAN(" b; "));

@@ -6,6 +6,7 @@
 
 #include "proto/base/decimal.h"
 #include "proto/base/digest.h"
+#include "proto/base/uri.h"
 
 /* A power of two, and never more than half full. */
 #define PLACES (2 * (size_t)PREFIXES_MAX)
@@ -132,23 +133,6 @@ bool prefixes_read(struct prefixes *prefixes, size_t number,
     return is_there;
 }
 
-static uint8_t *put_name(uint8_t *at, const struct prefix *prefix)
-{
-    static const char digits[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < prefix->name_bytes; i++) {
-        uint8_t byte = prefix->name[i];
-        if (byte > ' ' && byte != 0x7f) {
-            *at++ = byte;
-            continue;
-        }
-        *at++ = '%';
-        *at++ = (uint8_t)digits[byte >> 4];
-        *at++ = (uint8_t)digits[byte & 15];
-    }
-    return at;
-}
-
 size_t prefix_format(const struct prefix *prefix,
                      uint8_t to[PREFIX_LINE_BYTES_MAX])
 {
@@ -157,7 +141,8 @@ size_t prefix_format(const struct prefix *prefix,
                                                       [PREFIX_SETS] = " set ",
                                                       [PREFIX_DELETES] =
                                                           " del "};
-    uint8_t *at = put_name(span_copy(to, SPAN("PREFIX ")), prefix);
+    uint8_t *at = uri_escape_blanks(span_copy(to, SPAN("PREFIX ")),
+                                    span_of(prefix->name, prefix->name_bytes));
 
     for (size_t i = 0; i < PREFIX_FIGURES; i++) {
         at = span_copy(at, span_of_string(words[i]));
