@@ -441,8 +441,8 @@ class TextGrammar:
     def after_2038(self):
         key = TEXT_KEYS[0]
         exptime = self.choose([b"2147483648", b"4294967295"])
-        return [Line("set", [b"set", key, b"0", exptime, b"1"], (), key,
-                     b"x\r\n"),
+        return [Line("set", [b"set", key, b"0", exptime, b"1"],
+                     ["after 2038"], key, b"x\r\n"),
                 Line("get", [b"get", key], ["after 2038"], key)]
 
     def short_line(self):
