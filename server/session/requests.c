@@ -12,7 +12,9 @@ void requests_count_prefix(struct session *session,
 {
     struct prefixes *prefixes = session->crew->clients->prefixes;
 
-    if (command->refusal != REFUSAL_NONE)
+    /* Of meta commands memcached counts what stores. */
+    if (command->refusal != REFUSAL_NONE ||
+        (command->is_meta && command->kind != COMMAND_STORE))
         return;
     switch (command->kind) {
     case COMMAND_RETRIEVE:

@@ -19,9 +19,15 @@
 
 struct access {
     const char *where; /* HOST, HOST:PORT, [IPV6]:PORT or a unix socket */
+    bool is_unix;      /* a unix socket, slash or not */
     unsigned timeout_s;
-    bool is_binary;   /* the server is spoken to in binary at once */
-    const char *user; /* NULL: nobody in particular */
+    bool is_binary; /* the server is spoken to in binary at once */
+    bool is_encrypted;
+    const char *tls_authority;   /* PEM; NULL: those of the system */
+    const char *tls_certificate; /* ours, PEM, or NULL */
+    const char *tls_key;         /* NULL: in that file */
+    const char *tls_name;        /* the server's; NULL: as in `where` */
+    const char *user;            /* NULL: nobody in particular */
     char password[ACCESS_PASSWORD_BYTES_MAX + 1];
 };
 

@@ -97,8 +97,8 @@ static const char *read_answer(struct farm_view *view, struct server_line *line)
     for (unsigned lines = 0; lines < LINES_MAX; lines++) {
         if (!server_line_read(line, text, sizeof(text)))
             return feof(line->stream) != 0
-                       ? "closed the connection; if it asks for users, give "
-                         "--user"
+                       ? "closed the connection; does it ask for --user, --tls "
+                         "or --tls-cert?"
                        : "did not answer in time";
         if (strncmp(text, "STAT ", 5) == 0)
             take_figure(view, text + 5);

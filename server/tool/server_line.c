@@ -11,6 +11,7 @@
 
 #include "proto/base/address.h"
 #include "server/tool/server_frame.h"
+#include "server/tool/server_tls.h"
 
 #define PORT_DEFAULT "11211"
 
@@ -73,22 +74,53 @@ static int connect_tcp(const char *where, unsigned timeout_s)
     return fd;
 }
 
+static bool is_local(const struct access *access)
+{
+    return access->is_unix || strchr(access->where, '/') != NULL;
+}
+
+static bool fail_to_reach(const struct access *access, char *error)
+{
+    snprintf(error, SERVER_LINE_ERROR_BYTES,
+             "cannot reach a server at %.128s: %s; name another with -s",
+             access->where, strerror(errno));
+    return false;
+}
+
+/* What is heard comes from the descriptor, or through TLS. */
+static bool open_stream(struct server_line *line, const struct access *access,
+                        char *error)
+{
+    if (!access->is_encrypted) {
+        line->stream = fdopen(dup(line->fd), "r");
+        return line->stream != NULL || fail_to_reach(access, error);
+    }
+    line->tls = server_tls_open(line->fd, access, error);
+    if (line->tls == NULL)
+        return false;
+    line->stream = server_tls_stream(line->tls);
+    return line->stream != NULL || fail_to_reach(access, error);
+}
+
 static bool connect_to(struct server_line *line, const struct access *access,
                        char *error)
 {
-    const char *where = access->where;
-
-    line->fd = strchr(where, '/') != NULL
-                   ? connect_unix(where, access->timeout_s)
-                   : connect_tcp(where, access->timeout_s);
-    line->stream = line->fd < 0 ? NULL : fdopen(line->fd, "r");
-    if (line->stream != NULL)
+    line->stream = NULL;
+    line->tls = NULL;
+    if (is_local(access) && access->is_encrypted) {
+        snprintf(error, SERVER_LINE_ERROR_BYTES,
+                 "%.128s is a unix socket, which is not encrypted; leave out "
+                 "--tls",
+                 access->where);
+        return false;
+    }
+    line->fd = is_local(access) ? connect_unix(access->where, access->timeout_s)
+                                : connect_tcp(access->where, access->timeout_s);
+    if (line->fd < 0)
+        return fail_to_reach(access, error);
+    if (open_stream(line, access, error))
         return true;
-    snprintf(error, SERVER_LINE_ERROR_BYTES,
-             "cannot reach a server at %.128s: %s; name another with -s", where,
-             strerror(errno));
-    if (line->fd >= 0)
-        close(line->fd);
+    server_line_close(line);
     return false;
 }
 
@@ -155,20 +187,25 @@ bool server_line_open(struct server_line *line, const struct access *access,
 
 void server_line_close(struct server_line *line)
 {
-    fclose(line->stream);
+    if (line->stream != NULL)
+        fclose(line->stream);
+    server_tls_close(line->tls);
+    close(line->fd);
 }
 
 const char *server_line_silence(const struct server_line *line)
 {
     return feof(line->stream) != 0
-               ? "the server closed the connection; if it asks for users, give "
-                 "--user"
+               ? "the server closed the connection; does it ask for --user, "
+                 "--tls or --tls-cert?"
                : "the server did not answer in time";
 }
 
 bool server_line_send_bytes(struct server_line *line, const void *bytes,
                             size_t count)
 {
+    if (line->tls != NULL)
+        return server_tls_send(line->tls, bytes, count);
     return send(line->fd, bytes, count, MSG_NOSIGNAL) == (ssize_t)count;
 }
 

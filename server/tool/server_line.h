@@ -20,6 +20,7 @@
 struct server_line {
     int fd;
     FILE *stream;
+    struct server_tls *tls; /* NULL: in the clear */
     bool is_binary;
 };
 

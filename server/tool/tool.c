@@ -2,6 +2,7 @@
 /*
  * grapevine: what an operator asks of a running server.
  */
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,13 @@ static const char usage[] =
     "them\n"
     "                     (1 to 256)\n"
     "    --timeout=S      seconds to wait (1 to 86400) [default: 10]\n"
+    "    --unix-socket=FILE\n"
+    "                     the same as -s, whatever the file's name\n"
+    "    --tls            encrypted; the server has to prove who it is\n"
+    "    --tls-ca=FILE    who vouches for it, PEM [default: the system's]\n"
+    "    --tls-name=NAME  who it is, if not the host of -s\n"
+    "    --tls-cert=FILE  our own certificate, PEM, where it asks for one\n"
+    "    --tls-key=FILE   its key, if not in the same file\n"
     "    --user=NAME      who asks, where the server wants to know (-Y, -S)\n"
     "    --password-file=FILE\n"
     "                     the password is its first line; without it, in\n"
@@ -209,6 +217,24 @@ static bool read_number(const char *text, unsigned most, unsigned *number)
     return digits > 0 && text[digits] == '\0' && value >= 1 && value <= most;
 }
 
+/* Each of these asks for TLS. */
+static bool read_tls(struct access *access, char **argv, int argc, int *at)
+{
+    const char *value;
+
+    if ((value = value_of("--tls-ca", argv, argc, at)) != NULL)
+        access->tls_authority = value;
+    else if ((value = value_of("--tls-name", argv, argc, at)) != NULL)
+        access->tls_name = value;
+    else if ((value = value_of("--tls-cert", argv, argc, at)) != NULL)
+        access->tls_certificate = value;
+    else if ((value = value_of("--tls-key", argv, argc, at)) != NULL)
+        access->tls_key = value;
+    else
+        return strcmp(argv[*at], "--tls") == 0;
+    return true;
+}
+
 static bool read_arguments(struct request *request, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -227,6 +253,12 @@ static bool read_arguments(struct request *request, int argc, char **argv)
         } else if ((value = value_of("--password-file", argv, argc, &i)) !=
                    NULL) {
             request->password_file = value;
+        } else if ((value = value_of("--unix-socket", argv, argc, &i)) !=
+                   NULL) {
+            request->access.where = value;
+            request->access.is_unix = true;
+        } else if (read_tls(&request->access, argv, argc, &i)) {
+            request->access.is_encrypted = true;
         } else if (strcmp(argv[i], "--ready") == 0) {
             request->is_ready_wanted = true;
         } else if (argv[i][0] == '-') {
@@ -253,6 +285,7 @@ int main(int argc, char **argv)
         .access = {.where = "127.0.0.1:11211", .timeout_s = TIMEOUT_S_DEFAULT},
         .group = ""};
 
+    signal(SIGPIPE, SIG_IGN);
     if (argc == 2 &&
         (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
         fputs(usage, stdout);

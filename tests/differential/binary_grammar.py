@@ -34,10 +34,11 @@ FLAGS = [0, 1, 5, 12345, 2**32 - 1]
 LASTING = [0, 0, 1000, 2592000, 2**31 - 1]
 DEAD = [2592001, 1000000000]
 NO_CREATION = 2**32 - 1
-NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"007",
-           b"18446744073709551615", b" 12", b"12 ab"]
+# Less than 2^63, as in text_grammar.py.
+NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"007", b" 12", b"12 ab"]
 NO_NUMBERS = [b"", b"abc", b"-1", b"1a", b"18446744073709551616"]
-DELTAS = [1, 1, 0, 5, 10, 100, 2**32, 2**63, 2**64 - 1]
+DELTAS = [1, 1, 0, 5, 10, 100, 2**32]
+WIDE_DELTAS = [2**63, 2**64 - 1]
 # One more might be the token of a change that this play has not seen.
 BEYOND = 1125899906842624
 # No server's own token: memcached counts, ours are times before 2100.
@@ -126,7 +127,9 @@ class BinaryGrammar:
 
     def extend(self):
         opcode = self.choose([APPEND, PREPEND])
-        return [self.frame(opcode, key=self.key(), value=self.value())]
+        value = self.value()
+        return [self.frame(opcode, ["empty value"] * (not value),
+                           key=self.key(), value=value)]
 
     def large(self):
         size = self.choose([LARGE_BYTES, 65536, 65537, TOO_LARGE_BYTES])
@@ -152,6 +155,11 @@ class BinaryGrammar:
                            extras=struct.pack(">I", exptime))]
 
     def arithmetic(self):
+        if self.dice.random() < 0.05:
+            key = NUMBER_KEYS[0]
+            return [self.frame(SET, key=key, value=b"10", extras=bytes(8)),
+                    self.frame(INCREMENT, ["wraps"], quiet=0, key=key,
+                               extras=struct.pack(">QQI", 2**64 - 1, 0, 0))]
         opcode = self.choose([INCREMENT, DECREMENT])
         key = self.choose(NUMBER_KEYS) if self.dice.random() < 0.85 \
             else self.choose(TEXT_KEYS)
@@ -161,8 +169,9 @@ class BinaryGrammar:
         if key in NUMBER_KEYS and self.dice.random() < 0.6:
             exptime, more = self.expiry()
             marks = ["creates", *more]
-        extras = struct.pack(">QQI", self.choose(DELTAS),
-                             self.choose([0, 1, 10, 2**64 - 1]), exptime)
+        delta = self.choose(DELTAS + WIDE_DELTAS * (opcode == DECREMENT))
+        extras = struct.pack(">QQI", delta, self.choose([0, 1, 10, 2**40]),
+                             exptime)
         cas, requests = 0, []
         if self.dice.random() < 0.2:
             cas, more = self.token(key)

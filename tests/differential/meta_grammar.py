@@ -27,10 +27,10 @@ TOO_LONG_BINARY_KEY = KEY + b"x" * 183
 
 LASTING = [b"0", b"1000", b"86400", b"2592000", b"{NOW+1000}", b"-1"]
 FLAGS = [b"0", b"1", b"5", b"12345", b"4294967295"]
-NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"007",
-           b"18446744073709551615"]
+# Less than 2^63, as in text_grammar.py.
+NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"007", b"99999999999"]
 NO_NUMBERS = [b"", b"abc", b"-1", b"1a", b"18446744073709551616"]
-DELTAS = [b"1", b"0", b"5", b"10", b"100", b"18446744073709551615"]
+DELTAS = [b"1", b"0", b"5", b"10", b"100", b"4294967296"]
 BAD_NUMBERS = [b"x", b"1x", b"", b"99999999999999999999999", b"1.5"]
 INVALID = [b"z", b"Z", b"g", b"1", b"w", b"A"]
 # One more might be the token of a change that this play has not seen.
@@ -49,7 +49,7 @@ class MetaGrammar:
         self.choose = dice.choice
         ways = [
             (30, self.get), (25, self.store), (10, self.delete),
-            (14, self.arithmetic), (3, self.noop), (3, self.debug),
+            (14, self.arithmetic), (3, self.noop), (1, self.wrap), (3, self.debug),
             (8, self.recache), (5, self.invalidate), (4, self.stale_store),
             (8, self.number), (6, self.error), (4, self.store_error),
             (3, self.classic), (0.4, self.large), (4, self.oddity),
@@ -253,7 +253,7 @@ class MetaGrammar:
         if key in NUMBER_KEYS and self.dice.random() < 0.4:
             flags.append(b"N" + self.choose([b"0", b"1000"]))
             if self.dice.random() < 0.6:
-                flags.append(b"J" + self.choose(NUMBERS[:6] + NUMBERS[-1:]))
+                flags.append(b"J" + self.choose(NUMBERS[:6]))
         requests = []
         if self.dice.random() < 0.1:
             # Of the same length, as 1.6.18 touches what it then replaces.
@@ -267,6 +267,12 @@ class MetaGrammar:
             flags.append(token)
             requests.append(self.line("mg", key, [b"c"]))
         return requests + [self.line("ma", key, flags, marks)]
+
+    def wrap(self):
+        key = NUMBER
+        return [Line("ms", [b"ms", key, b"2"], (), key, b"10\r\n"),
+                Line("ma", [b"ma", key, b"D18446744073709551615", b"v",
+                            self.choose([b"MI", b"MD"])], ["wraps"], key)]
 
     def noop(self):
         words = self.choose([[], [], [b"x"], [b"x", b"y"]])

@@ -43,9 +43,15 @@ class Stage:
         write; None: each request by itself."""
         return _Play(self, requests, seed, counts).run()
 
+    def close(self):
+        for pair in self._pairs.values():
+            pair.close()
+
     def warm_up(self):
-        """Has both hand out some tokens, so that small ones are none."""
-        message = b"set ~~ 0 0 1 noreply\r\n~\r\n" * WARMING_STORES
+        """Forgets what was played there before, and has both hand out some
+        tokens, so that small ones are none."""
+        message = b"flush_all\r\n" \
+            + b"set ~~ 0 0 1 noreply\r\n~\r\n" * WARMING_STORES
         self.pair("text").exchange([(message, message)])
 
     def pair(self, protocol):

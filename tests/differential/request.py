@@ -25,6 +25,15 @@ NO_TOKEN, NO_TOKEN_YET = 7, 2**63
 SLOT = re.compile(rb"\{(CAS|NOW) ?([^}+-]*)([+-]\d+)?\}")
 
 
+WORDS_NEEDED = {b"set": 5, b"add": 5, b"replace": 5, b"append": 5,
+                b"prepend": 5, b"cas": 6, b"get": 2, b"gets": 2, b"gat": 3,
+                b"gats": 3, b"incr": 3, b"decr": 3, b"touch": 3, b"delete": 2,
+                b"verbosity": 2, b"mg": 2, b"ms": 3, b"md": 2, b"ma": 2,
+                b"me": 2}
+SIZE_WORD = {b"set": 4, b"add": 4, b"replace": 4, b"append": 4,
+             b"prepend": 4, b"cas": 4, b"ms": 2}
+
+
 class Slots:
     """What the slots of a play's templates hold, for one server."""
 
@@ -98,16 +107,22 @@ class Line:
         return len(self.block) > 8192
 
     def smaller(self):
-        """The same request with something left out, in many ways."""
-        for index in range(len(self.words) - 1, 0, -1):
+        """The same request with something left out, in many ways; but with
+        the words that it needs, as too few are another matter."""
+        needed = WORDS_NEEDED.get(self.words[0], 1)
+        for index in range(len(self.words) - 1, needed - 1, -1):
             yield self._with(words=self.words[:index] + self.words[index + 1:])
-        if len(self.block) > 8 and len(self.words) > 4:
+        if self.words[0] in (b"get", b"gets") and len(self.words) > 2:
+            yield self._with(words=self.words[:1] + self.words[2:])
+        at = SIZE_WORD.get(self.words[0])
+        if at and at < len(self.words) and \
+                self.words[at] == b"%d" % (len(self.block) - 2):
             for size in (1, 8):
-                if self.words[4].isdigit():
-                    words = self.words[:4] + [b"%d" % size] + self.words[5:]
-                    yield self._with(words=words, block=b"a" * size + b"\r\n")
-        if self.block:
-            yield self._with(block=b"")
+                if size + 2 < len(self.block):
+                    words = list(self.words)
+                    words[at] = b"%d" % size
+                    yield self._with(words=words,
+                                     block=self.block[:size] + b"\r\n")
 
     def _with(self, words=None, block=None):
         return Line(self.command, self.words if words is None else words,

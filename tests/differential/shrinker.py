@@ -6,18 +6,14 @@ First whole requests are left out, halves before single ones, then parts of
 those that are left.
 """
 
-from reply import KIND
-
 ATTEMPTS_MAX = 2000
 PATIENCE_S = 0.3
 
 
 def sort_of(finding):
     """What has to stay the same of it."""
-    request = finding.requests[-1]
-    kind = KIND[request.protocol]
-    return (len(finding.requests) > 1 or request.command,
-            kind(finding.oracle), kind(finding.ours), finding.note)
+    return (len(finding.requests) > 1 or finding.requests[-1].command,
+            finding.note)
 
 
 class Shrinker:
@@ -33,8 +29,9 @@ class Shrinker:
         pair = self._stage.pair(requests[0].protocol)
         pair.set_patience(PATIENCE_S)
         try:
-            requests, finding = self._one_by_one(requests, finding)
-            requests, finding = self._without_requests(requests, finding)
+            for _ in range(2):
+                requests, finding = self._one_by_one(requests, finding)
+                requests, finding = self._without_requests(requests, finding)
             while self._seed is None:
                 smaller = self._with_less(requests)
                 if smaller is None:
@@ -48,7 +45,9 @@ class Shrinker:
     def _one_by_one(self, requests, finding):
         """Most differences do not need several requests in one write, and
         then it is clear which one is answered differently."""
-        other = self._stage.play(requests, None, counts=False)
+        other = None
+        if self._seed is not None:
+            other = self._stage.play(requests, None, counts=False)
         if other is None:
             return requests, finding
         self._seed = None
@@ -60,7 +59,7 @@ class Shrinker:
             return None
         self._attempts_count += 1
         finding = self._stage.play(requests, self._seed, counts=False)
-        # Words that are left out may make another difference, a known one.
+        # What is left out may make another difference of it, a known one.
         if finding and sort_of(finding) == self._sort:
             return finding
         return None

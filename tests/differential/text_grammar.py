@@ -22,14 +22,15 @@ LASTING = [b"0", b"0", b"1000", b"2592000", b"{NOW+1000}", b"2147483647",
            b"86400", b"00"]
 DEAD = [b"-1", b"-2147483648", b"2592001", b"-1000", b"1000000000"]
 NO_EXPTIME = [b"x", b"1x", b"1.5", b"--1", b"99999999999999999999"]
+# Less than 2^63: above, 1.6.18 looks for a minus sign as far as the next NUL
+# is, so that the answer depends on what else lies there.
 NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"12345", b"007",
-           b"999999999", b"4294967295", b"18446744073709551615",
-           b"18446744073709551606", b" 12", b"12 ab", b"5 "]
+           b"999999999", b"4294967295", b" 12", b"12 ab", b"5 "]
 # Not of blanks alone: 1.6.18 looks for a number behind the end of those.
 NO_NUMBERS = [b"", b"abc", b"-1", b"1a", b"18446744073709551616", b"1.5",
               b"+-3"]
-DELTAS = [b"1", b"1", b"0", b"5", b"10", b"100", b"4294967296",
-          b"9223372036854775808", b"18446744073709551615", b"007"]
+DELTAS = [b"1", b"1", b"0", b"5", b"10", b"100", b"4294967296", b"007"]
+WIDE_DELTAS = [b"9223372036854775808", b"18446744073709551615"]
 NO_DELTAS = [b"x", b"-1", b"1x", b"1.5", b"18446744073709551616",
              b"99999999999999999999999"]
 NO_BYTES = [b"-1", b"x", b"1x", b"2147483648", b"99999999999999999999"]
@@ -53,7 +54,7 @@ class TextGrammar:
             (8, self.number), (4, self.compare), (4, self.bad_block),
             (4, self.bad_number), (3, self.long_key), (1, self.flush),
             (1, self.word), (1, self.unknown), (1, self.closing),
-            (0.7, self.large), (4, self.oddity), (1, self.verbosity),
+            (0.9, self.large), (4, self.oddity), (1, self.verbosity),
         ]
         self._weights = [weight for weight, _ in self._ways]
         self._ways = [way for _, way in self._ways]
@@ -76,6 +77,12 @@ class TextGrammar:
     def quiet(self, share=0.15):
         return ([b"noreply"], ["noreply"]) if self.dice.random() < share \
             else ([], [])
+
+    def quiet_or_loud(self):
+        """noreply, or what is none."""
+        if self.dice.random() < 0.03:
+            return [b"NOREPLY"], ["NOREPLY"]
+        return self.quiet()
 
     def end(self):
         return b"\n" if self.dice.random() < 0.03 else b"\r\n"
@@ -107,7 +114,7 @@ class TextGrammar:
 
     def store(self):
         command = self.choose(STORES[:5])
-        quiet, marks = self.quiet()
+        quiet, marks = self.quiet_or_loud()
         exptime = self.choose(LASTING)
         if self.dice.random() < 0.1:
             exptime = self.choose(DEAD)
@@ -138,7 +145,7 @@ class TextGrammar:
                             TOO_LARGE_BYTES])
         command = self.choose(STORES)
         marks = ["too large" if size >= TOO_LARGE_BYTES else "large"]
-        quiet, more = self.quiet()
+        quiet, more = self.quiet(0.35)
         token = [b"{CAS " + TEXT_KEYS[0] + b"}"] if command == b"cas" else []
         key = TEXT_KEYS[0]
         requests = [
@@ -153,7 +160,7 @@ class TextGrammar:
         """gets, and a cas with what it told, or nearly."""
         key = self.any_key()
         shift = self.choose([b"", b"", b"", BEYOND, b"-1"])
-        quiet, marks = self.quiet()
+        quiet, marks = self.quiet_or_loud()
         if self.dice.random() < 0.15:
             token = self.choose([b"0", b"18446744073709551615", b"00"])
             marks.append("foreign token")
@@ -215,12 +222,19 @@ class TextGrammar:
 
     def arithmetic(self):
         command = self.choose(["incr", "decr"])
-        quiet, marks = self.quiet()
+        if self.dice.random() < 0.05:
+            key = NUMBER_KEYS[0]
+            return [self._store(b"set", key, b"0", b"0", b"10"),
+                    self.line("incr", [key, WIDE_DELTAS[1]], ["wraps"],
+                              key=key)]
+        quiet, marks = self.quiet_or_loud()
         key = self.choose(NUMBER_KEYS) if self.dice.random() < 0.8 \
             else self.choose(TEXT_KEYS + [MISSING])
         if self.dice.random() < 0.12:
             delta = self.choose(NO_DELTAS)
             marks = marks + ["bad delta"]
+        elif command == "decr" and self.dice.random() < 0.2:
+            delta, marks = self.choose(WIDE_DELTAS), marks + ["wide delta"]
         else:
             delta = self.choose(DELTAS)
         requests = [self.line(command, [key, delta, *quiet], marks, key=key)]
@@ -229,7 +243,7 @@ class TextGrammar:
         return requests
 
     def delete(self):
-        quiet, marks = self.quiet()
+        quiet, marks = self.quiet_or_loud()
         zero = []
         if self.dice.random() < 0.2:
             zero, marks = [b"0"], marks + ["time 0"]
@@ -237,7 +251,7 @@ class TextGrammar:
         return [self.line("delete", [key, *zero, *quiet], marks, key=key)]
 
     def touch(self):
-        quiet, marks = self.quiet()
+        quiet, marks = self.quiet_or_loud()
         roll = self.dice.random()
         if roll < 0.7:
             exptime = self.choose(LASTING)
@@ -249,6 +263,7 @@ class TextGrammar:
         return [self.line("touch", [key, exptime, *quiet], marks, key=key)]
 
     def flush(self):
+        """Not in the future: 1.6.18 then forgets the flush before."""
         quiet, marks = self.quiet()
         argument = self.choose([[], [], [], [b"0"], [b"-1"], [b"x"],
                                 [b"1.5"]])

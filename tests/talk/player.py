@@ -198,8 +198,8 @@ class _Player:
                 wire.write(piece)
             return
         parts = self._chop(b"".join(pieces))
-        if self.server.tls and parts:
-            wire.write_records(parts)
+        if self.server.tls:
+            wire.write_records([part for part in parts if part])
             return
         for part in parts:
             wire.write(part)

@@ -59,9 +59,9 @@ class Wire:
 
     def write_records(self, parts):
         """Over TLS: a record for each part, and all of them at once."""
-        if self.first_byte is None:
+        if self.first_byte is None and parts:
             self.first_byte = parts[0][0]
-        if not self._is_closed:
+        if parts and not self._is_closed:
             try:
                 self._connection.send_records(parts)
             except (BrokenPipeError, ConnectionResetError):
