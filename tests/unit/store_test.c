@@ -24,6 +24,7 @@ static struct store_settings settings_of(size_t megabytes)
     return (struct store_settings){.memory_bytes_max = megabytes * MEGABYTE,
                                    .item_bytes_max = megabytes * MEGABYTE / 2,
                                    .evicts = true,
+                                   .counts_sizes = true,
                                    .seed = 7,
                                    .origin_tag = 5};
 }
