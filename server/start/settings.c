@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/settings.h"
+#include "server/start/settings.h"
 
 #include "proto/base/digest.h"
 
