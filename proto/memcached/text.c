@@ -311,8 +311,8 @@ static bool is_word(struct span token, const char *word)
 static bool is_operators(struct span word)
 {
     static const char *const words[] = {
-        "verbosity", "watch",    "lru_crawler",   "slabs",
-        "lru",       "shutdown", "refresh_certs", "extstore"};
+        "verbosity", "cache_memlimit", "watch",         "lru_crawler", "slabs",
+        "lru",       "shutdown",       "refresh_certs", "extstore"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (is_word(word, words[i]))

@@ -21,6 +21,9 @@
 #define ALL_CLASSES UINT64_MAX
 #define CRAWLER_SLEEP_US_MAX 1000000
 #define VERBOSITY_MAX 2
+#define MEGABYTES_MIN 8
+/* Who says more speaks of bytes. */
+#define MEGABYTES_MAX 1000000000
 #define HOT_AND_WARM_PERCENT_MAX 80
 
 /* The words behind the first; those that are missing are empty. */
@@ -121,6 +124,27 @@ static const char *set_verbosity(struct session *session,
     return OK;
 }
 
+static const char *set_memory(struct session *session,
+                              const struct words *words)
+{
+    uint64_t megabytes;
+
+    if (!number_at(words, 0, &megabytes))
+        return ERROR;
+    if (megabytes < MEGABYTES_MIN)
+        return "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+    if (megabytes > MEGABYTES_MAX)
+        return "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
+    if (!store_resize(session_store(session), (size_t)megabytes << 20))
+        return "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
+    log_event(session_log(session), EVENT_MEMORY, SEVERITY_NOTICE,
+              "memory is %llu MB from now on, says connection %d",
+              (unsigned long long)megabytes, session->transport.fd);
+    report_system(session, "type=cache_memlimit megabytes=%llu cfd=%d",
+                  (unsigned long long)megabytes, session->transport.fd);
+    return OK;
+}
+
 static const char *shut_down(struct session *session, const struct words *words)
 {
     const struct clients_settings *settings = &session->crew->clients->settings;
@@ -148,6 +172,7 @@ static const char *refresh_certificates(struct session *session,
     (void)words;
     if (settings->tls == NULL)
         return "Error TLS not enabled\r\n";
+    report_system(session, "type=refresh_certs cfd=%d", session->transport.fd);
     if (tls_reload(settings->tls, error)) {
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "has read certificates again, for connection %d",
@@ -385,6 +410,7 @@ static const struct row {
     bool may_be_silent;
 } rows[] = {
     {"verbosity", set_verbosity, 1, true},
+    {"cache_memlimit", set_memory, 1, true},
     {"shutdown", shut_down, 0, false},
     {"refresh_certs", refresh_certificates, 0, false},
     {"watch", watch, 0, false},

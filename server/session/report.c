@@ -159,7 +159,9 @@ static int64_t ttl_of(const struct session *session,
 {
     const struct sighting *sighting = &session->crew->sighting;
     int64_t now = (int64_t)time_seconds(session->now);
-    int64_t exptime = command->exptime;
+    int64_t exptime = command->is_meta && command->kind == COMMAND_ARITHMETIC
+                          ? command->created_exptime
+                          : command->exptime;
 
     if (command->kind == COMMAND_STORE && extends(command))
         return sighting->exptime == 0 ? 0 : (int64_t)sighting->exptime - now;
@@ -217,7 +219,7 @@ static void report_deletion(struct session *session,
     if (at == NULL)
         return;
     at = put_key(at, command->key);
-    at = put(at, " cmd=", "delete");
+    at = put(at, " cmd=", command->is_meta ? "md" : "delete");
     end(session->crew,
         put_place(at, true, -1, session->crew->sighting.value_bytes));
 }
@@ -241,7 +243,7 @@ static void report_execution(struct session *session,
     if ((streams & WATCH_MUTATIONS) && mutates(command, execution))
         report_store(session, command, execution);
     if ((streams & WATCH_DELETIONS) &&
-        execution->outcome.kind == OUTCOME_DELETED)
+        execution->outcome.kind == OUTCOME_DELETED && !command->empties)
         report_deletion(session, command);
 }
 

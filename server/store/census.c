@@ -86,13 +86,15 @@ void store_visit_range(struct store *store, uint64_t mask, uint64_t value,
 
     assert(mask >= STORE_RANGE_MASK_MIN && (value & ~mask) == 0);
     /* A bucket's number ends as the hashes in it do, as far as all buckets'
-     * numbers go; and still when it is split meanwhile. */
+     * numbers go. */
+    index_hold_still(&store->index);
     size_t step = INDEX_STRIPES;
     while (step <= mask && 2 * step <= store_parts(store))
         step *= 2;
     for (size_t bucket = value % step; bucket < store_parts(store);
          bucket += step)
         index_visit(&store->index, bucket, visit_known, &range);
+    index_let_move(&store->index);
 }
 
 static uint64_t sum(const struct store *store, enum stripe_figure figure)
@@ -147,7 +149,8 @@ void store_read_figures(struct store *store, struct store_figures *figures)
         .segment_size_bytes = segments.segment_bytes,
         .segments_free = segments.free_count,
         .oldest = segments.oldest,
-        .memory_bytes_max = store->settings.memory_bytes_max};
+        .memory_bytes_max =
+            atomic_load_explicit(&store->memory_goal, memory_order_relaxed)};
 }
 
 size_t store_size_steps(const struct store *store)
@@ -187,6 +190,15 @@ static void count_item(struct item *item, void *context)
                    item->version, item_stamp(item));
 }
 
+static void check_sizes(const struct store *store, uint64_t items)
+{
+    uint64_t counted = 0;
+
+    for (size_t i = 0; i < store_size_steps(store); i++)
+        counted += store_size_count(store, i);
+    assert(store_size_steps(store) == 0 || counted == items);
+}
+
 void store_check(struct store *store)
 {
     struct store_figures figures;
@@ -202,7 +214,8 @@ void store_check(struct store *store)
     assert(census.item_bytes == figures.item_bytes);
     assert(census.stubs == figures.stubs);
     assert(summary_root(census.summary) == store_digest(store));
-    assert(figures.segment_bytes <= figures.memory_bytes_max);
+    assert(figures.segment_bytes <= segment_limit_bytes(&store->pool));
+    check_sizes(store, figures.items);
     summary_release(census.summary);
     free(census.summary);
 }

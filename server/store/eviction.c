@@ -164,16 +164,23 @@ static bool evict(struct store *store, size_t bytes, time_us now,
     return true;
 }
 
-bool eviction_make_room(struct store *store, size_t bytes, time_us now)
+/* Room for an item of `bytes`; 0: segments more than any item needs. */
+static bool has_room(struct store *store, size_t bytes)
 {
-    bool has_room = false;
+    return bytes > 0 ? segment_has_room(&store->pool, bytes)
+                     : segment_has_slack(&store->pool);
+}
+
+static bool make_room(struct store *store, size_t bytes, time_us now)
+{
+    bool is_enough = false;
     bool may_compact = true;
     unsigned chances = CHANCES_MAX;
 
     pthread_mutex_lock(&store->eviction_lock);
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-        has_room = segment_has_room(&store->pool, bytes);
-        if (has_room)
+        is_enough = has_room(store, bytes);
+        if (is_enough)
             break;
         /* What is not mostly dead now will hardly be so in a moment. */
         may_compact = may_compact && compact(store, now, DEAD_PERCENT);
@@ -185,5 +192,15 @@ bool eviction_make_room(struct store *store, size_t bytes, time_us now)
             break;
     }
     pthread_mutex_unlock(&store->eviction_lock);
-    return has_room;
+    return is_enough;
+}
+
+bool eviction_make_room(struct store *store, size_t bytes, time_us now)
+{
+    return make_room(store, bytes, now);
+}
+
+bool eviction_make_slack(struct store *store, time_us now)
+{
+    return make_room(store, 0, now);
 }

@@ -15,29 +15,52 @@
 #define ADDRESS_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
 #define PAGE_BYTES ((size_t)4096)
 
-static void *map_zeroed(size_t bytes)
+/* Address space, and no memory yet; NULL where there is none. */
+static void *reserve(size_t bytes)
 {
-    void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+    void *mapped = mmap(NULL, bytes, PROT_NONE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return mapped == MAP_FAILED ? NULL : mapped;
 }
 
-bool index_init(struct index *index, size_t bytes_max, uint64_t seed)
+/* The first `bytes` may be used from now on; they are zero. */
+static bool make_usable(void *start, size_t bytes)
+{
+    return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+static size_t buckets_for(size_t bytes)
+{
+    size_t buckets = bytes / sizeof(struct bucket);
+
+    return buckets < INDEX_STRIPES ? INDEX_STRIPES : buckets;
+}
+
+static bool reserve_buckets(struct index *index, size_t bytes_limit)
+{
+    index->buckets_limit = buckets_for(bytes_limit);
+    index->spare_limit = index->buckets_limit / SPARE_SHARE;
+    index->buckets = reserve(index->buckets_limit * sizeof(struct bucket));
+    index->spare_arena = reserve(index->spare_limit * sizeof(struct bucket));
+    if (index->buckets != NULL && index->spare_arena != NULL)
+        return true;
+    index_release(index);
+    return false;
+}
+
+bool index_init(struct index *index, size_t bytes_max, size_t bytes_limit,
+                uint64_t seed)
 {
     *index = (struct index){.seed = seed};
-    index->buckets_max = bytes_max / sizeof(struct bucket);
-    if (index->buckets_max < INDEX_STRIPES)
-        index->buckets_max = INDEX_STRIPES;
-    index->spare_max = index->buckets_max / SPARE_SHARE;
     atomic_init(&index->buckets_count, INDEX_STRIPES);
     atomic_init(&index->bytes, INDEX_STRIPES * sizeof(struct bucket));
-
+    /* Where address space is scarce it may not grow later. */
+    if (!reserve_buckets(index, bytes_limit) &&
+        !reserve_buckets(index, bytes_max))
+        return false;
     index->stripes = aligned_alloc(128, INDEX_STRIPES * sizeof(struct stripe));
-    index->buckets = map_zeroed(index->buckets_max * sizeof(struct bucket));
-    index->spare_arena = map_zeroed(index->spare_max * sizeof(struct bucket));
-    if (index->stripes == NULL || index->buckets == NULL ||
-        index->spare_arena == NULL) {
+    if (index->stripes == NULL) {
         index_release(index);
         return false;
     }
@@ -46,16 +69,43 @@ bool index_init(struct index *index, size_t bytes_max, uint64_t seed)
         pthread_mutex_init(&index->stripes[i].lock, NULL);
     pthread_mutex_init(&index->growth_lock, NULL);
     pthread_mutex_init(&index->spare_lock, NULL);
-    return true;
+    if (index_allow(index, bytes_max))
+        return true;
+    index_release(index);
+    return false;
+}
+
+bool index_allow(struct index *index, size_t bytes_max)
+{
+    size_t buckets_max = buckets_for(bytes_max);
+    size_t spare_max = buckets_max / SPARE_SHARE;
+
+    if (buckets_max > index->buckets_limit)
+        return false;
+    pthread_mutex_lock(&index->growth_lock);
+    pthread_mutex_lock(&index->spare_lock);
+    bool is_usable =
+        make_usable(index->buckets, buckets_max * sizeof(struct bucket)) &&
+        make_usable(index->spare_arena, spare_max * sizeof(struct bucket));
+    if (is_usable) {
+        index->buckets_max = buckets_max;
+        index->spare_max = spare_max;
+    }
+    pthread_mutex_unlock(&index->spare_lock);
+    pthread_mutex_unlock(&index->growth_lock);
+    return is_usable;
 }
 
 void index_release(struct index *index)
 {
     free(index->stripes);
+    index->stripes = NULL;
     if (index->buckets != NULL)
-        munmap(index->buckets, index->buckets_max * sizeof(struct bucket));
+        munmap(index->buckets, index->buckets_limit * sizeof(struct bucket));
+    index->buckets = NULL;
     if (index->spare_arena != NULL)
-        munmap(index->spare_arena, index->spare_max * sizeof(struct bucket));
+        munmap(index->spare_arena, index->spare_limit * sizeof(struct bucket));
+    index->spare_arena = NULL;
 }
 
 void index_use_large_pages(struct index *index)
@@ -352,6 +402,68 @@ void index_grow(struct index *index)
     }
     pthread_mutex_unlock(&index->growth_lock);
 }
+
+/* ---- shrinking ---- */
+
+/* All of `target` goes back to `source`; false if no room was left, and all
+ * is where it was. */
+static bool merge(struct index *index, struct bucket *source,
+                  struct bucket *target, size_t target_number)
+{
+    for (struct bucket *b = target; b != NULL; b = b->overflow) {
+        for (size_t i = 0; i < INDEX_SLOTS; i++) {
+            if (b->slots[i] == 0)
+                continue;
+            if (!place(index, source, b->slots[i])) {
+                bool is_back = split(index, source, target, target_number);
+                assert(is_back); /* it was there before */
+                return false;
+            }
+            b->slots[i] = 0;
+        }
+    }
+    drop_empty_overflows(index, target);
+    return true;
+}
+
+bool index_shrink(struct index *index)
+{
+    bool is_merged = false;
+
+    pthread_mutex_lock(&index->growth_lock);
+    size_t count =
+        atomic_load_explicit(&index->buckets_count, memory_order_relaxed);
+    if (count > INDEX_STRIPES) {
+        size_t last = count - 1;
+        size_t half = (size_t)1 << (63 - __builtin_clzll(last));
+        struct stripe *stripe = index_lock(index, last - half);
+        is_merged = merge(index, &index->buckets[last - half],
+                          &index->buckets[last], last);
+        if (is_merged)
+            atomic_store_explicit(&index->buckets_count, last,
+                                  memory_order_release);
+        index_unlock(stripe);
+        if (is_merged && last % (PAGE_BYTES / sizeof(struct bucket)) == 0) {
+            madvise(&index->buckets[last], PAGE_BYTES, MADV_DONTNEED);
+            atomic_fetch_sub_explicit(&index->bytes, PAGE_BYTES,
+                                      memory_order_relaxed);
+        }
+    }
+    pthread_mutex_unlock(&index->growth_lock);
+    return is_merged;
+}
+
+void index_hold_still(struct index *index)
+{
+    pthread_mutex_lock(&index->growth_lock);
+}
+
+void index_let_move(struct index *index)
+{
+    pthread_mutex_unlock(&index->growth_lock);
+}
+
+/* ---- walks ---- */
 
 static void visit_bucket(const struct index *index, size_t number,
                          index_visitor *visit, void *context)

@@ -52,7 +52,8 @@ _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 struct index {
     struct stripe *stripes;
     struct bucket *buckets;
-    size_t buckets_max;
+    size_t buckets_max;   /* under the growth lock */
+    size_t buckets_limit; /* of the address space that is reserved */
     _Atomic size_t buckets_count;
     _Atomic size_t bytes; /* of memory that buckets take */
     uint64_t seed;
@@ -61,11 +62,14 @@ struct index {
     struct bucket *spare; /* overflow buckets not in use */
     struct bucket *spare_arena;
     size_t spare_count; /* ever carved of the arena */
-    size_t spare_max;
+    size_t spare_max;   /* these under the spare lock */
+    size_t spare_limit;
 };
 
-/* At most `bytes_max` of memory; false where it cannot be had. */
-bool index_init(struct index *index, size_t bytes_max, uint64_t seed);
+/* At most `bytes_max` of memory, and never more than `bytes_limit`; false
+ * where it cannot be had. */
+bool index_init(struct index *index, size_t bytes_max, size_t bytes_limit,
+                uint64_t seed);
 void index_release(struct index *index);
 
 /* Asks for large pages for what is not touched yet. */
@@ -110,6 +114,19 @@ bool index_is_crowded(const struct index *index, const struct stripe *stripe);
 
 /* Splits one bucket.  No stripe may be locked by the caller. */
 void index_grow(struct index *index);
+
+/* At most `bytes_max` of memory from now on; what is more than that already is
+ * given back by index_shrink().  False beyond the limit, or where the system
+ * has no more. */
+bool index_allow(struct index *index, size_t bytes_max);
+
+/* Merges two buckets; false where there are as few as at the start, or no
+ * room for it.  No stripe may be locked by the caller. */
+bool index_shrink(struct index *index);
+
+/* Between these two no bucket is split or merged. */
+void index_hold_still(struct index *index);
+void index_let_move(struct index *index);
 
 /* The hash by which an item, or a stub, is filed. */
 uint64_t index_item_hash(const struct index *index, const struct item *item);

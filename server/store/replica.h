@@ -37,6 +37,9 @@ struct store {
     _Atomic size_t reserved_bytes;  /* for values still to come */
     _Atomic bool has_evicted;       /* anything that lived, ever */
     pthread_mutex_t eviction_lock;  /* taken before any key's lock */
+    pthread_mutex_t resize_lock;    /* of changing these two */
+    bool is_shrinking;              /* there is still something to be done */
+    _Atomic size_t memory_goal;     /* that limit; the pool's follows */
     _Atomic uint32_t *sizes;        /* items by steps of memory; or NULL */
     size_t sizes_count;
     _Atomic uint64_t tallies[TALLIES];
@@ -118,5 +121,11 @@ void flush_fire(struct store *store, time_us now);
 
 /* eviction.c */
 bool eviction_make_room(struct store *store, size_t bytes, time_us now);
+
+/* Room for some segments more than that; false when it cannot be had. */
+bool eviction_make_slack(struct store *store, time_us now);
+
+/* resize.c: goes some way towards the limit that was last asked for. */
+void resize_continue(struct store *store, time_us now);
 
 #endif

@@ -26,7 +26,7 @@ enum store_result store_reserve(struct store *store, struct span key,
     /* One alone may be as large as -I allows, its overhead on top. */
     bool is_modest =
         reserved_bytes == room_bytes ||
-        reserved_bytes <= store->settings.memory_bytes_max / RESERVED_SHARE;
+        reserved_bytes <= atomic_load(&store->memory_goal) / RESERVED_SHARE;
     if (is_modest)
         item = segment_append_private(&store->pool, room_bytes, 0);
     if (item == NULL) {

@@ -2,6 +2,7 @@
 #include "server/store/segment.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -13,6 +14,10 @@
 #define PRIVATE_SHARE 8
 /* Kept for moving items: moving fills at most one segment and begins one. */
 #define RESERVE_SEGMENTS 2
+/* While memory shrinks so many more are kept free, for clients. */
+#define SLACK_SEGMENTS 3
+/* One open for each life, the reserve, and some to choose from. */
+#define SEGMENTS_MIN 16
 #define PAGE_BYTES ((size_t)4096)
 /* The system maps some 65,000 ranges at most (vm.max_map_count). */
 #define LARGE_MAX 30000
@@ -93,6 +98,38 @@ static bool fits_budget(const struct segment_pool *pool, size_t more_bytes)
     return pool->held_bytes + index_bytes(pool) + more_bytes <= pool->bytes_max;
 }
 
+static bool add_arena(struct segment_pool *pool, size_t bytes)
+{
+    struct arena *arena = calloc(1, sizeof(*arena));
+
+    if (arena == NULL)
+        return false;
+    arena->bytes = bytes;
+    arena->start = map_aligned(bytes, pool->segment_bytes);
+    if (arena->start == NULL) {
+        free(arena);
+        return false;
+    }
+    if (pool->uses_large_pages)
+        madvise(arena->start, bytes, MADV_HUGEPAGE);
+    pthread_mutex_lock(&pool->lock);
+    arena->next = pool->arenas;
+    pool->arenas = arena;
+    pool->arena_bytes += bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return true;
+}
+
+/* Segments that were never used; NULL when there are none left. */
+static struct arena *uncarved(const struct segment_pool *pool)
+{
+    struct arena *arena = pool->arenas;
+
+    while (arena != NULL && arena->carved_bytes == arena->bytes)
+        arena = arena->next;
+    return arena;
+}
+
 bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
                        _Atomic size_t *index_bytes_shared)
 {
@@ -103,17 +140,18 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
     while (pool->segment_bytes < SEGMENT_BYTES_MAX &&
            pool->segment_bytes * SEGMENTS_WANTED < bytes_max)
         pool->segment_bytes *= 2;
-    pool->arena_bytes = bytes_max - bytes_max % pool->segment_bytes;
-    pool->arena = map_aligned(pool->arena_bytes, pool->segment_bytes);
-    if (pool->arena == NULL)
-        return false;
     pthread_mutex_init(&pool->lock, NULL);
-    return true;
+    if (add_arena(pool, bytes_max - bytes_max % pool->segment_bytes))
+        return true;
+    pthread_mutex_destroy(&pool->lock);
+    return false;
 }
 
 void segment_use_large_pages(struct segment_pool *pool)
 {
-    madvise(pool->arena, pool->arena_bytes, MADV_HUGEPAGE);
+    pool->uses_large_pages = true;
+    for (struct arena *arena = pool->arenas; arena != NULL; arena = arena->next)
+        madvise(arena->start, arena->bytes, MADV_HUGEPAGE);
 }
 
 void segment_pool_release(struct segment_pool *pool)
@@ -121,7 +159,12 @@ void segment_pool_release(struct segment_pool *pool)
     pthread_mutex_lock(&pool->lock);
     pool->doomed = pool->large;
     unlock(pool);
-    munmap(pool->arena, pool->arena_bytes);
+    while (pool->arenas != NULL) {
+        struct arena *arena = pool->arenas;
+        pool->arenas = arena->next;
+        munmap(arena->start, arena->bytes);
+        free(arena);
+    }
     pthread_mutex_destroy(&pool->lock);
 }
 
@@ -184,6 +227,7 @@ static size_t available_count(const struct segment_pool *pool)
 static struct segment *take_free(struct segment_pool *pool)
 {
     struct segment *segment = pool->free.first;
+    struct arena *arena;
 
     if (segment != NULL) {
         list_remove(&pool->free, segment);
@@ -194,8 +238,10 @@ static struct segment *take_free(struct segment_pool *pool)
         segment = pool->returned.first;
         list_remove(&pool->returned, segment);
         pool->held_bytes += pool->segment_bytes;
-    } else if (pool->carved_bytes < pool->arena_bytes) {
-        segment = (struct segment *)(void *)(pool->arena + pool->carved_bytes);
+    } else if ((arena = uncarved(pool)) != NULL) {
+        segment =
+            (struct segment *)(void *)(arena->start + arena->carved_bytes);
+        arena->carved_bytes += pool->segment_bytes;
         pool->carved_bytes += pool->segment_bytes;
         pool->held_bytes += pool->segment_bytes;
     } else {
@@ -458,6 +504,57 @@ bool segment_has_room(struct segment_pool *pool, size_t bytes)
                         : available_count(pool) > RESERVE_SEGMENTS;
     pthread_mutex_unlock(&pool->lock);
     return has_room;
+}
+
+/* ---- another limit ---- */
+
+bool segment_has_slack(struct segment_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool has_slack = available_count(pool) > RESERVE_SEGMENTS + SLACK_SEGMENTS;
+    pthread_mutex_unlock(&pool->lock);
+    return has_slack;
+}
+
+bool segment_pool_grow(struct segment_pool *pool, size_t bytes_max)
+{
+    size_t wanted_bytes = bytes_max - bytes_max % pool->segment_bytes;
+
+    pthread_mutex_lock(&pool->lock);
+    size_t arena_bytes = pool->arena_bytes;
+    pthread_mutex_unlock(&pool->lock);
+    if (wanted_bytes > arena_bytes &&
+        !add_arena(pool, wanted_bytes - arena_bytes))
+        return false;
+    pthread_mutex_lock(&pool->lock);
+    pool->bytes_max = bytes_max;
+    pthread_mutex_unlock(&pool->lock);
+    return true;
+}
+
+bool segment_pool_lower(struct segment_pool *pool, size_t goal)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->bytes_max = pool->bytes_max > goal + pool->segment_bytes
+                          ? pool->bytes_max - pool->segment_bytes
+                          : goal;
+    trim_free(pool, 0);
+    bool is_reached = pool->bytes_max == goal;
+    unlock(pool);
+    return is_reached;
+}
+
+size_t segment_limit_bytes(struct segment_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    size_t bytes_max = pool->bytes_max;
+    pthread_mutex_unlock(&pool->lock);
+    return bytes_max;
+}
+
+size_t segment_least_bytes(const struct segment_pool *pool)
+{
+    return SEGMENTS_MIN * pool->segment_bytes;
 }
 
 /* ---- claims ---- */

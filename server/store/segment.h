@@ -59,6 +59,14 @@ struct segment {
 _Static_assert(sizeof(struct segment) <= SEGMENT_HEADER_BYTES,
                "a segment's header fits before its first item");
 
+/* Address space for ordinary segments, used from its start. */
+struct arena {
+    struct arena *next;
+    uint8_t *start;
+    size_t bytes;
+    size_t carved_bytes;
+};
+
 struct segment_list {
     struct segment *first; /* the oldest */
     struct segment *last;
@@ -69,9 +77,10 @@ struct segment_pool {
     size_t segment_bytes;
     size_t bytes_max;
     _Atomic size_t *index_bytes; /* shares bytes_max with the segments */
-    uint8_t *arena;
-    size_t arena_bytes;
-    size_t carved_bytes; /* of the arena, ever used */
+    struct arena *arenas;        /* address space; more with each growth */
+    size_t arena_bytes;          /* of all arenas */
+    bool uses_large_pages;
+    size_t carved_bytes; /* of these, ever used */
     size_t held_bytes;   /* of segments that take memory, private included */
     struct segment_list free;     /* memory kept for the next use */
     struct segment_list returned; /* memory given back to the system */
@@ -91,7 +100,23 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
                        _Atomic size_t *index_bytes);
 void segment_pool_release(struct segment_pool *pool);
 
-/* Asks for large pages for what is not touched yet. */
+/* At most `bytes_max` from now on, no less than before; false where the
+ * memory cannot be had. */
+bool segment_pool_grow(struct segment_pool *pool, size_t bytes_max);
+
+/* One segment less than before, down to `goal`; true when that is reached.
+ * Room for more than that one segment was made first, so that nobody finds
+ * the memory full for it. */
+bool segment_pool_lower(struct segment_pool *pool, size_t goal);
+
+/* What the pool is limited to, for now. */
+size_t segment_limit_bytes(struct segment_pool *pool);
+
+/* The least that a pool with such segments can work with. */
+size_t segment_least_bytes(const struct segment_pool *pool);
+
+/* Asks for large pages for what is not touched yet; before other threads use
+ * the pool. */
 void segment_use_large_pages(struct segment_pool *pool);
 
 enum life_class life_class(time_s exptime, time_s now);
@@ -129,6 +154,9 @@ void segment_unpin(struct segment_pool *pool, struct segment *segment);
 
 /* True where an item of `bytes` would find room. */
 bool segment_has_room(struct segment_pool *pool, size_t bytes);
+
+/* True where some segments more than that are free. */
+bool segment_has_slack(struct segment_pool *pool);
 
 /*
  * Claims a segment to walk through, or NULL: one at least `dead_percent` of

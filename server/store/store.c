@@ -35,8 +35,12 @@ struct store *store_create(const struct store_settings *settings)
     if (store == NULL)
         return NULL;
     store->settings = *settings;
+    atomic_init(&store->memory_goal, settings->memory_bytes_max);
+    size_t limit = settings->memory_bytes_limit > settings->memory_bytes_max
+                       ? settings->memory_bytes_limit
+                       : settings->memory_bytes_max;
     if (!index_init(&store->index, settings->memory_bytes_max / INDEX_SHARE,
-                    settings->seed))
+                    limit / INDEX_SHARE, settings->seed))
         goto fail;
     if (!segment_pool_init(&store->pool, settings->memory_bytes_max,
                            &store->index.bytes))
@@ -51,6 +55,7 @@ struct store *store_create(const struct store_settings *settings)
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
     pthread_mutex_init(&store->flush_lock, NULL);
+    pthread_mutex_init(&store->resize_lock, NULL);
     return store;
 
 fail_pool:
@@ -72,6 +77,7 @@ void store_destroy(struct store *store)
     summary_release(&store->summary);
     pthread_mutex_destroy(&store->eviction_lock);
     pthread_mutex_destroy(&store->flush_lock);
+    pthread_mutex_destroy(&store->resize_lock);
     free(store);
 }
 
@@ -603,4 +609,5 @@ void store_maintain(struct store *store, time_us now)
     expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
     if (!segment_has_room(&store->pool, 1))
         eviction_make_room(store, 1, now);
+    resize_continue(store, now);
 }

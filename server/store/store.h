@@ -27,16 +27,18 @@ struct segment;
 typedef void store_witness(const struct item *item, time_us now, void *context);
 
 struct store_settings {
-    size_t memory_bytes_max; /* items and index together */
-    size_t item_bytes_max;   /* of a key and its value together */
-    bool evicts;             /* false: a full store refuses new items */
-    bool replicates;         /* keeps graves and stamps, for other servers */
-    time_s grave_s;          /* how long a grave is kept */
-    bool counts_sizes;       /* for store_size_count() */
-    bool large_pages;        /* where the system has them to give */
-    uint64_t seed;           /* of the hashes of keys; a farm shares it */
-    uint16_t origin_tag;     /* of the versions drawn here */
-    store_witness *witness;  /* NULL: nobody */
+    size_t memory_bytes_max;   /* items and index together */
+    size_t memory_bytes_limit; /* store_resize() may go up to here; address
+                                  space is reserved for it */
+    size_t item_bytes_max;     /* of a key and its value together */
+    bool evicts;               /* false: a full store refuses new items */
+    bool replicates;           /* keeps graves and stamps, for other servers */
+    time_s grave_s;            /* how long a grave is kept */
+    bool counts_sizes;         /* for store_size_count() */
+    bool large_pages;          /* where the system has them to give */
+    uint64_t seed;             /* of the hashes of keys; a farm shares it */
+    uint16_t origin_tag;       /* of the versions drawn here */
+    store_witness *witness;    /* NULL: nobody */
     void *witness_context;
 };
 
@@ -248,6 +250,12 @@ struct store_flushes store_read_flushes(struct store *store);
 /* Brings news of a flush; a moment of 0 is that of its version. */
 void store_merge_flush(struct store *store, uint64_t version, time_us moment,
                        time_us now);
+
+/* Another limit of memory, from now on: what is more is given back by
+ * store_maintain().  False, and nothing is changed, beyond the limit that was
+ * set at the start, below what an item or two take, or where the system has
+ * no more. */
+MUST_USE bool store_resize(struct store *store, size_t bytes);
 
 /* Frees what has expired and memory ahead of need; to be called often. */
 void store_maintain(struct store *store, time_us now);

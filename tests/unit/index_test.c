@@ -27,7 +27,7 @@ static struct item *items[MANY];
 static int set_up_with(size_t bytes_max)
 {
     memset(items, 0, sizeof(items));
-    return index_init(&table, bytes_max, SEED) ? 0 : -1;
+    return index_init(&table, bytes_max, bytes_max, SEED) ? 0 : -1;
 }
 
 static int set_up(void **state)

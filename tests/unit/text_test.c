@@ -698,6 +698,8 @@ static void operators_words_are_left_to_the_session(void **state)
         {SAID("lru_crawler metadump all\r\n"),
          "operator argument='lru_crawler metadump all'\n"},
         {SAID("shutdown\r\n"), "operator argument='shutdown'\n"},
+        {SAID("cache_memlimit 64\r\n"),
+         "operator argument='cache_memlimit 64'\n"},
         {SAID("refresh_certs\r\n"), "operator argument='refresh_certs'\n"},
         {SAID("extstore\r\n"), "operator argument='extstore'\n"},
         {SAID("shutdowns\r\n"), "refused unknown\n"},

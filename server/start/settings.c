@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/settings.h"
+#include "server/start/settings.h"
 
 #include "proto/base/digest.h"
 
@@ -7,6 +7,10 @@
 
 /* How long a deleted key is remembered, against older states of it. */
 #define GRAVE_S 3600
+/* Memory may grow to 64 times of -m, from 16 GB to 16 TB. */
+#define MEMORY_GROWTH_MAX 64
+#define MEMORY_MEGABYTES_LIMIT_MIN ((uint64_t)16 * 1024)
+#define MEMORY_MEGABYTES_LIMIT_MAX ((uint64_t)16 * 1024 * 1024)
 
 bool settings_has_farm(const struct config *config)
 {
@@ -26,16 +30,32 @@ struct process_settings settings_process(const struct config *config)
                                      .user = config->user};
 }
 
+/* What cache_memlimit may go up to.  Address space costs nothing, unless it
+ * is counted against a limit of memory that is locked. */
+static size_t memory_limit(const struct config *config)
+{
+    uint64_t megabytes = config->memory_megabytes * MEMORY_GROWTH_MAX;
+
+    if (config->locks_memory)
+        return config->memory_megabytes * MEGABYTE;
+    if (megabytes < MEMORY_MEGABYTES_LIMIT_MIN)
+        megabytes = MEMORY_MEGABYTES_LIMIT_MIN;
+    if (megabytes > MEMORY_MEGABYTES_LIMIT_MAX)
+        megabytes = MEMORY_MEGABYTES_LIMIT_MAX;
+    return megabytes * MEGABYTE;
+}
+
 struct store_settings settings_store(const struct config *config)
 {
-    struct store_settings settings = {.memory_bytes_max =
-                                          config->memory_megabytes * MEGABYTE,
-                                      .item_bytes_max = config->item_bytes_max,
-                                      .evicts = !config->disable_evictions,
-                                      .replicates = settings_has_farm(config),
-                                      .grave_s = GRAVE_S,
-                                      .counts_sizes = config->track_sizes,
-                                      .large_pages = config->large_pages};
+    struct store_settings settings = {
+        .memory_bytes_max = config->memory_megabytes * MEGABYTE,
+        .memory_bytes_limit = memory_limit(config),
+        .item_bytes_max = config->item_bytes_max,
+        .evicts = !config->disable_evictions,
+        .replicates = settings_has_farm(config),
+        .grave_s = GRAVE_S,
+        .counts_sizes = config->track_sizes,
+        .large_pages = config->large_pages};
 
     /* Everybody in the farm files keys alike. */
     if (settings_has_farm(config))
@@ -99,6 +119,8 @@ struct clients_settings settings_clients(const struct config *config)
         .has_tls_sessions = config->tls_session_cache,
         .idle_timeout = config->idle_timeout_s * TIME_US_PER_S,
         .surplus_waits = config->surplus_waits,
+        .watcher_bytes = config->watcher_buffer_kilobytes * 1024,
+        .bulletin_bytes = config->worker_buffer_kilobytes * 1024,
         .enable_shutdown = config->enable_shutdown,
         .disable_flush_all = config->disable_flush_all,
         .disable_dumping = config->disable_dumping,
