@@ -34,6 +34,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
+const char *__asan_default_options(void);
+
+/* A connection takes and gives back some 50 KB, thousands of times. */
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=32";
+}
 
 /* Where a write of the client ends, on the wire and in what it said. */
 struct record {
