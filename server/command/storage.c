@@ -15,11 +15,12 @@ static bool extends(const struct command *command)
 }
 
 /* A token that is older than the item's, of a client that knows: its value is
- * better than none, and stale. */
+ * better than none, and stale.  0 is no token. */
 static bool is_outdated(const struct command *command, const struct item *item)
 {
     return command->invalidates && command->has_compare && !extends(command) &&
-           item != NULL && command->compare < item_token(item);
+           item != NULL && command->compare != 0 &&
+           command->compare < item_token(item);
 }
 
 /* Whether the command may store; if not, the outcome says why. */

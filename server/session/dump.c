@@ -20,7 +20,7 @@
 /* Of an index with few items, in one turn; then others are served. */
 #define PORTIONS_MAX 1024
 /* A client that has not read for so long is not waited for by the next. */
-#define SILENCE_MAX (10 * TIME_US_PER_S)
+#define SILENCE_MAX (5 * TIME_US_PER_S)
 
 struct dump {
     enum dump_form form;

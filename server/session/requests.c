@@ -12,9 +12,8 @@ void requests_count_prefix(struct session *session,
 {
     struct prefixes *prefixes = session->crew->clients->prefixes;
 
-    /* Of meta commands memcached counts what stores. */
-    if (command->refusal != REFUSAL_NONE ||
-        (command->is_meta && command->kind != COMMAND_STORE))
+    /* memcached knows of prefixes in the classic commands only. */
+    if (command->refusal != REFUSAL_NONE || command->is_meta)
         return;
     switch (command->kind) {
     case COMMAND_RETRIEVE:

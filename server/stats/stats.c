@@ -515,7 +515,6 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
         figures->system_us = to_us(usage.ru_stime);
     }
     store_read_figures(stats->store, &figures->store);
-    figures->memory_bytes = figures->store.memory_bytes_max;
     subtract_base(stats, figures);
     derive(figures);
 }

@@ -79,6 +79,11 @@ static enum store_result put_state(struct store_hold *hold,
 
     write.stamp = known->stamp;
     write.exptime = known->exptime;
+    /* A new mark is no new value: what is known of its use here stays. */
+    if (hold->item != NULL && news->token == item_token(hold->item)) {
+        write.is_fetched = item_is_fetched(hold->item);
+        write.accessed = item_accessed(hold->item);
+    }
     if (reservation != NULL)
         return store_put_reserved(hold, &write, reservation);
     return store_put(hold, &write);

@@ -6,8 +6,10 @@ Play: a sequence of requests, put to both servers and compared as it goes.
 import random
 import time
 
+import counters
 from comparison import Comparison
-from reply import KIND
+from pair import Pair
+from reply import KIND, Reply
 from request import Slots
 
 BATCH_MAX = 12
@@ -19,19 +21,23 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 class Finding:
     """Where the two differ, and no row of the list says so."""
 
-    def __init__(self, index, requests, oracle, ours, note=""):
+    def __init__(self, index, requests, oracle, ours, note,
+                 is_counted=False):
         self.index = index  # of the last request that was answered
         self.requests = requests
         self.oracle = oracle
         self.ours = ours
         self.note = note
+        self.is_counted = is_counted  # no reply, but a counter
 
 
 class Stage:
     """Where plays are played: two servers, and what is counted."""
 
-    def __init__(self, pairs, table, differences):
-        self._pairs = pairs  # by protocol
+    def __init__(self, oracle, ours, table, differences):
+        self._servers = (oracle, ours)
+        self._pairs = {protocol: Pair(oracle, ours, protocol)
+                       for protocol in ("text", "binary")}
         self.table = table
         self.differences = differences
         self._epochs_count = 0
@@ -41,7 +47,28 @@ class Stage:
     def play(self, requests, seed, counts=True):
         """The first Finding, or None.  `seed` decides what goes out in one
         write; None: each request by itself."""
-        return _Play(self, requests, seed, counts).run()
+        play = _Play(self, requests, seed, counts)
+        before = self._counters()
+        finding = play.run()
+        if (finding or play.has_differed or not requests
+                or not all(map(counters.are_alike, requests))):
+            return finding
+        return self._miscounted(before, requests)
+
+    def _counters(self):
+        return [counters.read(server) for server in self._servers]
+
+    def _miscounted(self, before, requests):
+        """A Finding about a counter that did not grow as the other's."""
+        oracle, ours = (counters.grown(*both)
+                        for both in zip(before, self._counters()))
+        for name in counters.NAMES:
+            if oracle[name] != ours[name]:
+                return Finding(len(requests) - 1, requests[-1:],
+                               Reply(b"%+d" % oracle[name]),
+                               Reply(b"%+d" % ours[name]),
+                               f"{name.decode()} does not grow alike", True)
+        return None
 
     def close(self):
         for pair in self._pairs.values():
@@ -78,6 +105,7 @@ class _Play:
         self._slots = (Slots(epoch, now), Slots(epoch, now))
         self._comparison = Comparison(self._slots)
         self._batch_max = BATCH_MAX if seed is not None else 1
+        self.has_differed = False  # as the list says
         self._pipelines = seed is not None and self._random.random() < 0.2
 
     def run(self):
@@ -90,6 +118,7 @@ class _Play:
                 if self._stage.survey is None:
                     return finding
                 self._stage.survey.append(finding)
+                self.has_differed = True
                 self._mend(finding.requests)
             at += done
         self._stage.padded_count += self._comparison.padded_count
@@ -162,6 +191,7 @@ class _Play:
                 or {oracle.ended, ours.ended} != {row.ended}):
             return f"no longer as in the list: {row}"
         row.count += self._counts
+        self.has_differed = True
         if row.mends:
             self._mend(group)
         return None

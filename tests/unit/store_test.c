@@ -24,6 +24,7 @@ static struct store_settings settings_of(size_t megabytes)
     return (struct store_settings){.memory_bytes_max = megabytes * MEGABYTE,
                                    .item_bytes_max = megabytes * MEGABYTE / 2,
                                    .evicts = true,
+                                   .counts_sizes = true,
                                    .seed = 7,
                                    .origin_tag = 5};
 }
@@ -749,12 +750,21 @@ static void a_mark_is_news_that_undoes_no_write(void **state)
     assert_true(marked > write.version);
     assert_true(store_next_version(store, START_US) > marked);
     /* Written elsewhere a moment after the value, heard of after the mark. */
+    struct store_write mark = {.parts = {SPAN("old")},
+                               .version = marked + 1,
+                               .stamp = write.version,
+                               .token = write.version,
+                               .marks = ITEM_STALE};
+    store_use(&held);
+    assert_int_equal(store_merge(&held, NEWS_STATE, &mark), MERGE_TAKEN);
+    assert_true(item_is_fetched(held.item));
     struct store_write elsewhere = {
         .parts = {SPAN("new")}, .version = write.version + (UINT64_C(2) << 12)};
     assert_true(elsewhere.version > marked);
     assert_int_equal(store_merge(&held, NEWS_STATE, &elsewhere), MERGE_TAKEN);
     assert_true(span_equal(item_value(held.item), SPAN("new")));
     assert_int_equal(held.item->marks, 0);
+    assert_false(item_is_fetched(held.item));
     store_release(&held);
     store_check(store);
     store_destroy(store);
