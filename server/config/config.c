@@ -328,33 +328,6 @@ static enum config_result check_farm(struct reading *reading)
     return check_journal(reading);
 }
 
-/* Each way to say who one is belongs to one protocol; in the other one anybody
- * would come in. */
-static enum config_result check_users(struct reading *reading)
-{
-    struct config *config = reading->config;
-
-    if (config->sasl && config->auth_file != NULL)
-        return reading_bad(reading, "options -S (--enable-sasl) and -Y "
-                                    "(--auth-file) exclude each other; "
-                                    "remove one of them");
-    if (config->sasl && reading->has_protocol &&
-        config->protocol != SPEAKS_BINARY)
-        return reading_bad(reading, "option -B (--protocol): with -S clients "
-                                    "speak the binary protocol alone; remove "
-                                    "-B or give -B binary");
-    if (config->auth_file != NULL && reading->has_protocol &&
-        config->protocol != SPEAKS_ASCII)
-        return reading_bad(reading, "option -B (--protocol): with -Y clients "
-                                    "speak the text protocol alone; remove -B "
-                                    "or give -B ascii");
-    if (config->sasl)
-        config->protocol = SPEAKS_BINARY;
-    if (config->auth_file != NULL)
-        config->protocol = SPEAKS_ASCII;
-    return CONFIG_OK;
-}
-
 /* As memcached has it, though nothing follows from them. */
 static enum config_result check_idle(const struct reading *reading)
 {
@@ -392,8 +365,8 @@ static enum config_result check_together(struct reading *reading)
         return reading_bad(reading,
                            "option -U (--udp-port): there is no UDP, as forged "
                            "requests would have it flood others; give 0");
-    if (check_users(reading) != CONFIG_OK || check_idle(reading) != CONFIG_OK ||
-        check_farm(reading) != CONFIG_OK ||
+    if (identity_check(reading) != CONFIG_OK ||
+        check_idle(reading) != CONFIG_OK || check_farm(reading) != CONFIG_OK ||
         encryption_check(reading) != CONFIG_OK)
         return CONFIG_BAD;
     if (config->unix_socket == NULL && config->port == 0 &&

@@ -32,6 +32,10 @@ enum config_result value_set(struct reading *reading,
 /* Whether all that is asked for of TLS can be had together. */
 enum config_result encryption_check(struct reading *reading);
 
+/* Looks at -Y and -S, and at -B and -l where either is given; sets what their
+ * clients speak. */
+enum config_result identity_check(struct reading *reading);
+
 /* An OPTION_FRACTION as one would write it. */
 const char *value_format_fraction(uint64_t thousandths, char to[32]);
 

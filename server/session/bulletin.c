@@ -50,12 +50,21 @@ void bulletin_release(struct bulletin *bulletin)
 
 /* ---- writing ---- */
 
-static bool has_room(struct bulletin *bulletin)
+static size_t capacity_bytes(const struct clients *clients)
 {
-    if (bulletin->bytes == NULL)
-        bulletin->bytes = malloc(BULLETIN_BYTES_MAX);
+    size_t bytes = clients->settings.bulletin_bytes;
+
+    return bytes > BULLETIN_BYTES_MIN ? bytes : BULLETIN_BYTES_MIN;
+}
+
+static bool has_room(struct bulletin *bulletin, const struct clients *clients)
+{
+    if (bulletin->bytes == NULL) {
+        bulletin->capacity_bytes = capacity_bytes(clients);
+        bulletin->bytes = malloc(bulletin->capacity_bytes);
+    }
     return bulletin->bytes != NULL &&
-           bulletin->used_bytes + LINE_ROOM_BYTES <= BULLETIN_BYTES_MAX;
+           bulletin->used_bytes + LINE_ROOM_BYTES <= bulletin->capacity_bytes;
 }
 
 uint8_t *bulletin_begin(struct bulletin *bulletin, struct clients *clients,
@@ -65,7 +74,7 @@ uint8_t *bulletin_begin(struct bulletin *bulletin, struct clients *clients,
     char text[96];
 
     assert(bulletin->line == NULL);
-    if (!has_room(bulletin))
+    if (!has_room(bulletin, clients))
         return NULL;
     time_us now = clock_now(clients->settings.clock);
     int length = snprintf(
@@ -92,7 +101,7 @@ void bulletin_end(struct bulletin *bulletin, uint8_t *end)
     bulletin->used_bytes = (size_t)(end - bulletin->bytes);
     bulletin->line = NULL;
     bulletin->lines_count++;
-    assert(bulletin->used_bytes <= BULLETIN_BYTES_MAX);
+    assert(bulletin->used_bytes <= bulletin->capacity_bytes);
 }
 
 /* ---- on the way ---- */
@@ -114,7 +123,8 @@ static bool post_to(struct crew *crew, struct span lines)
     struct letter_of_lines *letter = NULL;
 
     size_t waiting_bytes = atomic_fetch_add(&crew->lines_waiting_bytes, bytes);
-    if (waiting_bytes + bytes <= BULLETIN_WAITING_BYTES_MAX)
+    if (waiting_bytes + bytes <=
+        BULLETIN_WAITING_MAX * capacity_bytes(crew->clients))
         letter = malloc(bytes);
     if (letter != NULL) {
         letter->crew = crew;

@@ -37,16 +37,18 @@ unsigned watch_stream_named(struct span name);
 /* One line: a key and all that is said of it, or a request's first part. */
 #define BULLETIN_LINE_BYTES_MAX                                                \
     (URI_BYTES_MAX((size_t)COMMAND_KEY_BYTES_MAX) + 320)
-/* All that is gathered before it is handed over. */
-#define BULLETIN_BYTES_MAX ((size_t)64 * 1024)
-/* On their way to one thread. */
-#define BULLETIN_WAITING_BYTES_MAX ((size_t)1024 * 1024)
+/* All that is gathered before it is handed over is so much at least, whatever
+ * is asked for. */
+#define BULLETIN_BYTES_MIN ((size_t)8 * 1024)
+/* On their way to one thread may be so many times of that. */
+#define BULLETIN_WAITING_MAX 16
 
 struct clients;
 struct crew;
 
 struct bulletin {
-    uint8_t *bytes; /* BULLETIN_BYTES_MAX of them, taken when first needed */
+    uint8_t *bytes; /* taken when first needed */
+    size_t capacity_bytes;
     size_t used_bytes;
     unsigned streams; /* of all lines */
     unsigned lines_count;

@@ -48,6 +48,8 @@ struct clients_settings {
     struct worker *worker;
     void (*admit)(void *context, bool is_open);
     void *admit_context;
+    size_t watcher_bytes;  /* lines that wait for one that watches */
+    size_t bulletin_bytes; /* and those that a thread gathers for all */
     /* What clients may ask for, as -A, -F, -X and -W say. */
     bool enable_shutdown;
     bool disable_flush_all;

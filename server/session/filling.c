@@ -6,6 +6,10 @@
 
 #include "proto/memcached/meta.h"
 
+/* So much of a value is read at once: a client that sends as fast as this
+ * would else keep others waiting for the whole of it. */
+#define READ_BYTES_MAX ((size_t)1024 * 1024)
+
 /* A value that arrives in pieces, and the command it belongs to. */
 struct filling {
     struct command command;
@@ -99,16 +103,22 @@ struct span filling_take(struct session *session, struct span input)
     return input;
 }
 
-void filling_place(struct filling *filling, struct iovec places[2])
+int filling_place(struct filling *filling, struct iovec places[2])
 {
     const struct command *command = &filling->command;
+    size_t value_left = command->value_bytes - filling->received_bytes;
 
-    places[0] = (struct iovec){
-        .iov_base = filling->reservation.value + filling->received_bytes,
-        .iov_len = command->value_bytes - filling->received_bytes};
+    places[0] = (struct iovec){.iov_base = filling->reservation.value +
+                                           filling->received_bytes,
+                               .iov_len = value_left};
+    if (value_left > READ_BYTES_MAX) {
+        places[0].iov_len = READ_BYTES_MAX;
+        return 1;
+    }
     places[1] =
         (struct iovec){.iov_base = filling->end + filling->end_bytes,
                        .iov_len = line_end_bytes(command) - filling->end_bytes};
+    return 2;
 }
 
 size_t filling_settle(struct session *session, size_t bytes)

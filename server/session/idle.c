@@ -11,7 +11,8 @@
 static bool is_silent(const struct session *session)
 {
     return session->state != SESSION_ENDING && !session->waits &&
-           session->watching_link == NULL && output_is_empty(&session->output);
+           session->watching_link == NULL && session->listing == NULL &&
+           session->dump == NULL && output_is_empty(&session->output);
 }
 
 static void look(void *context)

@@ -71,8 +71,9 @@ static int place_input(struct session *session, struct iovec places[3])
     int places_count = 0;
 
     if (session->filling != NULL) {
-        filling_place(session->filling, places);
-        places_count = 2;
+        places_count = filling_place(session->filling, places);
+        if (places_count == 1)
+            return places_count;
     }
     places[places_count++] =
         session->input != NULL

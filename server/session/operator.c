@@ -172,6 +172,7 @@ static const char *refresh_certificates(struct session *session,
     (void)words;
     if (settings->tls == NULL)
         return "Error TLS not enabled\r\n";
+    report_system(session, "type=refresh_certs cfd=%d", session->transport.fd);
     if (tls_reload(settings->tls, error)) {
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "has read certificates again, for connection %d",

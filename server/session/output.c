@@ -159,31 +159,36 @@ static bool has_reference(const struct output *output, size_t reference,
            output->references[reference].at_bytes <= limit;
 }
 
-/* What is to be sent next, in order, as far as one call takes it. */
+/* What is to be sent next, in order, as far as one call takes it: no more than
+ * `bytes_max`. */
 static size_t list_pieces(const struct output *output, size_t limit,
-                          struct iovec pieces[PIECES_MAX])
+                          size_t bytes_max, struct iovec pieces[PIECES_MAX])
 {
     size_t count = 0;
     size_t at_bytes = output->sent_bytes;
     size_t reference = output->references_sent;
     size_t skip_bytes = output->reference_sent_bytes;
 
-    while (count < PIECES_MAX) {
+    while (count < PIECES_MAX && bytes_max > 0) {
         size_t until_bytes = bytes_until(output, reference, limit);
+        struct iovec piece;
         if (at_bytes < until_bytes) {
-            pieces[count++] =
-                (struct iovec){.iov_base = output->bytes + at_bytes,
-                               .iov_len = until_bytes - at_bytes};
+            piece = (struct iovec){.iov_base = output->bytes + at_bytes,
+                                   .iov_len = until_bytes - at_bytes};
             at_bytes = until_bytes;
         } else if (has_reference(output, reference, limit)) {
             struct span value = output->references[reference++].value;
-            pieces[count++] = (struct iovec){
+            piece = (struct iovec){
                 .iov_base = (void *)(uintptr_t)(value.data + skip_bytes),
                 .iov_len = value.length - skip_bytes};
             skip_bytes = 0;
         } else {
             break;
         }
+        if (piece.iov_len > bytes_max)
+            piece.iov_len = bytes_max;
+        bytes_max -= piece.iov_len;
+        pieces[count++] = piece;
     }
     return count;
 }
@@ -265,9 +270,12 @@ enum output_result output_send(struct output *output, struct store *store,
 {
     struct iovec pieces[PIECES_MAX];
     size_t limit = limit_bytes(output);
+    size_t bytes_left = OUTPUT_SEND_BYTES_MAX;
 
     while (!output_is_empty(output)) {
-        size_t count = list_pieces(output, limit, pieces);
+        if (bytes_left == 0)
+            return OUTPUT_BLOCKED;
+        size_t count = list_pieces(output, limit, bytes_left, pieces);
         if (count == 0)
             return OUTPUT_HELD;
         /* Encrypting is work: others have their turn between. */
@@ -282,6 +290,7 @@ enum output_result output_send(struct output *output, struct store *store,
             return errno == EAGAIN || errno == EWOULDBLOCK ? OUTPUT_BLOCKED
                                                            : OUTPUT_BROKEN;
         *sent_bytes += (size_t)sent;
+        bytes_left -= (size_t)sent;
         drop_sent(output, store, limit, (size_t)sent);
     }
     output->used_bytes = 0;

@@ -34,6 +34,10 @@ struct held_reply {
 #define OUTPUT_BYTES_HIGH ((size_t)256 * 1024)
 #define OUTPUT_REFERENCES_HIGH 64
 
+/* So much is sent at once: from a client that reads as fast as this, others
+ * would not get a turn. */
+#define OUTPUT_SEND_BYTES_MAX ((size_t)2 * 1024 * 1024)
+
 struct reference {
     size_t at_bytes; /* of the buffer; the value goes before them */
     struct span value;
@@ -58,7 +62,8 @@ struct output {
     size_t held_used;
 };
 
-/* OUTPUT_HELD: all is sent that may be. */
+/* OUTPUT_HELD: all is sent that may be.  OUTPUT_BLOCKED: the rest is sent when
+ * the socket takes it, at once perhaps. */
 enum output_result { OUTPUT_SENT, OUTPUT_HELD, OUTPUT_BLOCKED, OUTPUT_BROKEN };
 
 bool output_is_empty(const struct output *output);
@@ -93,7 +98,8 @@ void output_let_go(struct output *output);
 /* The first one says `reply` instead. */
 MUST_USE bool output_replace_held(struct output *output, struct span reply);
 
-/* Sends what the socket takes; adds it to `sent_bytes`. */
+/* Sends what the socket takes, and OUTPUT_SEND_BYTES_MAX at most; adds it to
+ * `sent_bytes`. */
 enum output_result output_send(struct output *output, struct store *store,
                                const struct transport *transport,
                                size_t *sent_bytes);

@@ -185,8 +185,9 @@ void filling_begin(struct session *session, const struct command *command);
  * returns the rest.  (By value, so that nobody's input has to be in memory.) */
 struct span filling_take(struct session *session, struct span input);
 
-/* The two places where the next bytes of a filling belong. */
-void filling_place(struct filling *filling, struct iovec places[2]);
+/* The places where the next bytes of a filling belong, and how many these are:
+ * one while much is missing, of which a turn reads a part. */
+int filling_place(struct filling *filling, struct iovec places[2]);
 
 /* What a read of `bytes` brought beyond the value that is being filled. */
 size_t filling_settle(struct session *session, size_t bytes);

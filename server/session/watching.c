@@ -91,8 +91,8 @@ static bool write_line(struct session *session, struct span line)
         length = snprintf(skipped, sizeof(skipped), "skipped=%llu\n",
                           (unsigned long long)session->skipped_count);
     size_t bytes = (size_t)length + line.length;
-    if (output_is_high(output) ||
-        output->used_bytes + bytes > OUTPUT_BYTES_HIGH)
+    if (output->used_bytes + bytes >
+        session->crew->clients->settings.watcher_bytes)
         return false;
     uint8_t *to = output_room(output, bytes);
     if (to == NULL)

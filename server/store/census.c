@@ -190,6 +190,15 @@ static void count_item(struct item *item, void *context)
                    item->version, item_stamp(item));
 }
 
+static void check_sizes(const struct store *store, uint64_t items)
+{
+    uint64_t counted = 0;
+
+    for (size_t i = 0; i < store_size_steps(store); i++)
+        counted += store_size_count(store, i);
+    assert(store_size_steps(store) == 0 || counted == items);
+}
+
 void store_check(struct store *store)
 {
     struct store_figures figures;
@@ -206,6 +215,7 @@ void store_check(struct store *store)
     assert(census.stubs == figures.stubs);
     assert(summary_root(census.summary) == store_digest(store));
     assert(figures.segment_bytes <= segment_limit_bytes(&store->pool));
+    check_sizes(store, figures.items);
     summary_release(census.summary);
     free(census.summary);
 }

@@ -61,8 +61,8 @@ static const char usage[] =
     "                     the password is its first line; without it, in\n"
     "                     " ACCESS_PASSWORD_VARIABLE " in the environment\n"
     "\n"
-    "Groups: settings, items, slabs, farm.  Exit: 0 when it holds, 1 when "
-    "not.\n";
+    "Groups: settings, items, slabs, sizes, conns, farm.\n"
+    "Exit: 0 when it holds, 1 when not.\n";
 
 static int fail(const char *reason)
 {

@@ -79,6 +79,23 @@ verbosity | bad level, too few words | {FORMAT}
 verbosity | noreply | silent
 version | own version | VERSION
 quit | plain, arguments | closed
+cache_memlimit | steers
+    | OK, ERROR, MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m
+slabs automove | steers | OK, ERROR, {FORMAT}
+slabs reassign | steers | ERROR, {FORMAT}
+lru mode, lru temp_ttl | steers | OK, ERROR
+lru tune | steers | OK, ERROR
+lru tune | steers | ERROR hot and warm pcts must not exceed 80
+lru_crawler tocrawl | steers | OK, ERROR, {FORMAT}
+lru_crawler sleep | steers | OK, ERROR, {FORMAT}
+lru_crawler sleep | steers | CLIENT_ERROR sleep must be one second or less
+lru_crawler metadump, watch, stats nonsense | steers | ERROR
+refresh_certs | steers | Error TLS not enabled
+stats detail | steers | CLIENT_ERROR usage: stats detail on|off|dump
+stats cachedump | steers | CLIENT_ERROR bad command line
+stats cachedump | steers | CLIENT_ERROR Illegal slab id
+cache_memlimit, slabs, lru, lru_crawler | other words | {FORMAT}
+shutdown | other words | SERVER_ERROR: shutdown not enabled
 (unknown) | plain | ERROR
 (unknown) | noreply | silent
 (unknown) | short line | {FORMAT}

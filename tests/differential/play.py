@@ -6,12 +6,15 @@ Play: a sequence of requests, put to both servers and compared as it goes.
 import random
 import time
 
+import counters
 from comparison import Comparison
-from reply import KIND
-from request import Slots
+from pair import Pair
+from reply import KIND, Reply
+from request import Frame, Slots
 
 BATCH_MAX = 12
 PIPELINE_MAX = 8
+HOPS_SHARE = 0.3
 WARMING_STORES = 100
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -19,29 +22,57 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 class Finding:
     """Where the two differ, and no row of the list says so."""
 
-    def __init__(self, index, requests, oracle, ours, note=""):
+    def __init__(self, index, requests, oracle, ours, note,
+                 is_counted=False):
         self.index = index  # of the last request that was answered
         self.requests = requests
         self.oracle = oracle
         self.ours = ours
         self.note = note
+        self.is_counted = is_counted  # no reply, but a counter
 
 
 class Stage:
     """Where plays are played: two servers, and what is counted."""
 
-    def __init__(self, pairs, table, differences):
-        self._pairs = pairs  # by protocol
+    def __init__(self, oracle, ours, table, differences):
+        self._servers = (oracle, ours)
+        self._pairs = {protocol: Pair(oracle, ours, protocol)
+                       for protocol in ("text", "binary")}
         self.table = table
         self.differences = differences
         self._epochs_count = 0
         self.padded_count = 0
         self.survey = None  # a list, to go on after findings
+        self.hops = False  # connections are changed within a play
 
     def play(self, requests, seed, counts=True):
         """The first Finding, or None.  `seed` decides what goes out in one
         write; None: each request by itself."""
-        return _Play(self, requests, seed, counts).run()
+        play = _Play(self, requests, seed, counts)
+        if self.hops:
+            return play.run()
+        before = self._counters()
+        finding = play.run()
+        if (finding or play.has_differed or not requests
+                or not all(map(counters.are_alike, requests))):
+            return finding
+        return self._miscounted(before, requests)
+
+    def _counters(self):
+        return [counters.read(server) for server in self._servers]
+
+    def _miscounted(self, before, requests):
+        """A Finding about a counter that did not grow as the other's."""
+        oracle, ours = (counters.grown(*both)
+                        for both in zip(before, self._counters()))
+        for name in counters.NAMES:
+            if oracle[name] != ours[name]:
+                return Finding(len(requests) - 1, requests[-1:],
+                               Reply(b"%+d" % oracle[name]),
+                               Reply(b"%+d" % ours[name]),
+                               f"{name.decode()} does not grow alike", True)
+        return None
 
     def close(self):
         for pair in self._pairs.values():
@@ -78,22 +109,39 @@ class _Play:
         self._slots = (Slots(epoch, now), Slots(epoch, now))
         self._comparison = Comparison(self._slots)
         self._batch_max = BATCH_MAX if seed is not None else 1
+        self.has_differed = False  # as the list says
         self._pipelines = seed is not None and self._random.random() < 0.2
 
     def run(self):
         self._pair.close()
         at = 0
         while at < len(self._requests):
+            if (self._stage.hops and self._requests[at].may_begin()
+                    and self._random.random() < HOPS_SHARE):
+                self._hop()
             groups = self._batch(at)
             done, finding = self._put(groups, at)
             if finding:
                 if self._stage.survey is None:
                     return finding
                 self._stage.survey.append(finding)
+                self.has_differed = True
                 self._mend(finding.requests)
             at += done
         self._stage.padded_count += self._comparison.padded_count
         return None
+
+    def _hop(self):
+        """To the next member of a farm.  Nobody waits for a change that is
+        not answered, but whoever is answered waits for those before it."""
+        key = b"~~"
+        if self._requests[0].protocol == "text":
+            message = b"set %s 0 0 0\r\n\r\n" % key
+        else:
+            message = Frame("set", 0x01, key=key, extras=bytes(8)).fill(
+                self._slots[0])
+        self._pair.exchange([(message, message)])
+        self._pair.close()
 
     def _batch(self, at):
         """What goes out in one write: groups of requests, a sentinel behind
@@ -162,6 +210,7 @@ class _Play:
                 or {oracle.ended, ours.ended} != {row.ended}):
             return f"no longer as in the list: {row}"
         row.count += self._counts
+        self.has_differed = True
         if row.mends:
             self._mend(group)
         return None

@@ -12,6 +12,8 @@ PATIENCE_S = 0.3
 
 def sort_of(finding):
     """What has to stay the same of it."""
+    if finding.is_counted:
+        return finding.note
     return (len(finding.requests) > 1 or finding.requests[-1].command,
             finding.note)
 

@@ -36,4 +36,4 @@ class Table:
         for (command, mark), kinds in sorted(rows.items()):
             text = "; ".join(f"{kind} {count}"
                              for count, kind in sorted(kinds, reverse=True))
-            yield f"{command:<10} {mark:<18} {text}"
+            yield f"{command:<20} {mark:<18} {text}"

@@ -3,6 +3,7 @@
 Text grammar: requests of the classic text protocol, from a seed.
 """
 
+import operator_words
 from request import EPOCH, Line
 
 KEY = EPOCH
@@ -55,6 +56,7 @@ class TextGrammar:
             (4, self.bad_number), (3, self.long_key), (1, self.flush),
             (1, self.word), (1, self.unknown), (1, self.closing),
             (0.9, self.large), (4, self.oddity), (1, self.verbosity),
+            (2, self.operate),
         ]
         self._weights = [weight for weight, _ in self._ways]
         self._ways = [way for _, way in self._ways]
@@ -278,6 +280,18 @@ class TextGrammar:
             marks = marks + ["bad level"]
         return [self.line("verbosity", [level, *quiet], marks)]
 
+    def operate(self):
+        command, words = operator_words.line(self.dice)
+        if self.dice.random() < 0.1:
+            words = self.choose([[b"cache_memlimit"], [b"slabs"], [b"lru"],
+                                 [b"lru_crawler"], [b"shutdown"],
+                                 [b"shutdown", b"graceful"],
+                                 [b"shutdown", b"x"]])
+            return [Line(words[0].decode(), words, ["other words"])]
+        # What begins a stream looks first whether replies are waiting.
+        return [Line(command, words, ["steers"],
+                     is_first=words[0] in (b"watch", b"lru_crawler"))]
+
     def word(self):
         """Commands that have no arguments, or hardly any."""
         return [Line("version", [b"version", *self.choose(
@@ -441,8 +455,8 @@ class TextGrammar:
     def after_2038(self):
         key = TEXT_KEYS[0]
         exptime = self.choose([b"2147483648", b"4294967295"])
-        return [Line("set", [b"set", key, b"0", exptime, b"1"], (), key,
-                     b"x\r\n"),
+        return [Line("set", [b"set", key, b"0", exptime, b"1"],
+                     ["after 2038"], key, b"x\r\n"),
                 Line("get", [b"get", key], ["after 2038"], key)]
 
     def short_line(self):

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "build.h"
 #include "server/config/config.h"
 
 #define MEGABYTE (UINT64_C(1024) * 1024)
@@ -439,6 +440,33 @@ static void addresses_have_a_form_and_a_port_in_range(void **state)
             assert_refused(line, parts);
         }
     }
+}
+
+/* ---- who one is ---- */
+
+static void users_speak_one_protocol(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("-Y /u").protocol, SPEAKS_ASCII);
+    assert_int_equal(read_good("-Y /u -B ascii").protocol, SPEAKS_ASCII);
+    assert_string_equal(read_good("--auth-file=/u").auth_file, "/u");
+    assert_refused("-Y /u -B binary", "option -B (--protocol)|-Y|-B ascii");
+    assert_refused("-B auto -Y /u", "option -B (--protocol)|-Y|-B ascii");
+    assert_refused("-Y /u -l a,proto[binary]:b",
+                   "option -l (--listen)|'proto[binary]:b'|proto[ascii]");
+    assert_refused("-Y /u -l proto[negotiating]:b", "option -l|proto[ascii]");
+    assert_int_equal(read_good("-Y /u -l proto[ascii]:b").listen_count, 1);
+    assert_refused("-Y", "option -Y (--auth-file)|FILE");
+#ifdef HAVE_SASL
+    assert_int_equal(read_good("-S").protocol, SPEAKS_BINARY);
+    assert_int_equal(read_good("-S -B binary").protocol, SPEAKS_BINARY);
+    assert_refused("-S -B ascii", "option -B (--protocol)|-S|-B binary");
+    assert_refused("-S -B auto", "option -B (--protocol)|-S|-B binary");
+    assert_refused("-S -l proto[ascii]:b", "option -l|-S|proto[binary]");
+    assert_refused("-S -Y /u", "-S (--enable-sasl)|-Y (--auth-file)");
+#else
+    assert_refused("-S", "option -S (--enable-sasl)|not built in|-Y");
+#endif
 }
 
 /* ---- TLS ---- */
@@ -1153,6 +1181,7 @@ int main(void)
         cmocka_unit_test(an_empty_list_of_addresses_is_refused),
         cmocka_unit_test(with_nothing_to_listen_on_it_says_so),
         cmocka_unit_test(addresses_have_a_form_and_a_port_in_range),
+        cmocka_unit_test(users_speak_one_protocol),
         cmocka_unit_test(what_is_asked_of_tls_is_kept),
         cmocka_unit_test(a_key_has_one_of_two_forms),
         cmocka_unit_test(what_tls_lacks_is_named),

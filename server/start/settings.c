@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/settings.h"
+#include "server/start/settings.h"
 
 #include "proto/base/digest.h"
 
@@ -119,6 +119,8 @@ struct clients_settings settings_clients(const struct config *config)
         .has_tls_sessions = config->tls_session_cache,
         .idle_timeout = config->idle_timeout_s * TIME_US_PER_S,
         .surplus_waits = config->surplus_waits,
+        .watcher_bytes = config->watcher_buffer_kilobytes * 1024,
+        .bulletin_bytes = config->worker_buffer_kilobytes * 1024,
         .enable_shutdown = config->enable_shutdown,
         .disable_flush_all = config->disable_flush_all,
         .disable_dumping = config->disable_dumping,

@@ -5,8 +5,8 @@
  * Strings are the config's.  What one room must know of another (its store,
  * its log, its peers), and what is drawn by lot, is left to the caller.
  */
-#ifndef SERVER_SETTINGS_H
-#define SERVER_SETTINGS_H
+#ifndef SERVER_START_SETTINGS_H
+#define SERVER_START_SETTINGS_H
 
 #include "server/config/config.h"
 #include "server/loop/tls.h"

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/start/server.h"
+
+#include <stdlib.h>
+
+#include "server/session/inquiry.h"
+#include "server/store/version.h"
+
+uint16_t membership_tag(const struct server *server)
+{
+    return (uint16_t)(server->farm_id % (VERSION_TAG_MAX + 1));
+}
+
+static void on_answered(void *context, size_t crew, uint64_t number,
+                        bool is_degraded)
+{
+    const struct server *server = context;
+
+    clients_answered(server->clients, crew, number, is_degraded);
+}
+
+static void on_told(void *context, struct span line)
+{
+    const struct server *server = context;
+
+    clients_told(server->clients, line);
+}
+
+static void open_to_clients(void *context)
+{
+    struct server *server = context;
+
+    doors_accept(server->doors, true);
+}
+
+static void on_opened(void *context)
+{
+    struct server *server = context;
+
+    if (!worker_post(server->worker, open_to_clients, server))
+        abort();
+}
+
+static void on_ready(void *context)
+{
+    struct server *server = context;
+
+    process_tell_ready(&server->process);
+}
+
+static void on_left(void *context)
+{
+    struct server *server = context;
+
+    worker_stop(server->worker);
+}
+
+bool membership_create(struct server *server)
+{
+    struct peers_settings settings = settings_peers(&server->config);
+    char error[PEERS_ERROR_BYTES];
+
+    if (!settings_has_farm(&server->config))
+        return true;
+    settings.store = server->store;
+    settings.log = server->log;
+    settings.clock = &server->clock;
+    settings.id = server->farm_id;
+    settings.tag = membership_tag(server);
+    settings.seed = server->farm_id;
+    server->peers = peers_create(&settings, error);
+    return server->peers != NULL || server_fail(error);
+}
+
+bool membership_start(struct server *server)
+{
+    struct peers_callbacks callbacks = {.context = server,
+                                        .answered = on_answered,
+                                        .found = inquiry_found,
+                                        .told = on_told,
+                                        .opened = on_opened,
+                                        .ready = on_ready,
+                                        .left = on_left};
+
+    return server->peers == NULL || peers_start(server->peers, &callbacks) ||
+           server_fail("threads are out");
+}

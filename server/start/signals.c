@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/start/server.h"
+
+#include <signal.h>
+
+/* Clients go first, so that nothing more is written; then the others are
+ * told all that was. */
+static void stop(void *context)
+{
+    struct server *server = context;
+
+    if (server->peers == NULL) {
+        worker_stop(server->worker);
+        return;
+    }
+    doors_accept(server->doors, false);
+    clients_stop(server->clients);
+    peers_leave(server->peers);
+}
+
+static void reload(void *context)
+{
+    struct server *server = context;
+
+    reloads_run(&server->reloads);
+}
+
+bool signals_heed(struct server *server)
+{
+    static const struct {
+        int number;
+        worker_task *task;
+    } signals[SERVER_SIGNALS] = {
+        {SIGTERM, stop}, {SIGINT, stop}, {SIGUSR1, stop}, {SIGHUP, reload}};
+
+    for (size_t i = 0; i < SERVER_SIGNALS; i++) {
+        server->signals[i] = signal_create(server->worker, signals[i].number,
+                                           signals[i].task, server);
+        if (server->signals[i] == NULL)
+            return server_fail("memory or descriptors are out");
+    }
+    return true;
+}
+
+void signals_forget(struct server *server)
+{
+    for (size_t i = 0; i < SERVER_SIGNALS; i++)
+        timer_destroy(server->signals[i]);
+}
