@@ -136,7 +136,8 @@ class MetaGrammar:
         if roll < 0.5:
             flags.append(b"N" + self.choose([b"1000", b"86400", b"0"]))
         if roll > 0.35:
-            flags.append(b"R" + self.choose([b"30", b"100000", b"900"]))
+            # Never near to what is left of a life: that would be a race.
+            flags.append(b"R" + self.choose([b"10", b"100000", b"900"]))
         requests = [self.line("mg", key, flags)
                     for _ in range(self.dice.randint(1, 3))]
         if self.dice.random() < 0.3:
