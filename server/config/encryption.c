@@ -8,6 +8,11 @@
 #include "proto/base/endpoint.h"
 #include "server/config/reading.h"
 
+/* TLS 1.2: what is older was broken long ago. */
+#define VERSION_LEAST 2
+/* The protocol's. */
+#define RECORD_KILOBYTES_MAX 16
+
 /* Numbers and words are memcached's; the words are what its help names. */
 static bool read_key_format(const char *text, bool *is_der)
 {
@@ -72,6 +77,11 @@ enum config_result encryption_check(struct reading *reading)
 
     if (config->tls && check_files(reading) != CONFIG_OK)
         return CONFIG_BAD;
+    /* What comes of it, for whoever asks later. */
+    if (config->tls_version_min < VERSION_LEAST)
+        config->tls_version_min = VERSION_LEAST;
+    if (config->tls_buffer_kilobytes > RECORD_KILOBYTES_MAX)
+        config->tls_buffer_kilobytes = RECORD_KILOBYTES_MAX;
     for (size_t i = 0; i < config->listen_count; i++) {
         if (check_endpoint(reading, config->listen[i]) != CONFIG_OK)
             return CONFIG_BAD;

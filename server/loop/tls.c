@@ -41,7 +41,8 @@ struct tls_link {
     bool has_more;
     bool read_waits_to_write;
     bool write_waits_to_read;
-    bool is_dry; /* the descriptor had nothing when last asked */
+    bool must_write; /* again, what could not be written before */
+    bool is_dry;     /* the descriptor had nothing when last asked */
     bool is_eof;
     size_t handshake_bytes;
 };
@@ -397,10 +398,18 @@ ssize_t tls_read(struct tls_link *link, const struct iovec *places,
     size_t bytes = 0;
 
     assert(link->is_ready);
+    /* To a client that asks for new keys OpenSSL would answer between two
+     * halves of a record, and fail. */
+    if (link->must_write && !link->is_broken) {
+        errno = EAGAIN;
+        return -1;
+    }
     if (!link->is_ended && !link->is_broken)
         bytes = read_records(link, places, places_count);
     if (bytes > 0)
         return (ssize_t)bytes;
+    if (link->is_ended || link->is_broken)
+        link->has_more = false; /* that was told now */
     if (link->is_ended)
         return 0;
     errno = link->is_broken ? ECONNRESET : EAGAIN;
@@ -430,6 +439,7 @@ ssize_t tls_write(struct tls_link *link, struct span bytes)
 
     assert(link->is_ready && bytes.length > 0);
     link->write_waits_to_read = false;
+    link->must_write = false;
     if (link->is_broken) {
         errno = EPIPE;
         return -1;
@@ -449,6 +459,7 @@ ssize_t tls_write(struct tls_link *link, struct span bytes)
         errno = EPIPE;
         return -1;
     }
+    link->must_write = true;
     errno = EAGAIN;
     return -1;
 }

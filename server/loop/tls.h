@@ -94,7 +94,8 @@ bool tls_is_resumed(const struct tls_link *link);
 /* What came after that was no TLS, or not the client's. */
 bool tls_broke_protocol(const struct tls_link *link);
 
-/* As readv(): bytes, 0 at the end, or -1 and errno; EAGAIN: nothing yet. */
+/* As readv(): bytes, 0 at the end, or -1 and errno; EAGAIN: nothing yet, or
+ * not before what tls_write() did not take was written. */
 ssize_t tls_read(struct tls_link *link, const struct iovec *places,
                  int places_count);
 

@@ -87,7 +87,8 @@ static uint8_t *put_number(uint8_t *at, struct span name, uint64_t number)
     return decimal_format(span_copy(at, name), number);
 }
 
-static uint8_t *put_metadata(uint8_t *at, const struct item *item)
+static uint8_t *put_metadata(uint8_t *at, const struct item *item,
+                             uint64_t token)
 {
     at = span_copy(at, SPAN("key="));
     at = uri_escape(at, item_key(item));
@@ -96,7 +97,7 @@ static uint8_t *put_metadata(uint8_t *at, const struct item *item)
     else
         at = put_number(at, SPAN(" exp="), item->exptime);
     at = put_number(at, SPAN(" la="), item_accessed(item));
-    at = put_number(at, SPAN(" cas="), item_token(item));
+    at = put_number(at, SPAN(" cas="), token);
     at = span_copy(at, item_is_fetched(item) ? SPAN(" fetch=yes")
                                              : SPAN(" fetch=no"));
     at = put_number(at, SPAN(" cls="), ITEM_CLASS);
@@ -139,8 +140,11 @@ static void put_item(const struct item *item, void *context)
         session_break(session, COUNTER_NO_OUTPUT_MEMORY);
         return;
     }
-    uint8_t *at = session->dump->form == DUMP_METADATA ? put_metadata(to, item)
-                                                       : put_request(to, item);
+    uint64_t token =
+        session->crew->clients->settings.disable_cas ? 0 : item_token(item);
+    uint8_t *at = session->dump->form == DUMP_METADATA
+                      ? put_metadata(to, item, token)
+                      : put_request(to, item);
     output_add(&session->output, (size_t)(at - to));
     count(&session->crew->counters, COUNTER_CRAWL_CHECKED, 1);
 }

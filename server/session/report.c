@@ -262,7 +262,7 @@ void report_command(struct session *session, const struct command *command,
 /* ---- requests ---- */
 
 /* What could be taken for another line, or is no letter, is encoded. */
-static uint8_t *put_request(uint8_t *at, struct span text)
+static uint8_t *put_plainly(uint8_t *at, struct span text)
 {
     for (size_t i = 0; i < text.length; i++) {
         uint8_t byte = text.data[i];
@@ -293,7 +293,7 @@ void report_request(struct session *session, const struct mark *mark)
         return;
     at = put_number(at, "<", (uint64_t)session->transport.fd);
     *at++ = ' ';
-    end(session->crew, put_request(at, line));
+    end(session->crew, put_plainly(at, line));
 }
 
 /* ---- connections ---- */
@@ -432,11 +432,11 @@ void clients_told(void *context, struct span line)
 
     if ((atomic_load(&clients->watched) & WATCH_FARM) == 0)
         return;
-    if (line.length > BULLETIN_LINE_BYTES_MAX / 2)
-        line.length = BULLETIN_LINE_BYTES_MAX / 2;
+    if (URI_BYTES_MAX(line.length) > BULLETIN_LINE_BYTES_MAX)
+        line.length = BULLETIN_LINE_BYTES_MAX / URI_BYTES_MAX(1);
     uint8_t *at = begin_outside(clients, WATCH_FARM, "farm ");
     if (at != NULL)
-        end_outside(clients, span_copy(at, line));
+        end_outside(clients, put_plainly(at, line));
 }
 
 void clients_evicted(const struct item *item, time_us now, void *context)

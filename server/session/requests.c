@@ -148,10 +148,12 @@ static void restrict_command(const struct clients_settings *settings,
     if (!settings->disable_cas || !command->has_compare)
         return;
     /* In memcached the binary protocol's storage then compares nothing, and
-     * all else compares with items that have no token. */
-    command->compare = 0;
-    if (command->kind == COMMAND_STORE && command->protocol == PROTOCOL_BINARY)
-        command->has_compare = false;
+     * all else compares with items whose token is 0, which only storage takes
+     * for none at all. */
+    command->has_compare = command->kind == COMMAND_STORE
+                               ? command->protocol != PROTOCOL_BINARY
+                               : command->compare != 0;
+    command->compare = UINT64_MAX;
 }
 
 /* Parses up to a batch, and asks for the memory that it will need. */
@@ -209,17 +211,15 @@ static void go_back(struct session *session, size_t executed_count,
         session->state = SESSION_OPEN;
 }
 
-/* What a client may still ask for in its turn. */
+/* What a client may still ask for in its turn; below 0 it had more. */
 struct share {
-    size_t keys;
-    size_t requests;
+    ptrdiff_t keys;
+    ptrdiff_t requests;
 };
 
 static void take_from(struct share *share, const struct command *command)
 {
-    size_t keys = command->kind == COMMAND_STATS ? CREW_STATS_KEYS : 1;
-
-    share->keys -= keys < share->keys ? keys : share->keys;
+    share->keys -= command->kind == COMMAND_STATS ? CREW_STATS_KEYS : 1;
     /* A line that asks for many keys is one request. */
     if (command->kind != COMMAND_RETRIEVE || command->last)
         share->requests--;
@@ -259,9 +259,9 @@ static void execute_batch(struct session *session, size_t batch_count,
 struct span requests_process(struct session *session, struct span input)
 {
     struct crew *crew = session->crew;
-    struct share share = {.keys = CREW_TURN_KEYS_MAX,
-                          .requests =
-                              crew->clients->settings.turn_commands_max};
+    struct share share = {
+        .keys = CREW_TURN_KEYS_MAX,
+        .requests = (ptrdiff_t)crew->clients->settings.turn_commands_max};
 
     session->has_backlog = session->waits;
     session->needed_bytes = 0;
@@ -277,7 +277,7 @@ struct span requests_process(struct session *session, struct span input)
             input = filling_take(session, input);
         } else if (session->state == SESSION_ENDING) {
             break;
-        } else if (share.keys == 0 || share.requests == 0) {
+        } else if (share.keys <= 0 || share.requests <= 0) {
             count(&crew->counters, COUNTER_CONN_YIELDS, 1);
             session->has_backlog = true;
             break;
@@ -288,8 +288,9 @@ struct span requests_process(struct session *session, struct span input)
             if (output_is_high(&session->output))
                 share.keys = 0;
         } else {
-            size_t batch_max = share.requests < CREW_BATCH_MAX ? share.requests
-                                                               : CREW_BATCH_MAX;
+            size_t batch_max = share.requests < CREW_BATCH_MAX
+                                   ? (size_t)share.requests
+                                   : CREW_BATCH_MAX;
             size_t batch_count = parse_batch(session, batch_max, &input);
             if (batch_count == 0 && session->standing == STANDING_KNOWN)
                 break;

@@ -249,13 +249,13 @@ static const struct stats_row settings_rows[] = {
     YES("ssl_enabled", config.tls),
     TEXT("ssl_chain_cert", config.tls_chain),
     TEXT("ssl_key", config.tls_key),
-    NUMBER("ssl_verify_mode", config.tls_verify),
-    FIXED("ssl_keyformat", "1"),
+    NUMBER("ssl_verify_mode", tls_verify),
+    NUMBER("ssl_keyformat", tls_key_format),
     TEXT("ssl_ciphers", config.tls_ciphers),
     TEXT("ssl_ca_cert", config.tls_authority),
     NUMBER("ssl_wbuf_size", tls_buffer_bytes),
     YES("ssl_session_cache", config.tls_session_cache),
-    YES("ssl_kernel_tls", config.tls_in_kernel),
+    FIXED("ssl_kernel_tls", "no"), /* whatever was asked for */
     TEXT("ssl_min_version", tls_version),
     FIXED("num_napi_ids", "NULL"),
     TEXT("memory_file", config.memory_file),
@@ -482,6 +482,8 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
                           const struct stats_live *live)
 {
     struct stats_figures *figures = &report->figures;
+    /* OpenSSL's numbers of them, which memcached shows. */
+    static const uint64_t tls_verify[] = {0, 1, 3, 7};
     const struct config *config = stats->config;
     struct rusage usage;
 
@@ -502,6 +504,8 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
         .delimiter = delimiter_of(config),
         .auth_file = config->auth_file == NULL ? "no" : config->auth_file,
         .tls_version = name_of_tls(config->tls_version_min),
+        .tls_verify = tls_verify[config->tls_verify],
+        .tls_key_format = config->tls_key_is_der ? 2 : 1,
         .watcher_buffer_bytes = config->watcher_buffer_kilobytes << 10,
         .worker_buffer_bytes = config->worker_buffer_kilobytes << 10,
         .tls_buffer_bytes = config->tls_buffer_kilobytes << 10,

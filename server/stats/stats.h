@@ -93,6 +93,8 @@ struct stats_figures {
     uint64_t watcher_buffer_bytes;
     uint64_t worker_buffer_bytes;
     uint64_t tls_buffer_bytes;
+    uint64_t tls_verify;
+    uint64_t tls_key_format;
     struct stats_live live;
     struct store_figures store;
     struct config config;

@@ -10,10 +10,11 @@ import counters
 from comparison import Comparison
 from pair import Pair
 from reply import KIND, Reply
-from request import Slots
+from request import Frame, Slots
 
 BATCH_MAX = 12
 PIPELINE_MAX = 8
+HOPS_SHARE = 0.3
 WARMING_STORES = 100
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -43,11 +44,14 @@ class Stage:
         self._epochs_count = 0
         self.padded_count = 0
         self.survey = None  # a list, to go on after findings
+        self.hops = False  # connections are changed within a play
 
     def play(self, requests, seed, counts=True):
         """The first Finding, or None.  `seed` decides what goes out in one
         write; None: each request by itself."""
         play = _Play(self, requests, seed, counts)
+        if self.hops:
+            return play.run()
         before = self._counters()
         finding = play.run()
         if (finding or play.has_differed or not requests
@@ -112,6 +116,9 @@ class _Play:
         self._pair.close()
         at = 0
         while at < len(self._requests):
+            if (self._stage.hops and self._requests[at].may_begin()
+                    and self._random.random() < HOPS_SHARE):
+                self._hop()
             groups = self._batch(at)
             done, finding = self._put(groups, at)
             if finding:
@@ -123,6 +130,18 @@ class _Play:
             at += done
         self._stage.padded_count += self._comparison.padded_count
         return None
+
+    def _hop(self):
+        """To the next member of a farm.  Nobody waits for a change that is
+        not answered, but whoever is answered waits for those before it."""
+        key = b"~~"
+        if self._requests[0].protocol == "text":
+            message = b"set %s 0 0 0\r\n\r\n" % key
+        else:
+            message = Frame("set", 0x01, key=key, extras=bytes(8)).fill(
+                self._slots[0])
+        self._pair.exchange([(message, message)])
+        self._pair.close()
 
     def _batch(self, at):
         """What goes out in one write: groups of requests, a sentinel behind

@@ -97,6 +97,10 @@ class Line:
         return any(word.startswith(b"{CAS") or word.startswith(b"C{CAS")
                    for word in self.words)
 
+    def may_begin(self):
+        """Whether it may be the first of a connection."""
+        return True
+
     def is_number(self):
         """Of a number, whose length is not the same at both, and the reply
         does not name it."""
@@ -181,6 +185,9 @@ class Frame:
 
     def needs_token(self):
         return not isinstance(self.cas, int)
+
+    def may_begin(self):
+        return "magic" not in self.lies
 
     def is_number(self):
         return self.key[len(EPOCH):len(EPOCH) + 1] == b"n"

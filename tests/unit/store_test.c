@@ -211,6 +211,22 @@ static void a_flush_spares_what_comes_after_it(void **state)
     store_destroy(store);
 }
 
+static void a_flush_is_cleared_away_at_once_however_often(void **state)
+{
+    struct store *store = create(8);
+
+    (void)state;
+    /* Little dies in each: the segment would rest from being looked at. */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(put(store, "a", "value", 0, START_US));
+        store_flush(store, 0, START_US);
+        store_maintain(store, START_US);
+        assert_int_equal(figures_of(store).items, 0);
+    }
+    store_check(store);
+    store_destroy(store);
+}
+
 static void a_flush_to_come_kills_all_that_is_older_when_it_is_due(void **state)
 {
     struct store *store = create(4);
@@ -778,6 +794,7 @@ int main(void)
         cmocka_unit_test(frees_what_nobody_asks_for),
         cmocka_unit_test(a_touch_moves_the_moment_of_death),
         cmocka_unit_test(a_flush_spares_what_comes_after_it),
+        cmocka_unit_test(a_flush_is_cleared_away_at_once_however_often),
         cmocka_unit_test(
             a_flush_to_come_kills_all_that_is_older_when_it_is_due),
         cmocka_unit_test(evicts_what_is_not_used_first),

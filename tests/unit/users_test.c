@@ -65,6 +65,7 @@ static void assert_refused(const char *text, const char *word)
     assert_non_null(strstr(error, word));
 }
 
+/* The last line without its end (CVE-2021-37519) is one like the others. */
 static void only_the_whole_name_and_password_come_in(void **state)
 {
     struct users *users = read_users("foo:bar\nbaz:qux quux:x\r\nlast:one");
