@@ -31,7 +31,7 @@ NAMES = {GET: "get", SET: "set", ADD: "add", REPLACE: "replace",
 UNKNOWN = [0x1B, 0x1F, 0x25, 0x2F, 0x30, 0x3C, 0x40, 0x7F, 0x80, 0xFF]
 
 FLAGS = [0, 1, 5, 12345, 2**32 - 1]
-LASTING = [0, 0, 1000, 2592000, 2**31 - 1]
+LASTING = [0, 0, 1000, 2592000, 2**31 - 1, 2**31, 2**32 - 2]
 DEAD = [2592001, 1000000000]
 NO_CREATION = 2**32 - 1
 # Less than 2^63, as in text_grammar.py.
@@ -57,7 +57,7 @@ class BinaryGrammar:
             (6, self.touch), (8, self.retrieve_touching), (8, self.compare),
             (2, self.plain), (1, self.unknown), (0.7, self.flush),
             (1, self.leave), (5, self.malformed), (0.5, self.large),
-            (1, self.sasl), (2, self.headers),
+            (1, self.sasl), (2, self.headers), (1, self.stat),
         ]
         self._weights = [weight for weight, _ in ways]
         self._ways = [way for _, way in ways]
@@ -223,6 +223,11 @@ class BinaryGrammar:
 
     def sasl(self):
         return [Frame("sasl (bin)", SASL[0], opaque=self.opaque())]
+
+    def stat(self):
+        """Of a group that is none; of others much is the server's own."""
+        return [self.frame(STAT, ["no group"], key=self.choose(
+            [b"nonsense", b"conn", b"SETTINGS", KEY]))]
 
     def flush(self):
         marks, extras = [], b""

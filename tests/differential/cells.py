@@ -147,7 +147,7 @@ mg, md | bad number | CLIENT_ERROR bad token in command line format
 mg, ms, md | bad base64 | CLIENT_ERROR error decoding key
 mg, md, ma | long opaque | CLIENT_ERROR opaque token too long
 mg, md, ma | long key, no key | {FORMAT}
-mg, md, ma | too many flags | CLIENT_ERROR options flags are too long
+mg, ms, md, ma | too many flags | CLIENT_ERROR options flags are too long
 ma | plain, M | HD, NF, {NUMBER}
 ma | v | VA, NF, {NUMBER}
 ma | q | silent, NF, HD, VA, {NUMBER}
@@ -201,6 +201,7 @@ version | own version | ok
 quit | plain | ok closed
 quit | quiet | closed
 sasl | plain | unknown
+stat | no group | not found
 (unknown) | plain | unknown
 get, getk, set, add, append, delete, increment, touch, gat
     | no key, key of 251 | invalid closed

@@ -136,7 +136,8 @@ class MetaGrammar:
         if roll < 0.5:
             flags.append(b"N" + self.choose([b"1000", b"86400", b"0"]))
         if roll > 0.35:
-            flags.append(b"R" + self.choose([b"30", b"100000", b"900"]))
+            # Never near to what is left of a life: that would be a race.
+            flags.append(b"R" + self.choose([b"10", b"100000", b"900"]))
         requests = [self.line("mg", key, flags)
                     for _ in range(self.dice.randint(1, 3))]
         if self.dice.random() < 0.3:
@@ -328,7 +329,7 @@ class MetaGrammar:
         elif kind == "no key":
             return [Line(name, [command], [kind])]
         elif kind == "too many flags":
-            flags = [b"O1"] * 0 + [b"k", b"q", b"t", b"c", b"v", b"s"] * 4
+            flags = [b"k", b"q", b"t", b"c", b"v", b"s"] * 4
         elif kind == "q":
             flags, kind = [b"q"], "q miss"
         return [Line(name, [command, key, *flags], [kind])]
@@ -337,7 +338,7 @@ class MetaGrammar:
         kind = self.choose([
             "bad block", "bad block", "bad mode", "duplicate flag",
             "invalid flag", "bad number", "long key", "no size", "bad size",
-            "old syntax", "bad base64"])
+            "old syntax", "bad base64", "too many flags"])
         key, flags, size = FEW, self.some([b"q", b"k", b"c"]), b"8"
         block = b"nonsense\r\n"
         if kind == "bad block":
@@ -362,6 +363,8 @@ class MetaGrammar:
             size = b"S8"
         elif kind == "bad base64":
             key, flags = b"!!!!", [b"b"]
+        elif kind == "too many flags":
+            flags = [b"k", b"q", b"c", b"T0", b"F0"] * 4
         return [Line("ms", [b"ms", key, size, *flags], [kind],
                      key if kind == "bad block" else None, block)]
 

@@ -42,7 +42,8 @@ class Stage:
         self.table = table
         self.differences = differences
         self._epochs_count = 0
-        self.padded_count = 0
+        self.padded_count = 0  # numbers that are padded with blanks there
+        self.negated_count = 0  # lives that 1.6.18 tells negated
         self.survey = None  # a list, to go on after findings
         self.hops = False  # connections are changed within a play
 
@@ -129,6 +130,7 @@ class _Play:
                 self._mend(finding.requests)
             at += done
         self._stage.padded_count += self._comparison.padded_count
+        self._stage.negated_count += self._comparison.negated_count
         return None
 
     def _hop(self):

@@ -197,7 +197,7 @@ class TextGrammar:
 
     def retrieve(self):
         command = self.choose(["get", "gets"])
-        count = self.choose([1, 1, 1, 1, 2, 3, 5, 12])
+        count = self.choose([1, 1, 1, 1, 1, 2, 2, 3, 5, 12, 23, 24, 25, 60])
         keys = [self.any_key() for _ in range(count)]
         marks = ["one key" if count == 1 else "keys"]
         if self.dice.random() < 0.03:
