@@ -152,6 +152,10 @@ static void run_out_of_memory(const struct command *command,
         command->kind == COMMAND_STORE && rule_replaces_at_all_costs(command);
 
     execution->mutation.kind = MUTATION_NONE;
+    if (command->kind == COMMAND_RETRIEVE && command->is_meta) {
+        rule_meta_read(command, execution);
+        return;
+    }
     if (replaces && rule_has_to_drop(execution) &&
         rule_drop(execution) != STORE_OK)
         execution->mutation.kind = MUTATION_NONE;

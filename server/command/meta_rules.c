@@ -133,6 +133,24 @@ static bool is_absent(const struct execution *execution)
            (!execution->is_asked || execution->is_certain);
 }
 
+/* The held item, for the reply. */
+static void show(const struct command *command, struct execution *execution)
+{
+    struct store_hold *hold = &execution->hold;
+    struct outcome *outcome = &execution->outcome;
+
+    if (!command->is_unnoticed)
+        store_use(hold);
+    outcome->flags = item_flags(hold->item);
+    outcome->token = item_token(hold->item);
+    bool is_known = command->has_compare && outcome->token == command->compare;
+    outcome->kind = OUTCOME_FOUND;
+    if (command->with_value && !is_known) {
+        outcome->kind = OUTCOME_HIT;
+        outcome->value = item_value(hold->item);
+    }
+}
+
 enum store_result rule_meta_retrieve(const struct command *command,
                                      struct execution *execution)
 {
@@ -150,19 +168,21 @@ enum store_result rule_meta_retrieve(const struct command *command,
         outcome->item.is_won = wins(command, execution);
         result = change(command, execution, outcome->item.is_won);
     }
-    if (result != STORE_OK)
-        return result;
-    if (!command->is_unnoticed)
-        store_use(hold);
-    outcome->flags = item_flags(hold->item);
-    outcome->token = item_token(hold->item);
-    bool is_known = command->has_compare && outcome->token == command->compare;
-    outcome->kind = OUTCOME_FOUND;
-    if (command->with_value && !is_known) {
-        outcome->kind = OUTCOME_HIT;
-        outcome->value = item_value(hold->item);
-    }
-    return STORE_OK;
+    if (result == STORE_OK)
+        show(command, execution);
+    return result;
+}
+
+void rule_meta_read(const struct command *command, struct execution *execution)
+{
+    outcome_clear(&execution->outcome);
+    execution->outcome.kind = OUTCOME_MISS;
+    execution->is_created = false;
+    if (execution->hold.item == NULL)
+        return;
+    rule_describe(command, execution);
+    execution->outcome.item.touched_exptime = execution->hold.item->exptime;
+    show(command, execution);
 }
 
 /* ---- removal, in part ---- */

@@ -44,6 +44,9 @@ time_s rule_moment(int64_t exptime, time_us now);
 time_s rule_meta_life(const struct command *command,
                       const struct execution *execution, time_s exptime);
 
+/* A retrieval that changes nothing, where there is no memory for that. */
+void rule_meta_read(const struct command *command, struct execution *execution);
+
 /* What a meta command tells of the held item, as it is now. */
 void rule_describe(const struct command *command, struct execution *execution);
 

@@ -125,9 +125,10 @@ const struct option_row option_rows[] = {
      .kind = OPTION_NUMBER,
      .offset = AT(backlog),
      .least = 1,
-     .most = 65535,
+     .most = 1000000,
      .fallback = "1024",
-     .help = "connections that may wait to be accepted"},
+     .help = "connections that may wait to be accepted; the system may take "
+             "fewer (net.core.somaxconn)"},
     {.letter = 'B',
      .name = "protocol",
      .argument = "ascii|binary|auto",

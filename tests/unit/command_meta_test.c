@@ -313,6 +313,38 @@ static void what_others_may_have_is_not_created(void **state)
     assert_int_equal(told.marks, ITEM_WIN_SENT);
 }
 
+static int set_up_full(void **state)
+{
+    static char text[30000];
+
+    (void)state;
+    open_store(false, true);
+    memset(text, 'v', sizeof(text) - 1);
+    assert_int_equal(put(MODE_SET, "a", text, 20), OUTCOME_STORED);
+    fill(30000);
+    fill(1000);
+    return 0;
+}
+
+static void without_memory_it_is_read_and_nobody_wins(void **state)
+{
+    struct command command = {.kind = COMMAND_RETRIEVE,
+                              A,
+                              .tokens = SPAN("R30 T60 v"),
+                              .with_value = true,
+                              .recaches = true,
+                              .recache_exptime = 30,
+                              .touches = true,
+                              .exptime = 60};
+
+    (void)state;
+    struct told told = tell(command, false, false);
+    assert_int_equal(told.outcome.kind, OUTCOME_HIT);
+    assert_int_equal(told.mutation, MUTATION_NONE);
+    assert_false(told.outcome.item.is_won);
+    assert_int_equal(told.outcome.item.touched_exptime, START_S + 20);
+}
+
 static void what_is_invalid_is_told_with_its_value(void **state)
 {
     (void)state;
@@ -368,6 +400,8 @@ int main(void)
         ON_REPLICA(a_win_is_told_without_a_new_token),
         ON_REPLICA(a_win_with_a_touch_is_told_at_once),
         ON_REPLICA(what_others_may_have_is_not_created),
+        cmocka_unit_test_setup_teardown(
+            without_memory_it_is_read_and_nobody_wins, set_up_full, tear_down),
         ON_REPLICA(what_is_invalid_is_told_with_its_value),
         ON_REPLICA(of_a_key_in_base64_the_mark_is_told),
     };

@@ -148,7 +148,7 @@ static const struct number numbers[] = {
     {"-t", "--threads", AT(threads), "1", "0", "256", "257", "", false},
     {"-R", "--max-reqs-per-event", AT(turn_commands_max), "1", "0", "1000000",
      "1000001", "", false},
-    {"-b", "--listen-backlog", AT(backlog), "1", "0", "65535", "65536", "",
+    {"-b", "--listen-backlog", AT(backlog), "1", "0", "1000000", "1000001", "",
      false},
 };
 

@@ -7,6 +7,7 @@
 
 require __DIR__ . '/scenario.php';
 
+need('pcntl');
 need('memcache');
 [$protocol, $servers] = arguments($argv);
 ini_set('memcache.protocol', $protocol === 'binary' ? 'binary' : 'ascii');

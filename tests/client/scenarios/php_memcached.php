@@ -6,6 +6,7 @@
 
 require __DIR__ . '/scenario.php';
 
+need('pcntl');
 need('memcached');
 [$protocol, $servers] = arguments($argv);
 
