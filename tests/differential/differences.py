@@ -110,6 +110,8 @@ ROWS = [
         after=rb"set @@@@@@n1 5 0 2\r?\n10\r\n", mends=True),
     Row("plus", rb"touch @@@@@@never \+1\r\n", b"NOT_FOUND\r\n", EXPTIME,
         PLUS),
+    Row("plus", rb"touch @@@@@@never 1\tx\r\n", b"NOT_FOUND\r\n", EXPTIME,
+        "it takes what stands behind a tab for no part of a number"),
     Row("after 2038", rb"get @@@@@@k1\r\n", b"END\r\n",
         b"VALUE @@@@@@k1 0 1\r\nx\r\nEND\r\n", PAST,
         after=rb"set @@@@@@k1 0 (?:2147483648|4294967295) 1\r\nx\r\n",

@@ -447,7 +447,7 @@ class TextGrammar:
         return [Line("get", [b"", b"get", MISSING], ["leading blank"])]
 
     def plus(self):
-        """1.6.18 takes a plus before a number."""
+        """1.6.18 takes a plus before a number, and a tab for its end."""
         n_key = NUMBER_KEYS[0]
         return self.choose([
             [Line("set", [b"set", KEY + b"few", b"+1", b"0", b"8"], ["plus"],
@@ -459,6 +459,7 @@ class TextGrammar:
             [self._store(b"set", n_key, b"5", b"0", b"10"),
              Line("incr", [b"incr", n_key, b"+1"], ["plus"], n_key)],
             [Line("touch", [b"touch", MISSING, b"+1"], ["plus"], MISSING)],
+            [Line("touch", [b"touch", MISSING, b"1\tx"], ["plus"], MISSING)],
         ])
 
     def after_2038(self):
