@@ -220,9 +220,10 @@ static ssize_t send_pieces(int fd, struct iovec *pieces, size_t count)
  *
  * What is offered again, after nothing was taken, begins with what was
  * offered before: an output only grows, and holding back ends, at its end.
+ * Not inline, lest every plain reply pays for the record on the stack.
  */
-static ssize_t send_encrypted(struct tls_link *tls, const struct iovec *pieces,
-                              size_t count)
+__attribute__((noinline)) static ssize_t
+send_encrypted(struct tls_link *tls, const struct iovec *pieces, size_t count)
 {
     uint8_t record[TLS_RECORD_BYTES_MAX];
     size_t record_bytes = tls_record_bytes(tls);
