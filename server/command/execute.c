@@ -182,26 +182,25 @@ static void execute_on_key(const struct command *command,
         run_out_of_memory(command, execution);
 }
 
-static void flush(const struct command *command, struct execution *execution)
+/* A time that has passed takes what was written before then. */
+static time_us flush_moment(int64_t delay, time_us now)
 {
     time_s at = 0;
-    bool is_later = command->exptime > 0 &&
-                    rule_expiry(command->exptime, execution->now, &at);
+    bool is_to_come = delay > 0 && rule_expiry(delay, now, &at);
 
-    time_us moment = is_later ? at * TIME_US_PER_S : 0;
+    assert(is_to_come == (at > time_seconds(now)));
+    return at * TIME_US_PER_S;
+}
+
+static void flush(const struct command *command, struct execution *execution)
+{
+    time_us moment = flush_moment(command->exptime, execution->now);
+
     execution->mutation = (struct mutation){
         .kind = MUTATION_FLUSH,
         .version = store_flush(execution->store, moment, execution->now),
         .moment = moment > execution->now ? moment : 0};
     execution->outcome = (struct outcome){.kind = OUTCOME_OK};
-}
-
-bool command_is_executed(enum command_kind kind)
-{
-    return kind == COMMAND_RETRIEVE || kind == COMMAND_STORE ||
-           kind == COMMAND_REMOVE || kind == COMMAND_ARITHMETIC ||
-           kind == COMMAND_TOUCH || kind == COMMAND_FLUSH ||
-           kind == COMMAND_INSPECT;
 }
 
 /* A value is read, and a mutation is told of, under the key's lock. */

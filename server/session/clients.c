@@ -80,6 +80,9 @@ struct clients *clients_create(const struct clients_settings *settings)
     atomic_init(&clients->has_crawler, true);
     pthread_mutex_init(&clients->watchers_lock, NULL);
     pthread_mutex_init(&clients->outside_lock, NULL);
+    clients->limits = (struct parse_limits){
+        .item_bytes_max = store_item_bytes_max(settings->store),
+        .with_sasl = settings->exchanges != NULL};
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
     if (settings->exchanges != NULL) {
         clients->logins = logins_create();

@@ -97,6 +97,7 @@ struct crew {
 
 struct clients {
     struct clients_settings settings;
+    struct parse_limits limits; /* what these come to for the parsers */
     struct crew **crews;
     size_t crews_count;
     struct logins *logins; /* NULL: no SASL */

@@ -104,20 +104,18 @@ static bool ends_batch(const struct command *command)
            command->kind == COMMAND_STATS || command->kind == COMMAND_OPERATOR;
 }
 
-static struct parsed parse(struct session *session, struct span input,
-                           struct command *command)
+static inline struct parsed parse(struct session *session, struct span input,
+                                  struct command *command)
 {
-    struct parse_limits limits = {
-        .item_bytes_max = store_item_bytes_max(session_store(session)),
-        .with_sasl = session->crew->clients->settings.exchanges != NULL};
+    const struct parse_limits *limits = &session->crew->clients->limits;
 
     if (session->protocol == PROTOCOL_UNKNOWN)
         session->protocol = input.data[0] == BINARY_MAGIC_REQUEST
                                 ? PROTOCOL_BINARY
                                 : PROTOCOL_TEXT;
     return session->protocol == PROTOCOL_BINARY
-               ? binary_parse(input, &limits, command)
-               : text_parse(&session->text, input, &limits, command);
+               ? binary_parse(input, limits, command)
+               : text_parse(&session->text, input, limits, command);
 }
 
 static void stop_parsing(struct session *session, const struct parsed *parsed)
@@ -161,30 +159,33 @@ static size_t parse_batch(struct session *session, size_t batch_max,
                           struct span *input)
 {
     struct crew *crew = session->crew;
+    const struct clients *clients = crew->clients;
+    const struct store *store = clients->settings.store;
+    struct span rest = *input;
     size_t batch_count = 0;
 
-    while (batch_count < batch_max && input->length > 0) {
+    while (batch_count < batch_max && rest.length > 0) {
         struct command *command = &crew->batch[batch_count];
         crew->marks[batch_count] =
-            (struct mark){.rest = *input, .text = session->text};
-        struct parsed parsed = parse(session, *input, command);
+            (struct mark){.rest = rest, .text = session->text};
+        struct parsed parsed = parse(session, rest, command);
         if (parsed.result != PARSE_COMMAND) {
             stop_parsing(session, &parsed);
             break;
         }
-        assert(parsed.used <= input->length);
-        *input =
-            span_of(input->data + parsed.used, input->length - parsed.used);
-        if (crew->clients->restricts)
-            restrict_command(&crew->clients->settings, command);
+        assert(parsed.used <= rest.length);
+        rest = span_of(rest.data + parsed.used, rest.length - parsed.used);
+        if (clients->restricts)
+            restrict_command(&clients->settings, command);
         batch_count++;
         if (command->key.length > 0) {
-            command->hash = store_hash(session_store(session), command->key);
-            store_prefetch(session_store(session), command->hash);
+            command->hash = store_hash(store, command->key);
+            store_prefetch(store, command->hash);
         }
         if (ends_batch(command))
             break;
     }
+    *input = rest;
     return batch_count;
 }
 

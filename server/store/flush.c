@@ -24,7 +24,9 @@ uint64_t store_flush(struct store *store, time_us moment, time_us now)
 {
     flush_fire(store, now);
     pthread_mutex_lock(&store->flush_lock);
-    uint64_t version = version_next(&store->clock, now);
+    uint64_t version = moment > 0 && moment <= now
+                           ? version_at(moment)
+                           : version_next(&store->clock, now);
     take_flush(store, version, moment > now ? moment : 0, now);
     pthread_mutex_unlock(&store->flush_lock);
     return version;

@@ -232,9 +232,9 @@ MUST_USE bool store_make_room(struct store *store, size_t bytes, time_us now);
 size_t store_item_bytes(const struct store *store, size_t key_bytes,
                         size_t value_bytes);
 
-/* All that was written before `moment` is dead once that moment has come; a
- * moment of 0 is now.  A later flush replaces one that is still to come.
- * Returns the flush's version. */
+/* All that was written before `moment`, past or still to come, is dead once
+ * that moment has come; a moment of 0 is now.  A later flush replaces one that
+ * is still to come, but for one in the past.  Returns the flush's version. */
 uint64_t store_flush(struct store *store, time_us moment, time_us now);
 
 /* What is known of flushes: all older than `floor` is dead; another may be

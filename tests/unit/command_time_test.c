@@ -231,10 +231,17 @@ static void a_flush_may_be_told_its_time_since_1970(void **state)
     assert_held("a", "x");
     pass(1);
     assert_gone("a");
-    /* A time long past is now. */
     put(MODE_SET, "b", "x", 0);
+    pass(10);
+    put(MODE_SET, "c", "x", 0);
     flush(DAYS_30 + 1);
+    assert_held("b", "x");
+    flush((int64_t)START_S + 15);
     assert_gone("b");
+    assert_held("c", "x");
+    pass(1);
+    flush((int64_t)START_S + 21);
+    assert_gone("c");
 }
 
 static void a_flush_refused_does_not_flush(void **state)
