@@ -157,6 +157,14 @@ static void account(struct store *store, struct stripe *stripe, uint64_t hash,
     summary_toggle(&store->summary, hash, item->version, item_stamp(item));
 }
 
+/* To be called before and after an item is written where it lies: that takes
+ * the same room as before, and only the summary knows the difference. */
+static inline void toggle(const struct store_hold *hold)
+{
+    summary_toggle(&hold->store->summary, hold->hash, hold->item->version,
+                   item_stamp(hold->item));
+}
+
 void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
                     uint64_t *slot)
 {
@@ -423,7 +431,7 @@ static void put_in_place(struct store_hold *hold,
     struct span first = write->parts[0];
     struct span second = write->parts[1];
 
-    account(store, hold->stripe, hold->hash, item, -1);
+    toggle(hold);
     uint8_t *key =
         replica_write_state(item, first.length + second.length, write);
     uint8_t *value = key + item->key_bytes;
@@ -432,7 +440,7 @@ static void put_in_place(struct store_hold *hold,
     span_copy(value + first.length, second);
     replica_write_use(item, hold, write);
     segment_expires(&store->pool, item, item->exptime);
-    account(store, hold->stripe, hold->hash, item, +1);
+    toggle(hold);
 }
 
 /* Makes the index lead to `item`, whole and settled or not, instead of to
@@ -507,11 +515,11 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
     assert(item != NULL);
     if (!store->settings.replicates || (item->shape & ITEM_HAS_STAMP)) {
         uint8_t *extras = (uint8_t *)item + sizeof(*item);
-        account(store, hold->stripe, hold->hash, item, -1);
+        toggle(hold);
         item->exptime = exptime;
         if (item->shape & ITEM_HAS_STAMP)
             memcpy(extras, &stamp, sizeof(stamp));
-        account(store, hold->stripe, hold->hash, item, +1);
+        toggle(hold);
         segment_expires(&store->pool, item, exptime);
         return STORE_OK;
     }
