@@ -270,11 +270,28 @@ static void look(struct store_hold *hold)
     hold->slot = NULL;
 }
 
+/* One by one: to zero the whole first takes longer. */
+static inline void begin_hold(struct store_hold *hold, struct store *store,
+                              uint64_t hash, time_us now)
+{
+    hold->store = store;
+    hold->key = (struct span){0};
+    hold->hash = hash;
+    hold->now = now;
+    hold->item = NULL;
+    hold->absence = STORE_NEVER;
+    hold->stub = (struct store_stub){0};
+    hold->digest = (struct span){0};
+    hold->stripe = NULL;
+    hold->slot = NULL;
+    hold->is_crowded = false;
+}
+
 void store_hold(struct store *store, struct span key, uint64_t hash,
                 time_us now, struct store_hold *hold)
 {
-    *hold = (struct store_hold){
-        .store = store, .key = key, .hash = hash, .now = now};
+    begin_hold(hold, store, hash, now);
+    hold->key = key;
     hold->stripe = index_lock(&store->index, hash);
     hold->slot = index_find(&store->index, hash, key);
     look(hold);
@@ -283,8 +300,8 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
 void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
                        time_us now, struct store_hold *hold)
 {
-    *hold = (struct store_hold){
-        .store = store, .digest = digest, .hash = hash, .now = now};
+    begin_hold(hold, store, hash, now);
+    hold->digest = digest;
     hold->stripe = index_lock(&store->index, hash);
     hold->slot = index_find_digest(&store->index, hash, digest);
     if (hold->slot != NULL &&
