@@ -231,9 +231,16 @@ struct share {
     ptrdiff_t requests;
 };
 
+static ptrdiff_t keys_of(const struct command *command)
+{
+    if (command->kind == COMMAND_OPERATOR)
+        return CREW_OPERATOR_KEYS;
+    return command->kind == COMMAND_STATS ? CREW_STATS_KEYS : 1;
+}
+
 static void take_from(struct share *share, const struct command *command)
 {
-    share->keys -= command->kind == COMMAND_STATS ? CREW_STATS_KEYS : 1;
+    share->keys -= keys_of(command);
     /* A line that asks for many keys is one request. */
     if (command->kind != COMMAND_RETRIEVE || command->last)
         share->requests--;
