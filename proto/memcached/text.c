@@ -41,18 +41,18 @@ static inline struct span next_token(struct span *rest)
 /* `word` is the first token of the line, `rest` what is behind it. */
 static void tokenise(struct line *line, struct span word, struct span rest)
 {
-    line->tokens[0] = word;
-    line->count = 1;
-    line->last = word;
-    for (;;) {
-        struct span token = next_token(&rest);
-        if (token.length == 0)
-            return;
-        if (line->count < TOKENS_MAX)
-            line->tokens[line->count] = token;
-        line->count++;
-        line->last = token;
+    struct span last = word;
+    size_t count = 0;
+
+    for (struct span token = word; token.length > 0;
+         token = next_token(&rest)) {
+        if (count < TOKENS_MAX)
+            line->tokens[count] = token;
+        count++;
+        last = token;
     }
+    line->count = count;
+    line->last = last;
 }
 
 /* `noreply` counts as the last word only; there also where it stands for an

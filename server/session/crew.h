@@ -30,6 +30,9 @@
 
 /* What one `stats` counts for in a turn, in keys. */
 #define CREW_STATS_KEYS 256
+/* What an operator's word counts for: it may read files, or resize the
+ * memory, which takes milliseconds. */
+#define CREW_OPERATOR_KEYS (CREW_TURN_KEYS_MAX / 2)
 
 struct session;
 struct inquiry;
@@ -115,6 +118,8 @@ struct clients {
                                       no clients have to tell */
     struct bulletin outside;
     unsigned outside_dropped_count;
+    pthread_mutex_t tuning_lock;
+    struct tuning tuning;       /* as operators left it */
     _Atomic bool has_crawler;   /* or operators said that there is none */
     _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
     _Atomic time_us dump_moved; /* when its client read last */
