@@ -20,10 +20,23 @@ struct decimal decimal_parse(struct span text)
 
 bool decimal_parse_whole(struct span text, uint64_t *value)
 {
-    struct decimal parsed = decimal_parse(text);
+    uint64_t number = 0;
+    size_t used = 0;
 
-    *value = parsed.value;
-    return parsed.ok && parsed.used == text.length;
+    /* Only numbers as long as the largest can be too large. */
+    if (text.length >= DECIMAL_DIGITS_MAX) {
+        struct decimal parsed = decimal_parse(text);
+        *value = parsed.value;
+        return parsed.ok && parsed.used == text.length;
+    }
+    for (; used < text.length; used++) {
+        unsigned digit = (unsigned)text.data[used] - '0';
+        if (digit > 9)
+            break;
+        number = number * 10 + digit;
+    }
+    *value = number;
+    return used > 0 && used == text.length;
 }
 
 bool decimal_parse_signed(struct span text, int64_t *value)
@@ -39,14 +52,24 @@ bool decimal_parse_signed(struct span text, int64_t *value)
     return true;
 }
 
+/* How many digits `value` has. */
+static size_t count_digits(uint64_t value)
+{
+    size_t count = 1;
+    uint64_t above = 10;
+
+    for (; count < DECIMAL_DIGITS_MAX && value >= above; count++)
+        above *= 10;
+    return count;
+}
+
 uint8_t *decimal_format(uint8_t to[DECIMAL_DIGITS_MAX], uint64_t value)
 {
-    uint8_t digits[DECIMAL_DIGITS_MAX];
-    size_t first = sizeof(digits);
+    uint8_t *end = to + count_digits(value);
+    uint8_t *at = end;
 
-    do {
-        digits[--first] = (uint8_t)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return span_copy(to, span_of(digits + first, sizeof(digits) - first));
+    for (; value >= 10; value /= 10)
+        *--at = (uint8_t)('0' + value % 10);
+    *--at = (uint8_t)('0' + value);
+    return end;
 }

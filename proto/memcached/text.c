@@ -24,7 +24,7 @@ static struct parsed parsed_command(size_t used)
     return (struct parsed){.result = PARSE_COMMAND, .used = used};
 }
 
-static struct span next_token(struct span *rest)
+static inline struct span next_token(struct span *rest)
 {
     const uint8_t *at = rest->data;
     const uint8_t *end = rest->data + rest->length;
@@ -38,21 +38,21 @@ static struct span next_token(struct span *rest)
     return span_of(start, (size_t)(at - start));
 }
 
-static void tokenise(struct line *line)
+/* `word` is the first token of the line, `rest` what is behind it. */
+static void tokenise(struct line *line, struct span word, struct span rest)
 {
-    struct span rest = line->text;
+    struct span last = word;
+    size_t count = 0;
 
-    line->count = 0;
-    line->last = (struct span){0};
-    for (;;) {
-        struct span token = next_token(&rest);
-        if (token.length == 0)
-            return;
-        if (line->count < TOKENS_MAX)
-            line->tokens[line->count] = token;
-        line->count++;
-        line->last = token;
+    for (struct span token = word; token.length > 0;
+         token = next_token(&rest)) {
+        if (count < TOKENS_MAX)
+            line->tokens[count] = token;
+        count++;
+        last = token;
     }
+    line->count = count;
+    line->last = last;
 }
 
 /* `noreply` counts as the last word only; there also where it stands for an
@@ -75,31 +75,41 @@ static bool is_key(struct span token)
     return token.length >= 1 && token.length <= COMMAND_KEY_BYTES_MAX;
 }
 
-/*
- * The next key of a retrieval line.  Its keys were checked when the line was
- * first seen, and the line stays in the input until its last key is taken.
- */
-static struct parsed take_key(struct text_parser *parser, struct span input,
+/* A key of a retrieval line; `from` is where the parser stands in it, `rest`
+ * what is behind the key. */
+static struct parsed take_key(struct text_parser *parser, const uint8_t *from,
+                              struct span key, struct span rest,
                               struct command *command)
 {
-    assert(input.length >= parser->line_bytes_left);
-    struct span rest =
-        span_of(input.data, parser->line_bytes_left - parser->line_end_bytes);
-
     command->kind = COMMAND_RETRIEVE;
     command->with_key = true;
     command->with_token = parser->with_token;
     command->touches = parser->touches;
     command->exptime = parser->exptime;
-    command->key = next_token(&rest);
+    command->key = key;
     while (rest.length > 0 && rest.data[0] == ' ')
         rest = span_of(rest.data + 1, rest.length - 1);
     command->last = rest.length == 0;
 
-    size_t used = command->last ? parser->line_bytes_left
-                                : (size_t)(rest.data - input.data);
+    size_t used =
+        command->last ? parser->line_bytes_left : (size_t)(rest.data - from);
     parser->line_bytes_left -= used;
     return parsed_command(used);
+}
+
+/*
+ * The next key of a retrieval line.  Its keys were checked when the line was
+ * first seen, and the line stays in the input until its last key is taken.
+ */
+static struct parsed take_next_key(struct text_parser *parser,
+                                   struct span input, struct command *command)
+{
+    assert(input.length >= parser->line_bytes_left);
+    struct span rest =
+        span_of(input.data, parser->line_bytes_left - parser->line_end_bytes);
+    struct span key = next_token(&rest);
+
+    return take_key(parser, input.data, key, rest, command);
 }
 
 /* `rest` is the line behind its command word. */
@@ -117,24 +127,22 @@ static struct parsed parse_retrieval(struct text_parser *parser,
             return refuse(line, command, REFUSAL_EXPTIME);
     }
 
-    size_t keys_count = 0;
-    for (struct span keys = rest;; keys_count++) {
+    const uint8_t *from = rest.data;
+    struct span first = next_token(&rest);
+    if (!is_key(first))
+        return refuse(line, command, REFUSAL_FORMAT);
+    for (struct span keys = rest; keys.length > 0;) {
         struct span key = next_token(&keys);
-        if (key.length == 0)
-            break;
-        if (!is_key(key))
+        if (key.length > COMMAND_KEY_BYTES_MAX)
             return refuse(line, command, REFUSAL_FORMAT);
     }
-    if (keys_count == 0)
-        return refuse(line, command, REFUSAL_FORMAT);
 
-    size_t skipped = (size_t)(rest.data - line->text.data);
+    size_t skipped = (size_t)(from - line->text.data);
     parser->with_token = with_token;
     parser->touches = touches;
     parser->line_end_bytes = line->all_bytes - line->text.length;
     parser->line_bytes_left = line->all_bytes - skipped;
-    struct parsed parsed =
-        take_key(parser, span_of(rest.data, parser->line_bytes_left), command);
+    struct parsed parsed = take_key(parser, from, first, rest, command);
     parsed.used += skipped;
     return parsed;
 }
@@ -351,7 +359,7 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
                    ? take_value(line, input, limits, command)
                    : parsed_command(line->all_bytes);
 
-    tokenise(line);
+    tokenise(line, word, rest);
     if (is_word(word, "set"))
         return parse_store(line, input, limits, command, MODE_SET, false);
     if (is_word(word, "delete"))
@@ -424,7 +432,7 @@ struct parsed text_parse(struct text_parser *parser, struct span input,
 {
     command_clear(command, PROTOCOL_TEXT);
     if (parser->line_bytes_left > 0)
-        return take_key(parser, input, command);
+        return take_next_key(parser, input, command);
     if (input.length == 0)
         return (struct parsed){.result = PARSE_MORE, .need = 1};
 
@@ -448,7 +456,9 @@ struct parsed text_parse(struct text_parser *parser, struct span input,
     if (line.text.length < 2)
         return refuse(&line, command, REFUSAL_FORMAT);
     if (input.data[0] == ' ') {
-        tokenise(&line);
+        struct span rest = line.text;
+        struct span word = next_token(&rest);
+        tokenise(&line, word, rest);
         return parse_unknown(&line, command);
     }
     return parse_line(parser, &line, input, limits, command);

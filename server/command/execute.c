@@ -203,14 +203,6 @@ static void flush(const struct command *command, struct execution *execution)
     execution->outcome = (struct outcome){.kind = OUTCOME_OK};
 }
 
-bool command_is_executed(enum command_kind kind)
-{
-    return kind == COMMAND_RETRIEVE || kind == COMMAND_STORE ||
-           kind == COMMAND_REMOVE || kind == COMMAND_ARITHMETIC ||
-           kind == COMMAND_TOUCH || kind == COMMAND_FLUSH ||
-           kind == COMMAND_INSPECT;
-}
-
 /* A value is read, and a mutation is told of, under the key's lock. */
 static bool needs_key(const struct execution *execution)
 {

@@ -70,7 +70,13 @@ struct execution {
 };
 
 /* True for commands on the replica; the others are the session's. */
-bool command_is_executed(enum command_kind kind);
+static inline bool command_is_executed(enum command_kind kind)
+{
+    return kind == COMMAND_RETRIEVE || kind == COMMAND_STORE ||
+           kind == COMMAND_REMOVE || kind == COMMAND_ARITHMETIC ||
+           kind == COMMAND_TOUCH || kind == COMMAND_FLUSH ||
+           kind == COMMAND_INSPECT;
+}
 
 /*
  * Executes `command`, one of those, whose `hash` is that of its key; the

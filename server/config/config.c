@@ -66,7 +66,7 @@ static enum config_result set_option(struct reading *reading,
                            row->refusal);
     if (row->argument != NULL && (text == NULL || text[0] == '\0')) {
         if (row->argument[0] == '[')
-            return CONFIG_OK;
+            return value_set(reading, row, row->fallback);
         return reading_bad(reading, "option %s needs an argument: %s",
                            option_written(row, name), row->argument);
     }
@@ -82,6 +82,8 @@ static enum config_result set_option(struct reading *reading,
         return read_file(reading, text);
     if (row->kind == OPTION_WORDS)
         return read_extended(reading, text);
+    if (row->kind == OPTION_PRESET)
+        return read_extended(reading, row->fallback);
     return value_set(reading, row, text);
 }
 
@@ -268,8 +270,8 @@ static enum config_result set_defaults(struct reading *reading,
     for (size_t i = 0; i < count; i++) {
         const struct option_row *row = &rows[i];
         /* A list of addresses only grows: its default comes last. */
-        if (row->fallback == NULL || row->kind == OPTION_ADDRESSES ||
-            row->kind == OPTION_ENDPOINTS)
+        if (row->fallback == NULL || row->kind == OPTION_PRESET ||
+            row->kind == OPTION_ADDRESSES || row->kind == OPTION_ENDPOINTS)
             continue;
         if (value_set(reading, row, row->fallback) != CONFIG_OK)
             return CONFIG_BAD;
@@ -332,6 +334,8 @@ static enum config_result check_farm(struct reading *reading)
 static enum config_result check_idle(const struct reading *reading)
 {
     const struct config *config = reading->config;
+    uint64_t hot_percent = config->tuning.hot_percent;
+    uint64_t warm_percent = config->tuning.warm_percent;
 
     if (config->napi_ids > config->threads)
         return reading_bad(reading,
@@ -339,13 +343,12 @@ static enum config_result check_idle(const struct reading *reading)
                            "(%llu); lower -N or raise -t",
                            (unsigned long long)config->napi_ids,
                            (unsigned long long)config->threads);
-    if (config->hot_percent + config->warm_percent > LRU_PERCENT_MAX)
+    if (hot_percent + warm_percent > LRU_PERCENT_MAX)
         return reading_bad(reading,
                            "option -o hot_lru_pct and warm_lru_pct: %llu and "
                            "%llu are more than %d together; lower one of them",
-                           (unsigned long long)config->hot_percent,
-                           (unsigned long long)config->warm_percent,
-                           LRU_PERCENT_MAX);
+                           (unsigned long long)hot_percent,
+                           (unsigned long long)warm_percent, LRU_PERCENT_MAX);
     return CONFIG_OK;
 }
 

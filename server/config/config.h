@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "server/config/tuning.h"
+
 #define CONFIG_ERROR_BYTES 512
 /* -l may be given so often, counting each of a comma list. */
 #define CONFIG_LISTEN_MAX 32
@@ -73,8 +75,7 @@ struct config {
     uint64_t watcher_buffer_kilobytes;
     uint64_t worker_buffer_kilobytes; /* for all watchers of a thread */
     bool track_sizes;
-    uint64_t hot_percent; /* nothing follows from these two */
-    uint64_t warm_percent;
+    struct tuning tuning;
     const char *tls_chain;
     const char *tls_key;        /* NULL: in tls_chain */
     const char *tls_key_format; /* as given; NULL: PEM */
@@ -99,8 +100,7 @@ struct config {
     uint64_t farm_journal_megabytes;
     uint64_t farm_ack; /* enum config_ack */
     uint64_t farm_ack_timeout_ms;
-    uint64_t farm_ack_fallback; /* enum config_protocol { SPEAKS_ASCII,
-SPEAKS_BINARY, SPEAKS_AUTO }; enum config_ack_fallback */
+    uint64_t farm_ack_fallback; /* enum config_ack_fallback */
     bool farm_insecure;
     bool help;
     bool license;

@@ -67,7 +67,6 @@ static void format_left(const struct option_row *row, char to[64])
 static void print_row(FILE *to, const struct option_row *row)
 {
     char left[64];
-
     char limits[96];
 
     format_left(row, left);
@@ -76,7 +75,9 @@ static void print_row(FILE *to, const struct option_row *row)
     if (limits[0] != '\0')
         fprintf(to, " (%s)", limits);
     if (row->fallback != NULL)
-        fprintf(to, " [default: %s]", row->fallback);
+        fprintf(to, " [%s: %s]",
+                row->kind == OPTION_PRESET ? "stands for" : "default",
+                row->fallback);
     fputc('\n', to);
 }
 
@@ -128,6 +129,18 @@ static void put_sentence(FILE *to, const char *before, const char *text)
     fputs(".\n", to);
 }
 
+/* With blanks, where lines may end. */
+static void put_words(FILE *to, const char *words)
+{
+    fputs("Stands for: ", to);
+    for (; *words != '\0'; words++) {
+        fputc(*words, to);
+        if (*words == ',')
+            fputc(' ', to);
+    }
+    fputs(".\n", to);
+}
+
 static void print_roff(FILE *to, const struct option_row *row)
 {
     char left[64];
@@ -140,7 +153,11 @@ static void print_roff(FILE *to, const struct option_row *row)
     fputc('\n', to);
     put_sentence(to, "", row->help);
     put_sentence(to, "Limits: ", limits);
-    put_sentence(to, "Default: ", row->fallback != NULL ? row->fallback : "");
+    if (row->kind == OPTION_PRESET)
+        put_words(to, row->fallback);
+    else
+        put_sentence(to,
+                     "Default: ", row->fallback != NULL ? row->fallback : "");
 }
 
 static void print_roffs(FILE *to, const struct option_row *rows, size_t count,

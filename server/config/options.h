@@ -26,6 +26,8 @@ enum option_kind {
     OPTION_ADDRESSES,  /* an array of these, with a count beside it */
     OPTION_ENDPOINTS,  /* likewise, in a form that endpoint_parse() takes */
     OPTION_WORDS,      /* a list with commas, of the words of -o */
+    OPTION_PRESET,     /* stands for such a list, which is its fallback; no
+                          argument */
     OPTION_FILE        /* a file of options, read where it stands */
 };
 
@@ -43,8 +45,8 @@ struct option_row {
     char letter;          /* 0: none */
     const char *name;     /* a last * stands for whatever follows */
     const char *argument; /* what help calls it; NULL: takes none; in brackets:
-                             may be left out; of an OPTION_CHOICE its words,
-                             parted by bars */
+                             may be left out, and the fallback stands; of an
+                             OPTION_CHOICE its words, parted by bars */
     enum option_kind kind;
     size_t offset; /* of its field in struct config; 0 of an idle one: none */
     size_t count_offset; /* of the size_t that counts the array */

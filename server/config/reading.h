@@ -24,8 +24,8 @@ enum config_result reading_bad(const struct reading *reading,
     __attribute__((format(printf, 2, 3)));
 
 /* Puts the value into the field of its row, once its form and limits were
- * checked; NULL where the kind takes none.  Not for OPTION_FILE and
- * OPTION_WORDS. */
+ * checked; NULL where the kind takes none.  Not for OPTION_FILE,
+ * OPTION_WORDS and OPTION_PRESET. */
 enum config_result value_set(struct reading *reading,
                              const struct option_row *row, const char *text);
 

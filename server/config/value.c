@@ -412,6 +412,7 @@ enum config_result value_set(struct reading *reading,
     case OPTION_ENDPOINTS:
         return set_addresses(reading, row, text);
     case OPTION_WORDS:
+    case OPTION_PRESET:
     case OPTION_FILE:
         break;
     }

@@ -132,12 +132,49 @@ static char *absolute(const char *path)
     return joined;
 }
 
+/* The id stands there before anything else is cut off: whoever reads the file
+ * meanwhile finds a whole number in its first line. */
+static void write_pid(struct process *process)
+{
+    char line[32];
+    int length = snprintf(line, sizeof(line), "%ld\n", (long)getpid());
+    bool is_written =
+        pwrite(process->pid_file, line, (size_t)length, 0) == length &&
+        ftruncate(process->pid_file, length) == 0;
+
+    (void)is_written; /* the server serves all the same */
+    process->has_pid = true;
+}
+
+/* Makes the file with the id in it; false where there is one, or where that
+ * cannot be done in one step. */
+static bool make_pid(struct process *process)
+{
+    char *draft = NULL;
+
+    if (asprintf(&draft, "%s.%ld", process->pid_path, (long)getpid()) < 0)
+        return false;
+    process->pid_file =
+        open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (process->pid_file >= 0) {
+        write_pid(process);
+        process->has_pid = link(draft, process->pid_path) == 0;
+        unlink(draft);
+        if (!process->has_pid) {
+            close(process->pid_file);
+            process->pid_file = -1;
+        }
+    }
+    free(draft);
+    return process->has_pid;
+}
+
 static bool open_pid(struct process *process, const char *path, char *error)
 {
     if (path == NULL)
         return true;
     process->pid_path = absolute(path);
-    if (process->pid_path != NULL)
+    if (process->pid_path != NULL && !make_pid(process))
         process->pid_file =
             open(process->pid_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (process->pid_file < 0)
@@ -229,18 +266,6 @@ bool process_start(struct process *process,
            (!settings->locks_memory || lock_memory(settings, error));
 }
 
-static void write_pid(struct process *process)
-{
-    if (process->pid_file < 0)
-        return;
-    bool is_written = ftruncate(process->pid_file, 0) == 0 &&
-                      dprintf(process->pid_file, "%ld\n", (long)getpid()) > 0;
-    (void)is_written; /* the server serves all the same */
-    close(process->pid_file);
-    process->pid_file = -1;
-    process->has_pid = true;
-}
-
 static void tell_systemd(const char *state)
 {
 #ifdef HAVE_LIBSYSTEMD
@@ -264,7 +289,12 @@ static void leave_terminal(void)
 
 void process_tell_ready(struct process *process)
 {
-    write_pid(process);
+    process->is_ready = true;
+    if (process->pid_file >= 0) {
+        write_pid(process);
+        close(process->pid_file);
+        process->pid_file = -1;
+    }
     tell_systemd("READY=1");
     if (!process->is_daemon)
         return;
@@ -278,8 +308,9 @@ void process_tell_ready(struct process *process)
 void process_end(struct process *process)
 {
     tell_systemd("STOPPING=1");
-    /* Of a start that failed the file is another server's. */
-    if (process->has_pid && process->is_daemon)
+    /* Of a start that failed the file is another server's, or was made for
+     * nothing. */
+    if (process->has_pid && (process->is_daemon || !process->is_ready))
         unlink(process->pid_path);
     free(process->pid_path);
     process->pid_path = NULL;

@@ -19,6 +19,7 @@ struct process {
     char *pid_path; /* absolute, or NULL */
     int pid_file;   /* open, to be written when clients are served; or -1 */
     bool has_pid;   /* the file has this process's id */
+    bool is_ready;  /* clients are served, or were */
     bool is_daemon;
     int parent; /* pipe to whoever started a daemon, or -1 */
 };
@@ -42,7 +43,8 @@ struct process_settings {
  *
  * A daemon's parent waits for process_tell_ready() and exits 0, or 1 if the
  * child ends before.  What another server wrote into the pid file stays until
- * this one serves clients.
+ * this one serves clients; a file that was not there has the process id at
+ * once, as whoever waits for it may read it as soon as it is there.
  */
 bool process_start(struct process *process,
                    const struct process_settings *settings,
@@ -52,7 +54,8 @@ bool process_start(struct process *process,
  * and systemd. */
 void process_tell_ready(struct process *process);
 
-/* Tells systemd of the end and removes a daemon's pid file. */
+/* Tells systemd of the end, and removes the pid file of a daemon, or one that
+ * a start that failed has made. */
 void process_end(struct process *process);
 
 #endif

@@ -77,9 +77,14 @@ struct clients *clients_create(const struct clients_settings *settings)
     clients->settings = *settings;
     clients->prefixes = stats_prefixes(settings->stats);
     pthread_mutex_init(&clients->rolls_lock, NULL);
-    atomic_init(&clients->has_crawler, true);
+    pthread_mutex_init(&clients->tuning_lock, NULL);
+    clients->tuning = settings->tuning;
+    atomic_init(&clients->has_crawler, !settings->tuning.has_no_crawler);
     pthread_mutex_init(&clients->watchers_lock, NULL);
     pthread_mutex_init(&clients->outside_lock, NULL);
+    clients->limits = (struct parse_limits){
+        .item_bytes_max = store_item_bytes_max(settings->store),
+        .with_sasl = settings->exchanges != NULL};
     clients->restricts = settings->disable_flush_all || settings->disable_cas;
     if (settings->exchanges != NULL) {
         clients->logins = logins_create();
@@ -153,6 +158,7 @@ bool clients_destroy(struct clients *clients)
     pthread_mutex_destroy(&clients->watchers_lock);
     pthread_mutex_destroy(&clients->outside_lock);
     pthread_mutex_destroy(&clients->rolls_lock);
+    pthread_mutex_destroy(&clients->tuning_lock);
     free(clients->crews);
     free(clients);
     return true;
@@ -309,6 +315,9 @@ void clients_read_live(struct clients *clients, struct stats_live *live)
         .has_tls = tls != NULL,
         .certificate_age_s = tls == NULL ? 0 : tls_age_s(tls),
         .has_tls_sessions = tls != NULL && clients->settings.has_tls_sessions};
+    pthread_mutex_lock(&clients->tuning_lock);
+    live->tuning = clients->tuning;
+    pthread_mutex_unlock(&clients->tuning_lock);
     surplus_read(clients, live->now, live);
     for (size_t i = 0; i < clients->crews_count; i++)
         add_crew(clients->crews[i], live);

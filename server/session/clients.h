@@ -57,6 +57,7 @@ struct clients_settings {
     bool disable_watch;
     bool counts_prefixes; /* from the start, as -D says */
     bool disable_cas;     /* as -C: no token is told, none compared */
+    struct tuning tuning; /* what operators may change, for stats to show */
 };
 
 /* NULL when memory or threads are out. */

@@ -100,6 +100,7 @@ struct crew {
 
 struct clients {
     struct clients_settings settings;
+    struct parse_limits limits; /* what these come to for the parsers */
     struct crew **crews;
     size_t crews_count;
     struct logins *logins; /* NULL: no SASL */
@@ -117,6 +118,8 @@ struct clients {
                                       no clients have to tell */
     struct bulletin outside;
     unsigned outside_dropped_count;
+    pthread_mutex_t tuning_lock;
+    struct tuning tuning;       /* as operators left it */
     _Atomic bool has_crawler;   /* or operators said that there is none */
     _Atomic uintptr_t dumping;  /* the session that dumps; 0: none */
     _Atomic time_us dump_moved; /* when its client read last */

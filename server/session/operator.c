@@ -2,8 +2,7 @@
 /*
  * Operator: what operators say to a server, and scripts of theirs.
  *
- * A row for each word.  Those that steer a storage of slabs and LRU lists are
- * understood and answered as memcached does, and change nothing here.
+ * A row for each word.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,102 +12,18 @@
 #include "proto/base/decimal.h"
 #include "server/session/state.h"
 
-#define WORDS_MAX 12
 #define OK "OK\r\n"
 #define ERROR "ERROR\r\n"
 #define BAD_FORMAT "CLIENT_ERROR bad command line format\r\n"
 #define CLASSES_MAX 64
 #define ALL_CLASSES UINT64_MAX
-#define CRAWLER_SLEEP_US_MAX 1000000
 #define VERBOSITY_MAX 2
 #define MEGABYTES_MIN 8
 /* Who says more speaks of bytes. */
 #define MEGABYTES_MAX 1000000000
-#define HOT_AND_WARM_PERCENT_MAX 80
-
-/* The words behind the first; those that are missing are empty. */
-struct words {
-    size_t count; /* of all, also where there are more than these */
-    struct span at[WORDS_MAX];
-};
 
 /* Answers with a line, or NULL where there is nothing to say. */
 typedef const char *answer(struct session *session, const struct words *words);
-
-static struct span next_word(struct span *rest)
-{
-    const uint8_t *at = rest->data;
-    const uint8_t *end = rest->data + rest->length;
-
-    while (at < end && *at == ' ')
-        at++;
-    const uint8_t *start = at;
-    while (at < end && *at != ' ')
-        at++;
-    *rest = span_of(at, (size_t)(end - at));
-    return span_of(start, (size_t)(at - start));
-}
-
-/* Returns the first word, and the others in `words`. */
-static struct span split(struct span line, struct words *words)
-{
-    struct span first = next_word(&line);
-
-    *words = (struct words){.count = 0};
-    for (;;) {
-        struct span word = next_word(&line);
-        if (word.length == 0)
-            return first;
-        if (words->count < WORDS_MAX)
-            words->at[words->count] = word;
-        words->count++;
-    }
-}
-
-/* Whoever ends a line so wants no answer, and it is no word of the line. */
-static bool drop_noreply(struct words *words)
-{
-    if (words->count == 0 || words->count > WORDS_MAX ||
-        !span_equal(words->at[words->count - 1], SPAN("noreply")))
-        return false;
-    words->count--;
-    words->at[words->count] = (struct span){0};
-    return true;
-}
-
-static bool is(const struct words *words, size_t index, const char *word)
-{
-    return span_equal(words->at[index], span_of_string(word));
-}
-
-static bool number_at(const struct words *words, size_t index, uint64_t *number)
-{
-    return decimal_parse_whole(words->at[index], number);
-}
-
-/* A whole word that is a number, perhaps with a sign and a fraction. */
-static bool real_at(const struct words *words, size_t index, double *number)
-{
-    char text[32] = {0};
-    char *end;
-
-    if (words->at[index].length == 0 || words->at[index].length >= sizeof(text))
-        return false;
-    span_copy((uint8_t *)text, words->at[index]);
-    *number = strtod(text, &end);
-    return *end == '\0' && *number == *number;
-}
-
-static bool integer_at(const struct words *words, size_t index, bool *is_below)
-{
-    struct span text = words->at[index];
-    uint64_t number;
-
-    *is_below = text.length > 1 && text.data[0] == '-';
-    if (*is_below)
-        text = span_of(text.data + 1, text.length - 1);
-    return decimal_parse_whole(text, &number) && number <= INT32_MAX;
-}
 
 /* ---- words of this server ---- */
 
@@ -117,7 +32,7 @@ static const char *set_verbosity(struct session *session,
 {
     uint64_t level;
 
-    if (!number_at(words, 0, &level))
+    if (!words_number(words, 0, &level))
         return BAD_FORMAT;
     log_set_verbosity(session_log(session),
                       level > VERBOSITY_MAX ? VERBOSITY_MAX : (unsigned)level);
@@ -129,7 +44,7 @@ static const char *set_memory(struct session *session,
 {
     uint64_t megabytes;
 
-    if (!number_at(words, 0, &megabytes))
+    if (!words_number(words, 0, &megabytes))
         return ERROR;
     if (megabytes < MEGABYTES_MIN)
         return "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
@@ -151,7 +66,8 @@ static const char *shut_down(struct session *session, const struct words *words)
 
     if (!settings->enable_shutdown)
         return "SERVER_ERROR: shutdown not enabled\r\n";
-    if (words->count > 1 || (words->count == 1 && !is(words, 0, "graceful")))
+    if (words->count > 1 ||
+        (words->count == 1 && !words_is(words, 0, "graceful")))
         return "CLIENT_ERROR invalid shutdown mode\r\n";
     log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
               "shutdown by connection %d", session->transport.fd);
@@ -195,8 +111,8 @@ static const char *watch(struct session *session, const struct words *words)
     if (!output_is_empty(&session->output))
         return "ERROR cannot pipeline other commands before watch\r\n";
     for (size_t i = 0; i < words->count; i++) {
-        unsigned stream =
-            i < WORDS_MAX ? watch_stream_named(words->at[i]) : WATCH_NOTHING;
+        unsigned stream = i < WORDS_KEPT_MAX ? watch_stream_named(words->at[i])
+                                             : WATCH_NOTHING;
         if (stream == WATCH_NOTHING)
             return ERROR;
         streams |= stream;
@@ -277,11 +193,11 @@ static const char *dump(struct session *session, const struct words *words,
 
 static const char *walk(struct session *session, const struct words *words)
 {
-    bool is_crawl = is(words, 0, "crawl");
-    bool is_metadump = is(words, 0, "metadump");
+    bool is_crawl = words_is(words, 0, "crawl");
+    bool is_metadump = words_is(words, 0, "metadump");
 
     if (words->count != 2 ||
-        !(is_crawl || is_metadump || is(words, 0, "mgdump")))
+        !(is_crawl || is_metadump || words_is(words, 0, "mgdump")))
         return ERROR;
     if (!atomic_load(&session->crew->clients->has_crawler))
         return "CLIENT_ERROR lru crawler disabled\r\n";
@@ -294,111 +210,19 @@ static const char *steer_crawler(struct session *session,
                                  const struct words *words)
 {
     struct clients *clients = session->crew->clients;
-    bool is_sleep = is(words, 0, "sleep");
-    uint64_t number;
 
-    if (words->count == 1 && is(words, 0, "enable"))
+    if (words->count == 1 && words_is(words, 0, "enable"))
         return atomic_exchange(&clients->has_crawler, true)
                    ? "ERROR failed to start lru crawler thread\r\n"
                    : OK;
-    if (words->count == 1 && is(words, 0, "disable")) {
+    if (words->count == 1 && words_is(words, 0, "disable")) {
         atomic_store(&clients->has_crawler, false);
         return OK;
     }
-    if (words->count != 2 || !(is_sleep || is(words, 0, "tocrawl")))
-        return walk(session, words);
-    if (!number_at(words, 1, &number))
-        return BAD_FORMAT;
-    if (is_sleep && number > CRAWLER_SLEEP_US_MAX)
-        return "CLIENT_ERROR sleep must be one second or less\r\n";
-    return OK;
-}
-
-/* ---- words about slabs and LRU lists, which are not here ---- */
-
-static const char *reassign(const struct words *words)
-{
-    uint64_t from;
-    uint64_t to;
-    bool is_below;
-
-    if (words->count != 3)
-        return ERROR;
-    if (!integer_at(words, 1, &is_below) || !integer_at(words, 2, &is_below))
-        return BAD_FORMAT;
-    if (span_equal(words->at[1], words->at[2]))
-        return "SAME src and dst class are identical\r\n";
-    if (!number_at(words, 1, &from) || !number_at(words, 2, &to) ||
-        from >= CLASSES_MAX || to >= CLASSES_MAX)
-        return "BADCLASS invalid src or dst class id\r\n";
-    return "NOSPARE source class has no spare pages\r\n";
-}
-
-static const char *automove(const struct words *words)
-{
-    uint64_t number;
-    double share;
-
-    if (words->count < 2)
-        return ERROR;
-    if (is(words, 1, "ratio") || is(words, 1, "freeratio"))
-        return real_at(words, 2, &share) ? OK : ERROR;
-    if (is(words, 1, "window"))
-        return number_at(words, 2, &number) && number > 0 ? OK : ERROR;
-    if (!number_at(words, 1, &number))
-        return BAD_FORMAT;
-    return number <= 2 ? OK : ERROR;
-}
-
-static const char *steer_slabs(struct session *session,
-                               const struct words *words)
-{
-    (void)session;
-    if (is(words, 0, "reassign"))
-        return reassign(words);
-    return is(words, 0, "automove") ? automove(words) : ERROR;
-}
-
-static const char *tune(const struct words *words)
-{
-    uint64_t hot_percent;
-    uint64_t warm_percent;
-    double hot_factor;
-    double warm_factor;
-
-    if (words->count < 5 || !number_at(words, 1, &hot_percent) ||
-        !number_at(words, 2, &warm_percent) ||
-        !real_at(words, 3, &hot_factor) || !real_at(words, 4, &warm_factor))
-        return ERROR;
-    if (hot_percent > HOT_AND_WARM_PERCENT_MAX ||
-        warm_percent > HOT_AND_WARM_PERCENT_MAX - hot_percent)
-        return "ERROR hot and warm pcts must not exceed 80\r\n";
-    if (hot_factor <= 0 || warm_factor <= 0)
-        return "ERROR hot/warm age factors must be greater than 0\r\n";
-    return OK;
-}
-
-static const char *steer_lru(struct session *session, const struct words *words)
-{
-    bool is_below;
-
-    (void)session;
-    if (is(words, 0, "tune"))
-        return tune(words);
-    if (is(words, 0, "mode"))
-        return is(words, 1, "flat") || is(words, 1, "segmented") ? OK : ERROR;
-    if (is(words, 0, "temp_ttl"))
-        return integer_at(words, 1, &is_below) ? OK : ERROR;
-    return ERROR;
-}
-
-/* As a memcached that was started without storage on disk. */
-static const char *steer_disk(struct session *session,
-                              const struct words *words)
-{
-    (void)session;
-    (void)words;
-    return ERROR;
+    if (words->count == 2 &&
+        (words_is(words, 0, "sleep") || words_is(words, 0, "tocrawl")))
+        return steering_crawler(session, words);
+    return walk(session, words);
 }
 
 /* ---- all of them ---- */
@@ -415,9 +239,9 @@ static const struct row {
     {"refresh_certs", refresh_certificates, 0, false},
     {"watch", watch, 0, false},
     {"lru_crawler", steer_crawler, 1, false},
-    {"slabs", steer_slabs, 1, true},
-    {"lru", steer_lru, 1, true},
-    {"extstore", steer_disk, 1, false},
+    {"slabs", steering_slabs, 1, true},
+    {"lru", steering_lru, 1, true},
+    {"extstore", steering_disk, 1, false},
 };
 
 static const struct row *find_row(struct span word)
@@ -432,12 +256,12 @@ static const struct row *find_row(struct span word)
 void operator_answer(struct session *session, const struct command *command)
 {
     struct words words;
-    const struct row *row = find_row(split(command->argument, &words));
+    const struct row *row = find_row(words_split(command->argument, &words));
     const char *line = ERROR;
     bool is_silent = false;
 
     if (row != NULL) {
-        is_silent = row->may_be_silent && drop_noreply(&words);
+        is_silent = row->may_be_silent && words_drop_noreply(&words);
         line = words.count < row->words_min ? BAD_FORMAT
                                             : row->answer(session, &words);
     }

@@ -14,41 +14,21 @@
 /* Of one connection, before others. */
 #define ENCRYPTED_BYTES_MAX ((size_t)1024 * 1024)
 
-bool output_is_empty(const struct output *output)
-{
-    return output->sent_bytes == output->used_bytes &&
-           output->references_sent == output->references_used;
-}
-
-bool output_is_high(const struct output *output)
-{
-    return output->used_bytes >= OUTPUT_BYTES_HIGH ||
-           output->references_used >= OUTPUT_REFERENCES_HIGH;
-}
-
-uint8_t *output_room(struct output *output, size_t bytes)
+bool output_grow(struct output *output, size_t bytes)
 {
     size_t needed_bytes = output->used_bytes + bytes;
+    size_t capacity_bytes = output->capacity_bytes == 0
+                                ? CAPACITY_BYTES_MIN
+                                : output->capacity_bytes;
 
-    if (needed_bytes > output->capacity_bytes) {
-        size_t capacity_bytes = output->capacity_bytes == 0
-                                    ? CAPACITY_BYTES_MIN
-                                    : output->capacity_bytes;
-        while (capacity_bytes < needed_bytes)
-            capacity_bytes *= 2;
-        uint8_t *grown = realloc(output->bytes, capacity_bytes);
-        if (grown == NULL)
-            return NULL;
-        output->bytes = grown;
-        output->capacity_bytes = capacity_bytes;
-    }
-    return output->bytes + output->used_bytes;
-}
-
-void output_add(struct output *output, size_t bytes)
-{
-    assert(output->used_bytes + bytes <= output->capacity_bytes);
-    output->used_bytes += bytes;
+    while (capacity_bytes < needed_bytes)
+        capacity_bytes *= 2;
+    uint8_t *grown = realloc(output->bytes, capacity_bytes);
+    if (grown == NULL)
+        return false;
+    output->bytes = grown;
+    output->capacity_bytes = capacity_bytes;
+    return true;
 }
 
 bool output_refer(struct output *output, struct store *store, struct span value,
@@ -265,9 +245,25 @@ send_encrypted(struct tls_link *tls, const struct iovec *pieces, size_t count)
     return tls_write(tls, span_of(record, bytes));
 }
 
-enum output_result output_send(struct output *output, struct store *store,
-                               const struct transport *transport,
-                               size_t *sent_bytes)
+/* What is left of it after a send that failed. */
+static enum output_result failure(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK ? OUTPUT_BLOCKED
+                                                   : OUTPUT_BROKEN;
+}
+
+static void start_again(struct output *output)
+{
+    output->used_bytes = 0;
+    output->sent_bytes = 0;
+    output->references_used = 0;
+    output->references_sent = 0;
+}
+
+/* Whatever there is, wherever it lies, as far as it is not held back. */
+static enum output_result send_any(struct output *output, struct store *store,
+                                   const struct transport *transport,
+                                   size_t *sent_bytes)
 {
     struct iovec pieces[PIECES_MAX];
     size_t limit = limit_bytes(output);
@@ -288,16 +284,35 @@ enum output_result output_send(struct output *output, struct store *store,
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? OUTPUT_BLOCKED
-                                                           : OUTPUT_BROKEN;
+            return failure(errno);
         *sent_bytes += (size_t)sent;
         bytes_left -= (size_t)sent;
         drop_sent(output, store, limit, (size_t)sent);
     }
-    output->used_bytes = 0;
-    output->sent_bytes = 0;
-    output->references_used = 0;
-    output->references_sent = 0;
+    start_again(output);
+    return OUTPUT_SENT;
+}
+
+/* Most of the time it is some bytes in the clear, and the socket takes all. */
+enum output_result output_send(struct output *output, struct store *store,
+                               const struct transport *transport,
+                               size_t *sent_bytes)
+{
+    size_t bytes = output->used_bytes - output->sent_bytes;
+
+    if (transport->tls != NULL || output->references_used > 0 ||
+        output->held_used > 0 || bytes == 0 || bytes > OUTPUT_SEND_BYTES_MAX)
+        return send_any(output, store, transport, sent_bytes);
+    ssize_t sent = send(transport->fd, output->bytes + output->sent_bytes,
+                        bytes, MSG_NOSIGNAL);
+    if (sent < 0)
+        return errno == EINTR ? send_any(output, store, transport, sent_bytes)
+                              : failure(errno);
+    *sent_bytes += (size_t)sent;
+    output->sent_bytes += (size_t)sent;
+    if ((size_t)sent < bytes)
+        return send_any(output, store, transport, sent_bytes);
+    start_again(output);
     return OUTPUT_SENT;
 }
 

@@ -11,6 +11,7 @@
 #ifndef SERVER_SESSION_OUTPUT_H
 #define SERVER_SESSION_OUTPUT_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -66,8 +67,17 @@ struct output {
  * the socket takes it, at once perhaps. */
 enum output_result { OUTPUT_SENT, OUTPUT_HELD, OUTPUT_BLOCKED, OUTPUT_BROKEN };
 
-bool output_is_empty(const struct output *output);
-bool output_is_high(const struct output *output);
+static inline bool output_is_empty(const struct output *output)
+{
+    return output->sent_bytes == output->used_bytes &&
+           output->references_sent == output->references_used;
+}
+
+static inline bool output_is_high(const struct output *output)
+{
+    return output->used_bytes >= OUTPUT_BYTES_HIGH ||
+           output->references_used >= OUTPUT_REFERENCES_HIGH;
+}
 
 /* The memory of an empty output goes to one that has none. */
 static inline void output_hand_over(struct output *from, struct output *to)
@@ -78,9 +88,23 @@ static inline void output_hand_over(struct output *from, struct output *to)
     memset(from, 0, memory_bytes);
 }
 
+/* Room for `bytes` more, where there is less; false: none. */
+MUST_USE bool output_grow(struct output *output, size_t bytes);
+
 /* Room for `bytes` more, of which output_add() then takes some; NULL: none. */
-uint8_t *output_room(struct output *output, size_t bytes);
-void output_add(struct output *output, size_t bytes);
+static inline uint8_t *output_room(struct output *output, size_t bytes)
+{
+    if (output->used_bytes + bytes > output->capacity_bytes &&
+        !output_grow(output, bytes))
+        return NULL;
+    return output->bytes + output->used_bytes;
+}
+
+static inline void output_add(struct output *output, size_t bytes)
+{
+    assert(output->used_bytes + bytes <= output->capacity_bytes);
+    output->used_bytes += bytes;
+}
 
 /* Takes `pinned`, whatever comes of it. */
 MUST_USE bool output_refer(struct output *output, struct store *store,

@@ -32,29 +32,52 @@ void requests_count_prefix(struct session *session,
 }
 
 static void answer_without_key(struct session *session,
-                               const struct command *command,
-                               struct execution *execution)
+                               const struct command *command)
 {
-    command_skip(execution);
+    struct execution execution;
+
+    session_begin_execution(session, command, &execution);
+    command_skip(&execution);
     switch (command->kind) {
     case COMMAND_REFUSED:
         if (command->refusal == REFUSAL_FLUSH)
             count(&session->crew->counters, COUNTER_CMD_FLUSH, 1);
-        execution->outcome.kind = OUTCOME_REFUSED;
+        execution.outcome.kind = OUTCOME_REFUSED;
         log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
                   "connection %d: a request was refused (%d)",
                   session->transport.fd, (int)command->refusal);
         break;
     case COMMAND_VERSION:
-        execution->outcome.kind = OUTCOME_VERSION;
+        execution.outcome.kind = OUTCOME_VERSION;
         break;
     case COMMAND_QUIT:
-        execution->outcome.kind =
+        execution.outcome.kind =
             command->protocol == PROTOCOL_TEXT ? OUTCOME_SILENT : OUTCOME_OK;
         session_end(session, false);
         break;
     default:
-        execution->outcome.kind = OUTCOME_OK;
+        execution.outcome.kind = OUTCOME_OK;
+        break;
+    }
+    session_reply(session, command, &execution);
+    session->swallow_bytes = command->swallow_bytes;
+    if (command->closes)
+        session_end(session, true);
+}
+
+/* What is not asked of the replica; only such commands end a connection. */
+static void answer(struct session *session, const struct command *command)
+{
+    switch (command->kind) {
+    case COMMAND_STATS:
+        if (!statistics_answer(session, command))
+            session_break(session, COUNTER_NO_OUTPUT_MEMORY);
+        break;
+    case COMMAND_OPERATOR:
+        operator_answer(session, command);
+        break;
+    default:
+        answer_without_key(session, command);
         break;
     }
 }
@@ -65,13 +88,8 @@ static inline bool execute(struct session *session,
 {
     struct execution execution;
 
-    if (command->kind == COMMAND_STATS) {
-        if (!statistics_answer(session, command))
-            session_break(session, COUNTER_NO_OUTPUT_MEMORY);
-        return true;
-    }
-    if (command->kind == COMMAND_OPERATOR) {
-        operator_answer(session, command);
+    if (!command_is_executed(command->kind)) {
+        answer(session, command);
         return true;
     }
     if (command->value_follows) {
@@ -79,10 +97,7 @@ static inline bool execute(struct session *session,
         return true;
     }
     session_begin_execution(session, command, &execution);
-    if (command_is_executed(command->kind))
-        command_execute(command, &execution);
-    else
-        answer_without_key(session, command, &execution);
+    command_execute(command, &execution);
     if (execution.must_ask)
         return false;
     session_count_prefix(session, command, &execution);
@@ -91,8 +106,6 @@ static inline bool execute(struct session *session,
                   "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
-    if (command->closes)
-        session_end(session, true);
     return true;
 }
 
@@ -104,20 +117,18 @@ static bool ends_batch(const struct command *command)
            command->kind == COMMAND_STATS || command->kind == COMMAND_OPERATOR;
 }
 
-static struct parsed parse(struct session *session, struct span input,
-                           struct command *command)
+static inline struct parsed parse(struct session *session, struct span input,
+                                  struct command *command)
 {
-    struct parse_limits limits = {
-        .item_bytes_max = store_item_bytes_max(session_store(session)),
-        .with_sasl = session->crew->clients->settings.exchanges != NULL};
+    const struct parse_limits *limits = &session->crew->clients->limits;
 
     if (session->protocol == PROTOCOL_UNKNOWN)
         session->protocol = input.data[0] == BINARY_MAGIC_REQUEST
                                 ? PROTOCOL_BINARY
                                 : PROTOCOL_TEXT;
     return session->protocol == PROTOCOL_BINARY
-               ? binary_parse(input, &limits, command)
-               : text_parse(&session->text, input, &limits, command);
+               ? binary_parse(input, limits, command)
+               : text_parse(&session->text, input, limits, command);
 }
 
 static void stop_parsing(struct session *session, const struct parsed *parsed)
@@ -161,30 +172,33 @@ static size_t parse_batch(struct session *session, size_t batch_max,
                           struct span *input)
 {
     struct crew *crew = session->crew;
+    const struct clients *clients = crew->clients;
+    const struct store *store = clients->settings.store;
+    struct span rest = *input;
     size_t batch_count = 0;
 
-    while (batch_count < batch_max && input->length > 0) {
+    while (batch_count < batch_max && rest.length > 0) {
         struct command *command = &crew->batch[batch_count];
         crew->marks[batch_count] =
-            (struct mark){.rest = *input, .text = session->text};
-        struct parsed parsed = parse(session, *input, command);
+            (struct mark){.rest = rest, .text = session->text};
+        struct parsed parsed = parse(session, rest, command);
         if (parsed.result != PARSE_COMMAND) {
             stop_parsing(session, &parsed);
             break;
         }
-        assert(parsed.used <= input->length);
-        *input =
-            span_of(input->data + parsed.used, input->length - parsed.used);
-        if (crew->clients->restricts)
-            restrict_command(&crew->clients->settings, command);
+        assert(parsed.used <= rest.length);
+        rest = span_of(rest.data + parsed.used, rest.length - parsed.used);
+        if (clients->restricts)
+            restrict_command(&clients->settings, command);
         batch_count++;
         if (command->key.length > 0) {
-            command->hash = store_hash(session_store(session), command->key);
-            store_prefetch(session_store(session), command->hash);
+            command->hash = store_hash(store, command->key);
+            store_prefetch(store, command->hash);
         }
         if (ends_batch(command))
             break;
     }
+    *input = rest;
     return batch_count;
 }
 

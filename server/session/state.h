@@ -21,6 +21,7 @@
  *   listing.c   an answer that is too long for a turn: `listing`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
+ *   steering.c  what they say of slabs and LRU lists
  *   dump.c      the keys of all items, for one client: `dump`
  *   watching.c  who is told what happens: `watching_link`, `streams`,
  *               `skipped_count`
@@ -42,6 +43,7 @@
 #include "server/session/inquiry.h"
 #include "server/session/listing.h"
 #include "server/session/transport.h"
+#include "server/session/words.h"
 
 enum session_state {
     SESSION_OPEN,
@@ -200,6 +202,16 @@ void filling_drop(struct session *session);
 
 /* Answers a COMMAND_OPERATOR. */
 void operator_answer(struct session *session, const struct command *command);
+
+/* ---- steering.c ---- */
+
+/* The answers to `slabs`, `lru`, `lru_crawler sleep` and `tocrawl`, and
+ * `extstore`. */
+const char *steering_slabs(struct session *session, const struct words *words);
+const char *steering_lru(struct session *session, const struct words *words);
+const char *steering_crawler(struct session *session,
+                             const struct words *words);
+const char *steering_disk(struct session *session, const struct words *words);
 
 /* ---- dump.c ---- */
 

@@ -7,6 +7,8 @@
 
 /* How long a deleted key is remembered, against older states of it. */
 #define GRAVE_S 3600
+/* What temporary_ttl is in memcached while nothing is kept apart. */
+#define TEMPORARY_S 61
 /* Memory may grow to 64 times of -m, from 16 GB to 16 TB. */
 #define MEMORY_GROWTH_MAX 64
 #define MEMORY_MEGABYTES_LIMIT_MIN ((uint64_t)16 * 1024)
@@ -108,6 +110,18 @@ static enum protocol protocol(const struct config *config)
     }
 }
 
+/* What follows from one word for others, as memcached has it. */
+static struct tuning tuning(const struct config *config)
+{
+    struct tuning tuning = config->tuning;
+
+    tuning.is_flat = tuning.has_no_maintainer;
+    tuning.has_temporary = tuning.temporary_s > 0;
+    if (!tuning.has_temporary)
+        tuning.temporary_s = TEMPORARY_S;
+    return tuning;
+}
+
 struct clients_settings settings_clients(const struct config *config)
 {
     return (struct clients_settings){
@@ -126,6 +140,7 @@ struct clients_settings settings_clients(const struct config *config)
         .disable_dumping = config->disable_dumping,
         .disable_watch = config->disable_watch,
         .disable_cas = config->disable_cas,
+        .tuning = tuning(config),
         .counts_prefixes = config->prefix_delimiter != NULL};
 }
 

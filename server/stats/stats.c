@@ -13,6 +13,8 @@
 enum row_kind {
     ROW_NUMBER, /* uint64_t */
     ROW_OCTAL,  /* uint64_t */
+    ROW_SHARE,  /* uint64_t thousandths, with two digits behind the point */
+    ROW_GIVEN,  /* uint64_t, 0 as NULL */
     ROW_TEXT,   /* const char *, NULL as NULL */
     ROW_MOMENT, /* uint64_t microseconds, as seconds with six digits */
     ROW_YES,    /* bool, as yes or no */
@@ -28,6 +30,9 @@ struct stats_row {
     size_t where; /* offset of the bool without which there is no such row;
                      0: there always is */
 };
+
+/* Half of one of memcached's pages. */
+#define SLAB_CHUNK_BYTES ((uint64_t)512 * 1024)
 
 struct stats {
     const struct config *config;
@@ -67,6 +72,10 @@ struct stats {
 #define NO(name, field)                                                        \
     {                                                                          \
         name, ROW_NO, AT(field), NULL, 0                                       \
+    }
+#define SHARE(name, field)                                                     \
+    {                                                                          \
+        name, ROW_SHARE, AT(field), NULL, 0                                    \
     }
 #define NONE(name)                                                             \
     {                                                                          \
@@ -189,9 +198,8 @@ static const struct stats_row general_rows[] = {
 };
 
 /*
- * What steers slabs and LRU lists in memcached is off, or nothing.  Two
- * threads of memcached are here by other names: one that looks for what has
- * died, and one that makes room ahead.  Neither can be turned off.
+ * Of what steers slabs, LRU lists and hash table in memcached, what was asked
+ * for, or memcached's default: scripts look whether it was taken.
  */
 static const struct stats_row settings_rows[] = {
     NUMBER("maxbytes", memory_bytes),
@@ -205,10 +213,10 @@ static const struct stats_row settings_rows[] = {
     TEXT("domain_socket", config.unix_socket),
     {"umask", ROW_OCTAL, AT(config.unix_mask), NULL, 0},
     YES("shutdown_command", config.enable_shutdown),
-    FIXED("growth_factor", "1.00"),
-    NUMBER("chunk_size", chunk_bytes),
+    SHARE("growth_factor", live.tuning.growth),
+    NUMBER("chunk_size", live.tuning.chunk_bytes_min),
     NUMBER("num_threads", threads),
-    NONE("num_threads_per_udp"),
+    NUMBER("num_threads_per_udp", threads),
     TEXT("stat_key_prefix", delimiter),
     YES("detail_enabled", live.counts_prefixes),
     NUMBER("reqs_per_event", live.turn_commands_max),
@@ -219,31 +227,31 @@ static const struct stats_row settings_rows[] = {
     TEXT("auth_enabled_ascii", auth_file),
     NUMBER("item_size_max", config.item_bytes_max),
     NO("maxconns_fast", config.surplus_waits),
-    NONE("hashpower_init"),
-    FIXED("slab_reassign", "no"),
-    NONE("slab_automove"),
-    FIXED("slab_automove_ratio", "0.00"),
-    NONE("slab_automove_window"),
-    NONE("slab_chunk_max"),
+    NUMBER("hashpower_init", live.tuning.hash_power),
+    NO("slab_reassign", live.tuning.pages_stay),
+    NUMBER("slab_automove", live.tuning.automove),
+    SHARE("slab_automove_ratio", live.tuning.automove_ratio),
+    NUMBER("slab_automove_window", live.tuning.automove_window),
+    NUMBER("slab_chunk_max", slab_chunk_max),
     YES("lru_crawler", live.has_crawler),
-    NONE("lru_crawler_sleep"),
-    NONE("lru_crawler_tocrawl"),
-    NONE("tail_repair_time"),
+    NUMBER("lru_crawler_sleep", live.tuning.crawler_sleep_us),
+    NUMBER("lru_crawler_tocrawl", live.tuning.crawler_items),
+    NUMBER("tail_repair_time", live.tuning.tail_repair_s),
     NO("flush_enabled", config.disable_flush_all),
     NO("dump_enabled", config.disable_dumping),
-    FIXED("hash_algorithm", "xxh3"),
-    FIXED("lru_maintainer_thread", "yes"),
-    FIXED("lru_segmented", "no"),
-    NONE("hot_lru_pct"),
-    NONE("warm_lru_pct"),
-    FIXED("hot_max_factor", "0.00"),
-    FIXED("warm_max_factor", "0.00"),
-    FIXED("temp_lru", "no"),
-    NONE("temporary_ttl"),
+    TEXT("hash_algorithm", hash_function),
+    NO("lru_maintainer_thread", live.tuning.has_no_maintainer),
+    NO("lru_segmented", live.tuning.is_flat),
+    NUMBER("hot_lru_pct", live.tuning.hot_percent),
+    NUMBER("warm_lru_pct", live.tuning.warm_percent),
+    SHARE("hot_max_factor", live.tuning.hot_factor),
+    SHARE("warm_max_factor", live.tuning.warm_factor),
+    YES("temp_lru", live.tuning.has_temporary),
+    NUMBER("temporary_ttl", live.tuning.temporary_s),
     NUMBER("idle_timeout", config.idle_timeout_s),
     NUMBER("watcher_logbuf_size", watcher_buffer_bytes),
     NUMBER("worker_logbuf_size", worker_buffer_bytes),
-    NONE("read_buf_mem_limit"),
+    NUMBER("read_buf_mem_limit", read_buffer_bytes),
     YES("track_sizes", config.track_sizes),
     FIXED("inline_ascii_response", "no"),
     YES("ssl_enabled", config.tls),
@@ -257,7 +265,7 @@ static const struct stats_row settings_rows[] = {
     YES("ssl_session_cache", config.tls_session_cache),
     FIXED("ssl_kernel_tls", "no"), /* whatever was asked for */
     TEXT("ssl_min_version", tls_version),
-    FIXED("num_napi_ids", "NULL"),
+    {"num_napi_ids", ROW_GIVEN, AT(config.napi_ids), NULL, 0},
     TEXT("memory_file", config.memory_file),
     FIXED("client_flags_size", "4"),
 };
@@ -478,6 +486,24 @@ static const char *name_of_tls(uint64_t version)
     return version < sizeof(names) / sizeof(names[0]) ? names[version] : "?";
 }
 
+/* Here whatever was asked for comes to the same: xxh3. */
+static const char *name_of_hash(uint64_t place)
+{
+    static const char *const names[] = {"jenkins", "murmur3", "xxh3"};
+
+    return place < sizeof(names) / sizeof(names[0]) ? names[place] : "?";
+}
+
+/* What memcached shows: the number as it was given, which is of kilobytes; or
+ * bytes. */
+static uint64_t slab_chunk_max(const struct config *config)
+{
+    if (config->tuning.chunks_are_whole)
+        return config->item_bytes_max;
+    return config->tuning.chunk_max > 0 ? config->tuning.chunk_max
+                                        : SLAB_CHUNK_BYTES;
+}
+
 static void take_snapshot(struct stats_report *report, struct stats *stats,
                           const struct stats_live *live)
 {
@@ -503,6 +529,9 @@ static void take_snapshot(struct stats_report *report, struct stats *stats,
                                                         : "auto-negotiate",
         .delimiter = delimiter_of(config),
         .auth_file = config->auth_file == NULL ? "no" : config->auth_file,
+        .hash_function = name_of_hash(config->tuning.hash_function),
+        .slab_chunk_max = slab_chunk_max(config),
+        .read_buffer_bytes = config->tuning.read_megabytes << 20,
         .tls_version = name_of_tls(config->tls_version_min),
         .tls_verify = tls_verify[config->tls_verify],
         .tls_key_format = config->tls_key_is_der ? 2 : 1,
@@ -568,6 +597,7 @@ static int format(struct stats_report *report, const struct stats_row *row)
     bool is_so = false;
 
     if (row->kind == ROW_NUMBER || row->kind == ROW_OCTAL ||
+        row->kind == ROW_SHARE || row->kind == ROW_GIVEN ||
         row->kind == ROW_MOMENT)
         memcpy(&number, at, sizeof(number));
     switch (row->kind) {
@@ -575,6 +605,12 @@ static int format(struct stats_report *report, const struct stats_row *row)
         return snprintf(to, bytes, "%llu", (unsigned long long)number);
     case ROW_OCTAL:
         return snprintf(to, bytes, "%llo", (unsigned long long)number);
+    case ROW_SHARE:
+        return snprintf(to, bytes, "%.2f", (double)number / TUNING_UNIT);
+    case ROW_GIVEN:
+        return number == 0
+                   ? snprintf(to, bytes, "NULL")
+                   : snprintf(to, bytes, "%llu", (unsigned long long)number);
     case ROW_MOMENT:
         return snprintf(to, bytes, "%llu.%06llu",
                         (unsigned long long)(number / TIME_US_PER_S),

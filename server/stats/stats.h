@@ -38,6 +38,7 @@ struct stats_live {
     uint64_t output_buffers_bytes;
     bool counts_prefixes; /* as `stats detail` was told */
     bool has_crawler;     /* as `lru_crawler` was told */
+    struct tuning tuning; /* likewise, and by `lru` and `slabs` */
     /* What has rows only where it is. */
     bool kicks_idle;
     bool has_tls;
@@ -89,6 +90,9 @@ struct stats_figures {
     const char *delimiter;
     const char *auth_file;
     const char *tls_version;
+    const char *hash_function;
+    uint64_t slab_chunk_max;
+    uint64_t read_buffer_bytes;
     uint64_t tcp_port;
     uint64_t watcher_buffer_bytes;
     uint64_t worker_buffer_bytes;

@@ -13,6 +13,7 @@
 #include "server/version.h"
 
 #define LINE_BYTES 2048
+#define GROUP_BYTES 64
 #define TIMEOUT_S_DEFAULT 10
 #define TIMEOUT_S_MAX 86400
 #define MEMBERS_MAX FARM_VIEW_MEMBERS_MAX
@@ -25,7 +26,7 @@ struct request {
     const char *verb;
     struct access access;
     const char *password_file; /* NULL: in the environment */
-    const char *group;         /* of stats */
+    char group[GROUP_BYTES];   /* of stats, with the words behind it */
     bool is_ready_wanted;
     unsigned members_wanted; /* 0: as many as there are */
 };
@@ -33,7 +34,7 @@ struct request {
 static const char usage[] =
     "grapevine " GRAPEVINE_VERSION "\n"
     "\n"
-    "grapevine stats [-s WHERE] [GROUP]        prints the server's figures\n"
+    "grapevine stats [-s WHERE] [GROUP...]     prints the server's figures\n"
     "grapevine members [-s WHERE]              prints the members of its "
     "farm\n"
     "grapevine wait [-s WHERE] [--timeout S] [--ready] [--members N]\n"
@@ -61,13 +62,32 @@ static const char usage[] =
     "                     the password is its first line; without it, in\n"
     "                     " ACCESS_PASSWORD_VARIABLE " in the environment\n"
     "\n"
-    "Groups: settings, items, slabs, sizes, conns, farm.\n"
+    "Groups: settings, items, slabs, sizes, conns, farm, reset,\n"
+    "        detail on|off|dump, cachedump CLASS LIMIT.\n"
     "Exit: 0 when it holds, 1 when not.\n";
 
 static int fail(const char *reason)
 {
     fprintf(stderr, "grapevine: %s\n", reason);
     return EXIT_FAILED;
+}
+
+static bool begins(const char *text, const char *word)
+{
+    return strncmp(text, word, strlen(word)) == 0;
+}
+
+/* The last line of an answer: the exit status that it comes to. */
+static int end_stats(const char *text)
+{
+    if (strcmp(text, "END") == 0 || strcmp(text, "OK") == 0 ||
+        strcmp(text, "RESET") == 0)
+        return EXIT_HOLDS;
+    if (strcmp(text, SERVER_LINE_STRANGER) == 0)
+        return fail("the server asks who you are; give --user");
+    if (begins(text, "CLIENT_ERROR "))
+        return fail(text + strlen("CLIENT_ERROR "));
+    return fail("the server knows no such group of stats");
 }
 
 static int run_stats(const struct request *request)
@@ -78,20 +98,19 @@ static int run_stats(const struct request *request)
 
     if (!server_line_open(&line, &request->access, error))
         return fail(error);
-    snprintf(text, sizeof(text), "stats %.64s", request->group);
+    snprintf(text, sizeof(text), "stats %s", request->group);
     int status = server_line_send(&line, text)
                      ? EXIT_HOLDS
                      : fail("the server closed the connection");
     while (status == EXIT_HOLDS) {
         if (!server_line_read(&line, text, sizeof(text))) {
             status = fail(server_line_silence(&line));
-        } else if (strncmp(text, "STAT ", 5) == 0) {
-            puts(text + 5);
+        } else if (begins(text, "STAT ")) {
+            puts(text + strlen("STAT "));
+        } else if (begins(text, "ITEM ") || begins(text, "PREFIX ")) {
+            puts(text);
         } else {
-            if (strcmp(text, SERVER_LINE_STRANGER) == 0)
-                status = fail("the server asks who you are; give --user");
-            else if (strcmp(text, "END") != 0)
-                status = fail("the server knows no such group of stats");
+            status = end_stats(text);
             break;
         }
     }
@@ -235,6 +254,16 @@ static bool read_tls(struct access *access, char **argv, int argc, int *at)
     return true;
 }
 
+/* False where there is no room for it. */
+static bool add_word(char group[GROUP_BYTES], const char *word)
+{
+    size_t used = strlen(group);
+    int length = snprintf(group + used, GROUP_BYTES - used, "%s%s",
+                          used > 0 ? " " : "", word);
+
+    return length > 0 && (size_t)length < GROUP_BYTES - used;
+}
+
 static bool read_arguments(struct request *request, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -265,10 +294,8 @@ static bool read_arguments(struct request *request, int argc, char **argv)
             return false;
         } else if (request->verb == NULL) {
             request->verb = argv[i];
-        } else if (request->group[0] == '\0' &&
-                   strcmp(request->verb, "stats") == 0) {
-            request->group = argv[i];
-        } else {
+        } else if (strcmp(request->verb, "stats") != 0 ||
+                   !add_word(request->group, argv[i])) {
             return false;
         }
     }

@@ -115,6 +115,7 @@ mg | b | VA, HD, EN
 mg | E | HD+W
 mg | C of mg | HD, VA
 mg | q miss | silent
+mg | no letter | CLIENT_ERROR bad command line format
 ms | plain, E, N of ms, s of ms | HD
 ms | c, k, O, F, T | HD, NS, NF, EX, silent
 ms | q | silent, NS, NF, EX

@@ -394,6 +394,9 @@ class MetaGrammar:
              Line("append", [b"append", FEW, b"0", b"0", b"1"], (), FEW,
                   b"x\r\n"),
              other("mg", b"k", b"s", mark="made by base64")],
+            [Line("mg", [b"mg", MISSING, self.choose(
+                [b"!", b"@", b"{", b"~", b":", b"/", b"-", b"_"])],
+                ["no letter"])],
             [Line("ms", [b"ms", NUMBER, b"1"], (), NUMBER, b"9\r\n"),
              Line("ma", [b"ma", NUMBER, b"T1000", b"t"], ["T"], NUMBER),
              Line("mg", [b"mg", NUMBER, b"t"], ["T of ma"], NUMBER)],

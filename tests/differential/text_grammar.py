@@ -42,6 +42,7 @@ LARGE_BYTES = 66000
 TOO_LARGE_BYTES = 1048577
 # One more might be the token of a change that this play has not seen.
 BEYOND = b"+1125899906842624"
+COUNTING = (b"incr", b"decr", b"touch")
 STORES = [b"set", b"add", b"replace", b"append", b"prepend", b"cas"]
 
 
@@ -400,10 +401,18 @@ class TextGrammar:
         if command in STORES and most == 4:
             most = 3
         count = self.dice.randint(0, most)
-        return [Line(command.decode(), [command] + words[:count],
-                     ["too few words"])]
+        words = [command] + words[:count]
+        if (command in STORES and count < 3 or command in COUNTING) and \
+                len(words) < 4 - (command in COUNTING) * 2 and \
+                self.dice.random() < 0.3:
+            words.append(b"noreply")
+        return [Line(command.decode(), words, ["too few words"])]
 
     def missing_token(self):
+        if self.dice.random() < 0.3:
+            return [Line("cas", [b"cas", KEY + b"few", b"0", b"0", b"8",
+                                 b"noreply"],
+                         ["no token"], None, b"nonsense\r\n")]
         return [Line("cas", [b"cas", KEY + b"few", b"0", b"0", b"8"],
                      ["no token"], None, b"nonsense\r\n")]
 
@@ -438,7 +447,7 @@ class TextGrammar:
         return [Line("get", [b"", b"get", MISSING], ["leading blank"])]
 
     def plus(self):
-        """1.6.18 takes a plus before a number."""
+        """1.6.18 takes a plus before a number, and a tab for its end."""
         n_key = NUMBER_KEYS[0]
         return self.choose([
             [Line("set", [b"set", KEY + b"few", b"+1", b"0", b"8"], ["plus"],
@@ -450,6 +459,7 @@ class TextGrammar:
             [self._store(b"set", n_key, b"5", b"0", b"10"),
              Line("incr", [b"incr", n_key, b"+1"], ["plus"], n_key)],
             [Line("touch", [b"touch", MISSING, b"+1"], ["plus"], MISSING)],
+            [Line("touch", [b"touch", MISSING, b"1\tx"], ["plus"], MISSING)],
         ])
 
     def after_2038(self):

@@ -816,7 +816,7 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
         {"-o lru_crawler_sleep=1000000", "-o lru_crawler_sleep=1000001"},
         {"-o lru_crawler_tocrawl=0", "-o lru_crawler_tocrawl=-1"},
         {"-o lru_maintainer,no_lru_maintainer", "-o lru_maintainer=1"},
-        {"-o no_modern", "-o hot_lru_pct=0"},
+        {"-o modern", "-o hot_lru_pct=0"},
         {"-o modern", "-o warm_lru_pct=80"},
         {"-o hot_max_factor=0.001", "-o hot_max_factor=0"},
         {"-o warm_max_factor=2", "-o warm_max_factor=.5"},
@@ -825,7 +825,7 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
         {"-o resp_obj_mem_limit=10", "-o resp_obj_mem_limit"},
         {"-o inline_ascii_resp,no_inline_ascii_resp", "-o inline_ascii"},
         {"-o sock_cookie_id=1", "-o sock_cookie_id="},
-        {"-o modern,no_modern", "-o modern=1"},
+        {"-o modern", "-o modern=1"},
         {"-o drop_privileges,no_drop_privileges", "-o drop_privilege"},
     };
 
@@ -833,13 +833,31 @@ static void what_steers_slabs_is_accepted_and_checked(void **state)
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         struct config config = read_good(words[i].good);
         struct config without = read_good("");
-        /* Nothing follows from it. */
+        /* It is shown, and nothing else follows from it. */
+        config.tuning = without.tuning;
         assert_memory_equal(&config, &without, offsetof(struct config, listen));
         assert_memory_equal(&config.listen_count, &without.listen_count,
                             offsetof(struct config, farm_name) -
                                 offsetof(struct config, listen_count));
         assert_refused(words[i].bad, "option ");
     }
+}
+
+static void a_preset_stands_for_its_words(void **state)
+{
+    struct config config = read_good("-o no_modern");
+
+    (void)state;
+    assert_true(config.surplus_waits);
+    assert_true(config.tuning.pages_stay);
+    assert_int_equal(config.tuning.automove, 0);
+    assert_true(config.tuning.has_no_crawler);
+    assert_true(config.tuning.has_no_maintainer);
+    config = read_good("-o no_modern,maxconns_fast,lru_crawler,slab_automove");
+    assert_false(config.surplus_waits);
+    assert_false(config.tuning.has_no_crawler);
+    assert_int_equal(config.tuning.automove, 1);
+    assert_refused("-o no_modern=1", "option -o no_modern takes no argument");
 }
 
 static void idle_options_are_looked_at_together(void **state)
@@ -849,6 +867,9 @@ static void idle_options_are_looked_at_together(void **state)
     read_good("-t 8 -N 8");
     assert_refused("-N 5", "option -N (--napi-ids): 5|-t (4)|lower -N");
     read_good("-o hot_lru_pct=1,warm_lru_pct=79");
+    /* Who gives one of them has the default of the other, 40. */
+    read_good("-o hot_lru_pct=40");
+    assert_refused("-o hot_lru_pct=41", "hot_lru_pct and warm_lru_pct: 41|40");
     assert_refused("-o hot_lru_pct=2,warm_lru_pct=79",
                    "hot_lru_pct and warm_lru_pct: 2 and 79|80|lower");
 }
@@ -1201,6 +1222,7 @@ int main(void)
         cmocka_unit_test(a_prefix_ends_at_one_character),
         cmocka_unit_test(words_behind_o_are_options_too),
         cmocka_unit_test(what_steers_slabs_is_accepted_and_checked),
+        cmocka_unit_test(a_preset_stands_for_its_words),
         cmocka_unit_test(idle_options_are_looked_at_together),
         cmocka_unit_test(what_is_not_here_is_refused_with_the_remedy),
         cmocka_unit_test(an_option_that_lacks_its_argument_says_which),

@@ -438,7 +438,11 @@ static void settings_are_those_of_the_options(void **state)
     config.auth_file = "/etc/users";
     config.watcher_buffer_kilobytes = 256;
     config.tls_version_min = 3;
+    config.napi_ids = 2;
     live.counts_prefixes = live.has_crawler = true;
+    live.tuning.chunk_bytes_min = 96;
+    live.tuning.growth = 1250;
+    live.tuning.is_flat = true;
     static const struct {
         const char *name;
         const char *value;
@@ -456,7 +460,12 @@ static void settings_are_those_of_the_options(void **state)
         {"ssl_min_version", "tlsv1.3"},
         {"domain_socket", "NULL"},
         {"lru_crawler", "yes"},
-        {"chunk_size", "8"},
+        {"chunk_size", "96"},
+        {"growth_factor", "1.25"},
+        {"lru_segmented", "no"},
+        {"lru_maintainer_thread", "yes"},
+        {"num_napi_ids", "2"},
+        {"memory_file", "NULL"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_true(find("settings", rows[i].name, text));
