@@ -48,4 +48,20 @@ static inline uint8_t *span_copy(uint8_t *to, struct span span)
     return to + span.length;
 }
 
+/* Takes the first word of `rest`: what stands up to a blank, behind any
+ * number of them; empty where there is none. */
+static inline struct span span_take_word(struct span *rest)
+{
+    const uint8_t *at = rest->data;
+    const uint8_t *end = rest->data + rest->length;
+
+    while (at < end && *at == ' ')
+        at++;
+    const uint8_t *start = at;
+    while (at < end && *at != ' ')
+        at++;
+    *rest = span_of(at, (size_t)(end - at));
+    return span_of(start, (size_t)(at - start));
+}
+
 #endif

@@ -24,35 +24,21 @@ static struct parsed parsed_command(size_t used)
     return (struct parsed){.result = PARSE_COMMAND, .used = used};
 }
 
-static inline struct span next_token(struct span *rest)
-{
-    const uint8_t *at = rest->data;
-    const uint8_t *end = rest->data + rest->length;
-
-    while (at < end && *at == ' ')
-        at++;
-    const uint8_t *start = at;
-    while (at < end && *at != ' ')
-        at++;
-    *rest = span_of(at, (size_t)(end - at));
-    return span_of(start, (size_t)(at - start));
-}
-
 /* `word` is the first token of the line, `rest` what is behind it. */
 static void tokenise(struct line *line, struct span word, struct span rest)
 {
-    line->tokens[0] = word;
-    line->count = 1;
-    line->last = word;
-    for (;;) {
-        struct span token = next_token(&rest);
-        if (token.length == 0)
-            return;
-        if (line->count < TOKENS_MAX)
-            line->tokens[line->count] = token;
-        line->count++;
-        line->last = token;
+    struct span last = word;
+    size_t count = 0;
+
+    for (struct span token = word; token.length > 0;
+         token = span_take_word(&rest)) {
+        if (count < TOKENS_MAX)
+            line->tokens[count] = token;
+        count++;
+        last = token;
     }
+    line->count = count;
+    line->last = last;
 }
 
 /* `noreply` counts as the last word only; there also where it stands for an
@@ -107,7 +93,7 @@ static struct parsed take_next_key(struct text_parser *parser,
     assert(input.length >= parser->line_bytes_left);
     struct span rest =
         span_of(input.data, parser->line_bytes_left - parser->line_end_bytes);
-    struct span key = next_token(&rest);
+    struct span key = span_take_word(&rest);
 
     return take_key(parser, input.data, key, rest, command);
 }
@@ -119,20 +105,20 @@ static struct parsed parse_retrieval(struct text_parser *parser,
                                      bool touches)
 {
     if (touches) {
-        struct span exptime = next_token(&rest);
+        struct span exptime = span_take_word(&rest);
         struct span peek = rest;
-        if (next_token(&peek).length == 0)
+        if (span_take_word(&peek).length == 0)
             return refuse(line, command, REFUSAL_FORMAT);
         if (!decimal_parse_signed(exptime, &parser->exptime))
             return refuse(line, command, REFUSAL_EXPTIME);
     }
 
     const uint8_t *from = rest.data;
-    struct span first = next_token(&rest);
+    struct span first = span_take_word(&rest);
     if (!is_key(first))
         return refuse(line, command, REFUSAL_FORMAT);
     for (struct span keys = rest; keys.length > 0;) {
-        struct span key = next_token(&keys);
+        struct span key = span_take_word(&keys);
         if (key.length > COMMAND_KEY_BYTES_MAX)
             return refuse(line, command, REFUSAL_FORMAT);
     }
@@ -291,7 +277,7 @@ static struct parsed parse_word(const struct line *line,
 {
     struct span rest = line->text;
 
-    next_token(&rest);
+    span_take_word(&rest);
     command->kind = kind;
     command->argument = rest;
     return parsed_command(line->all_bytes);
@@ -343,7 +329,7 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
                                 struct command *command)
 {
     struct span rest = line->text;
-    struct span word = next_token(&rest);
+    struct span word = span_take_word(&rest);
 
     /* Retrievals go first and look at each key by themselves. */
     if (is_word(word, "get"))
@@ -457,7 +443,7 @@ struct parsed text_parse(struct text_parser *parser, struct span input,
         return refuse(&line, command, REFUSAL_FORMAT);
     if (input.data[0] == ' ') {
         struct span rest = line.text;
-        struct span word = next_token(&rest);
+        struct span word = span_take_word(&rest);
         tokenise(&line, word, rest);
         return parse_unknown(&line, command);
     }

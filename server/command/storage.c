@@ -53,21 +53,13 @@ static bool may_store(const struct command *command,
     return true;
 }
 
-/* Writes what came with the command, or before it into its reservation. */
-static enum store_result put_value(const struct command *command,
-                                   struct execution *execution,
-                                   struct store_write *write)
+/* Writes what came before the command, into its reservation. */
+static enum store_result put_reserved(const struct command *command,
+                                      struct execution *execution,
+                                      struct store_write *write)
 {
     struct store_reservation *reservation = execution->reservation;
 
-    write->token = command->token;
-    if (command->key_is_base64)
-        write->marks |= ITEM_KEY_BASE64;
-    execution->outcome.item.value_bytes = (uint32_t)command->value_bytes;
-    if (reservation == NULL) {
-        write->parts[0] = command->value;
-        return rule_put(execution, write);
-    }
     write->version = store_next_version(execution->store, execution->now);
     execution->outcome.token =
         write->token != 0 ? write->token : write->version;
@@ -76,6 +68,21 @@ static enum store_result put_value(const struct command *command,
     execution->mutation.kind =
         execution->hold.item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
     return store_put_reserved(&execution->hold, write, reservation);
+}
+
+/* Writes what came with the command, or before it. */
+static inline enum store_result put_value(const struct command *command,
+                                          struct execution *execution,
+                                          struct store_write *write)
+{
+    write->token = command->token;
+    if (command->key_is_base64)
+        write->marks |= ITEM_KEY_BASE64;
+    execution->outcome.item.value_bytes = (uint32_t)command->value_bytes;
+    if (execution->reservation != NULL)
+        return put_reserved(command, execution, write);
+    write->parts[0] = command->value;
+    return rule_put(execution, write);
 }
 
 /* The item keeps its life, and who has won it. */

@@ -30,6 +30,9 @@
 
 /* What one `stats` counts for in a turn, in keys. */
 #define CREW_STATS_KEYS 256
+/* What an operator's word counts for: it may read files, or resize the
+ * memory, which takes milliseconds. */
+#define CREW_OPERATOR_KEYS (CREW_TURN_KEYS_MAX / 2)
 
 struct session;
 struct inquiry;

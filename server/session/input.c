@@ -23,10 +23,8 @@ void input_drop(struct session *session)
 }
 
 /* Keeps what is left of the input for the next turn. */
-static inline bool keep(struct session *session, struct span rest)
+static bool keep(struct session *session, struct span rest)
 {
-    if (rest.length == 0 && session->input == NULL)
-        return true;
     if (rest.length == 0) {
         input_drop(session);
         return true;
@@ -87,11 +85,35 @@ static int place_input(struct session *session, struct iovec places[3])
 
 static inline void process_and_keep(struct session *session, struct span input)
 {
-    if (!keep(session, requests_process(session, input)))
+    struct span rest = requests_process(session, input);
+
+    if (rest.length == 0 && session->input == NULL)
+        return;
+    if (!keep(session, rest))
         session_break(session, COUNTER_NO_INPUT_MEMORY);
 }
 
-void input_receive(struct session *session)
+/* What a read came to; false where it brought nothing. */
+static inline bool has_come(struct session *session, ssize_t got)
+{
+    if (got > 0) {
+        count(&session->crew->counters, COUNTER_BYTES_READ, (uint64_t)got);
+        return true;
+    }
+    if (got < 0 && errno != EAGAIN && errno != EINTR)
+        session->state = SESSION_BROKEN;
+    if (got < 0)
+        return false;
+    /* It sends no more; what it waits for still goes there. */
+    if (output_is_empty(&session->output))
+        session_leave(session);
+    else
+        session_end(session, false);
+    return false;
+}
+
+/* Behind what was kept, and into the value that is being filled. */
+static void receive_more(struct session *session)
 {
     struct iovec places[3];
 
@@ -101,22 +123,8 @@ void input_receive(struct session *session)
     }
     int places_count = place_input(session, places);
     ssize_t got = transport_receive(&session->transport, places, places_count);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (!has_come(session, got))
         return;
-    /* It sends no more; what it waits for still goes there. */
-    if (got == 0 && !output_is_empty(&session->output)) {
-        session_end(session, false);
-        return;
-    }
-    if (got == 0) {
-        session_leave(session);
-        return;
-    }
-    if (got < 0) {
-        session->state = SESSION_BROKEN;
-        return;
-    }
-    count(&session->crew->counters, COUNTER_BYTES_READ, (uint64_t)got);
     size_t bytes = (size_t)got;
     if (session->filling != NULL)
         bytes = filling_settle(session, bytes);
@@ -127,6 +135,20 @@ void input_receive(struct session *session)
     session->input_bytes += bytes;
     if (session->input_bytes >= session->needed_bytes)
         input_resume(session);
+}
+
+void input_receive(struct session *session)
+{
+    uint8_t *input = session->crew->input;
+
+    if (session->input != NULL || session->filling != NULL) {
+        receive_more(session);
+        return;
+    }
+    struct iovec place = {.iov_base = input, .iov_len = CREW_INPUT_BYTES};
+    ssize_t got = transport_receive(&session->transport, &place, 1);
+    if (has_come(session, got))
+        process_and_keep(session, span_of(input, (size_t)got));
 }
 
 void input_resume(struct session *session)

@@ -32,29 +32,52 @@ void requests_count_prefix(struct session *session,
 }
 
 static void answer_without_key(struct session *session,
-                               const struct command *command,
-                               struct execution *execution)
+                               const struct command *command)
 {
-    command_skip(execution);
+    struct execution execution;
+
+    session_begin_execution(session, command, &execution);
+    command_skip(&execution);
     switch (command->kind) {
     case COMMAND_REFUSED:
         if (command->refusal == REFUSAL_FLUSH)
             count(&session->crew->counters, COUNTER_CMD_FLUSH, 1);
-        execution->outcome.kind = OUTCOME_REFUSED;
+        execution.outcome.kind = OUTCOME_REFUSED;
         log_event(session_log(session), EVENT_REFUSAL, SEVERITY_DEBUG,
                   "connection %d: a request was refused (%d)",
                   session->transport.fd, (int)command->refusal);
         break;
     case COMMAND_VERSION:
-        execution->outcome.kind = OUTCOME_VERSION;
+        execution.outcome.kind = OUTCOME_VERSION;
         break;
     case COMMAND_QUIT:
-        execution->outcome.kind =
+        execution.outcome.kind =
             command->protocol == PROTOCOL_TEXT ? OUTCOME_SILENT : OUTCOME_OK;
         session_end(session, false);
         break;
     default:
-        execution->outcome.kind = OUTCOME_OK;
+        execution.outcome.kind = OUTCOME_OK;
+        break;
+    }
+    session_reply(session, command, &execution);
+    session->swallow_bytes = command->swallow_bytes;
+    if (command->closes)
+        session_end(session, true);
+}
+
+/* What is not asked of the replica; only such commands end a connection. */
+static void answer(struct session *session, const struct command *command)
+{
+    switch (command->kind) {
+    case COMMAND_STATS:
+        if (!statistics_answer(session, command))
+            session_break(session, COUNTER_NO_OUTPUT_MEMORY);
+        break;
+    case COMMAND_OPERATOR:
+        operator_answer(session, command);
+        break;
+    default:
+        answer_without_key(session, command);
         break;
     }
 }
@@ -65,13 +88,8 @@ static inline bool execute(struct session *session,
 {
     struct execution execution;
 
-    if (command->kind == COMMAND_STATS) {
-        if (!statistics_answer(session, command))
-            session_break(session, COUNTER_NO_OUTPUT_MEMORY);
-        return true;
-    }
-    if (command->kind == COMMAND_OPERATOR) {
-        operator_answer(session, command);
+    if (!command_is_executed(command->kind)) {
+        answer(session, command);
         return true;
     }
     if (command->value_follows) {
@@ -79,10 +97,7 @@ static inline bool execute(struct session *session,
         return true;
     }
     session_begin_execution(session, command, &execution);
-    if (command_is_executed(command->kind))
-        command_execute(command, &execution);
-    else
-        answer_without_key(session, command, &execution);
+    command_execute(command, &execution);
     if (execution.must_ask)
         return false;
     session_count_prefix(session, command, &execution);
@@ -91,8 +106,6 @@ static inline bool execute(struct session *session,
                   "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
-    if (command->closes)
-        session_end(session, true);
     return true;
 }
 
@@ -218,9 +231,16 @@ struct share {
     ptrdiff_t requests;
 };
 
+static ptrdiff_t keys_of(const struct command *command)
+{
+    if (command->kind == COMMAND_OPERATOR)
+        return CREW_OPERATOR_KEYS;
+    return command->kind == COMMAND_STATS ? CREW_STATS_KEYS : 1;
+}
+
 static void take_from(struct share *share, const struct command *command)
 {
-    share->keys -= command->kind == COMMAND_STATS ? CREW_STATS_KEYS : 1;
+    share->keys -= keys_of(command);
     /* A line that asks for many keys is one request. */
     if (command->kind != COMMAND_RETRIEVE || command->last)
         share->requests--;

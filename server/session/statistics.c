@@ -17,17 +17,12 @@
 static size_t split_words(struct span text, struct span words[WORDS_MAX])
 {
     size_t count = 0;
-    size_t at = 0;
 
     while (count < WORDS_MAX) {
-        while (at < text.length && text.data[at] == ' ')
-            at++;
-        size_t start = at;
-        while (at < text.length && text.data[at] != ' ')
-            at++;
-        if (at == start)
+        words[count] = span_take_word(&text);
+        if (words[count].length == 0)
             break;
-        words[count++] = span_of(text.data + start, at - start);
+        count++;
     }
     return count;
 }

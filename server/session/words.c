@@ -5,27 +5,13 @@
 
 #include "proto/base/decimal.h"
 
-static struct span next_word(struct span *rest)
-{
-    const uint8_t *at = rest->data;
-    const uint8_t *end = rest->data + rest->length;
-
-    while (at < end && *at == ' ')
-        at++;
-    const uint8_t *start = at;
-    while (at < end && *at != ' ')
-        at++;
-    *rest = span_of(at, (size_t)(end - at));
-    return span_of(start, (size_t)(at - start));
-}
-
 struct span words_split(struct span line, struct words *words)
 {
-    struct span first = next_word(&line);
+    struct span first = span_take_word(&line);
 
     *words = (struct words){.count = 0};
     for (;;) {
-        struct span word = next_word(&line);
+        struct span word = span_take_word(&line);
         if (word.length == 0)
             return first;
         if (words->count < WORDS_KEPT_MAX)

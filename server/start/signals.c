@@ -25,6 +25,23 @@ static void reload(void *context)
     reloads_run(&server->reloads);
 }
 
+/* What is heeded now is ignored when it is heeded no more: who asks twice
+ * for the end must not cut it short. */
+static struct timer *heed(struct server *server, int number, worker_task *task)
+{
+    sigset_t set;
+    sigset_t before;
+
+    /* One that comes in between waits. */
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    signal(number, SIG_IGN);
+    struct timer *heeded = signal_create(server->worker, number, task, server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return heeded;
+}
+
 bool signals_heed(struct server *server)
 {
     static const struct {
@@ -34,8 +51,7 @@ bool signals_heed(struct server *server)
         {SIGTERM, stop}, {SIGINT, stop}, {SIGUSR1, stop}, {SIGHUP, reload}};
 
     for (size_t i = 0; i < SERVER_SIGNALS; i++) {
-        server->signals[i] = signal_create(server->worker, signals[i].number,
-                                           signals[i].task, server);
+        server->signals[i] = heed(server, signals[i].number, signals[i].task);
         if (server->signals[i] == NULL)
             return server_fail("memory or descriptors are out");
     }
