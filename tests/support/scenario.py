@@ -72,11 +72,18 @@ class Turns:
     def __getitem__(self, key):
         return self.pick()[key]
 
+    # pymemcache has these done without an answer (noreply).  The answer to
+    # another change by the same client says that others know of them, too.
+
     def __setitem__(self, key, value):
-        self.pick()[key] = value
+        client = self.pick()
+        client[key] = value
+        assert client.set("answered", "1")
 
     def __delitem__(self, key):
-        del self.pick()[key]
+        client = self.pick()
+        del client[key]
+        assert client.set("answered", "1")
 
     def __contains__(self, key):
         return key in self.pick()
