@@ -330,9 +330,9 @@ class TextGrammar:
         # What is left over has to be lines of at least two letters.
         block = self.choose([
             b"a" * size + b"xx",
-            b"a" * size + b"\nxxx\r\n",
-            b"a" * size + b"xxxx\r\n",
-            b"a" * size + b"\r" + b"xxx\r\n",
+            b"a" * size + b"\nzzz\r\n",
+            b"a" * size + b"zzzz\r\n",
+            b"a" * size + b"\r" + b"zzz\r\n",
         ])
         size_word = b"%d" % size
         words = [command, key, b"0", b"0", size_word, *token, *quiet]

@@ -37,6 +37,7 @@ import time
 
 import servers
 from clients import BinaryClient, TextClient
+from waiting import until
 
 PORT_MIN = 12000
 READY_SECONDS_MAX = 20
@@ -45,23 +46,10 @@ STOP_SECONDS_MAX = 15
 LIFE_SECONDS_MAX = 170
 TURN_SECONDS_MAX = 600
 START_ATTEMPTS_MAX = 5
-POLL_SECONDS = 0.005
 GONE = ("dead", "left")
 # The name of a test around a farm:
 #     with tap.test(farm.ENDS), farm.running(3) as servers:
 ENDS = "the servers start, and end as they should"
-
-
-def until(holds, what, seconds_max):
-    """Polls until it holds; how long that took, in seconds.  `what` may be
-    a function that tells how things stand."""
-    start = time.monotonic()
-    while not holds():
-        if time.monotonic() - start > seconds_max:
-            told = what() if callable(what) else what
-            raise AssertionError(f"not within {seconds_max} s: {told}")
-        time.sleep(POLL_SECONDS)
-    return time.monotonic() - start
 
 
 @contextlib.contextmanager

@@ -17,8 +17,9 @@ import os
 import random
 import sys
 import threading
-import time
 import traceback
+
+import waiting
 
 KEY_BYTES_MAX = 250
 # Just under 1 MB, with room for memcached's own header.
@@ -46,12 +47,7 @@ class Scenario:
 
     def until(self, holds, what):
         """Polls until it holds."""
-        deadline = time.monotonic() + SECONDS_MAX
-        while not holds():
-            if time.monotonic() > deadline:
-                told = what() if callable(what) else what
-                raise AssertionError(f"not in time: {told}")
-            time.sleep(0.05)
+        waiting.until(holds, what, SECONDS_MAX)
 
 
 class Turns:
