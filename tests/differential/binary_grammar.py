@@ -6,6 +6,7 @@ Binary grammar: requests of the binary protocol, from a seed.
 import struct
 
 from request import EPOCH, Frame
+from ways import Ways
 
 KEY = EPOCH
 TEXT_KEYS = [KEY + b"k%d" % n for n in range(1, 6)]
@@ -47,24 +48,13 @@ LARGE_BYTES = 66000
 TOO_LARGE_BYTES = 1048577
 
 
-class BinaryGrammar:
-    def __init__(self, dice):
-        self.dice = dice
-        self.choose = dice.choice
-        ways = [
-            (30, self.store), (12, self.extend), (25, self.retrieve),
-            (8, self.number), (12, self.arithmetic), (6, self.delete),
-            (6, self.touch), (8, self.retrieve_touching), (8, self.compare),
-            (2, self.plain), (1, self.unknown), (0.7, self.flush),
-            (1, self.leave), (5, self.malformed), (0.5, self.large),
-            (1, self.sasl), (2, self.headers), (1, self.stat),
-        ]
-        self._weights = [weight for weight, _ in ways]
-        self._ways = [way for _, way in ways]
-
-    def requests(self):
-        """A few that belong together."""
-        return self.dice.choices(self._ways, self._weights)[0]()
+class BinaryGrammar(Ways):
+    WAYS = {
+        "store": 30, "extend": 12, "retrieve": 25, "number": 8,
+        "arithmetic": 12, "delete": 6, "touch": 6, "retrieve_touching": 8,
+        "compare": 8, "plain": 2, "unknown": 1, "flush": 0.7, "leave": 1,
+        "malformed": 5, "large": 0.5, "sasl": 1, "headers": 2, "stat": 1,
+    }
 
     # -- parts --
 

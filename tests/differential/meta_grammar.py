@@ -9,6 +9,7 @@ flags.
 import base64
 
 from request import EPOCH, Line
+from ways import Ways
 
 KEY = EPOCH
 TEXT_KEYS = [KEY + b"k%d" % n for n in range(1, 5)]
@@ -43,23 +44,13 @@ def encoded(key):
     return base64.b64encode(key)
 
 
-class MetaGrammar:
-    def __init__(self, dice):
-        self.dice = dice
-        self.choose = dice.choice
-        ways = [
-            (30, self.get), (25, self.store), (10, self.delete),
-            (14, self.arithmetic), (3, self.noop), (1, self.wrap), (3, self.debug),
-            (8, self.recache), (5, self.invalidate), (4, self.stale_store),
-            (8, self.number), (6, self.error), (4, self.store_error),
-            (3, self.classic), (0.4, self.large), (4, self.oddity),
-        ]
-        self._weights = [weight for weight, _ in ways]
-        self._ways = [way for _, way in ways]
-
-    def requests(self):
-        """A few that belong together."""
-        return self.dice.choices(self._ways, self._weights)[0]()
+class MetaGrammar(Ways):
+    WAYS = {
+        "get": 30, "store": 25, "delete": 10, "arithmetic": 14, "noop": 3,
+        "wrap": 1, "debug": 3, "recache": 8, "invalidate": 5,
+        "stale_store": 4, "number": 8, "error": 6, "store_error": 4,
+        "classic": 3, "large": 0.4, "oddity": 4,
+    }
 
     # -- parts --
 

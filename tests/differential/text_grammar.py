@@ -5,6 +5,7 @@ Text grammar: requests of the classic text protocol, from a seed.
 
 import operator_words
 from request import EPOCH, Line
+from ways import Ways
 
 KEY = EPOCH
 TEXT_KEYS = [KEY + b"k%d" % n for n in range(1, 6)]
@@ -46,25 +47,13 @@ COUNTING = (b"incr", b"decr", b"touch")
 STORES = [b"set", b"add", b"replace", b"append", b"prepend", b"cas"]
 
 
-class TextGrammar:
-    def __init__(self, dice):
-        self.dice = dice
-        self.choose = dice.choice
-        self._ways = [
-            (30, self.store), (22, self.retrieve), (8, self.arithmetic),
-            (5, self.delete), (5, self.touch), (6, self.retrieve_touching),
-            (8, self.number), (4, self.compare), (4, self.bad_block),
-            (4, self.bad_number), (3, self.long_key), (1, self.flush),
-            (1, self.word), (1, self.unknown), (1, self.closing),
-            (0.9, self.large), (4, self.oddity), (1, self.verbosity),
-            (2, self.operate),
-        ]
-        self._weights = [weight for weight, _ in self._ways]
-        self._ways = [way for _, way in self._ways]
-
-    def requests(self):
-        """A few that belong together."""
-        return self.dice.choices(self._ways, self._weights)[0]()
+class TextGrammar(Ways):
+    WAYS = {
+        "store": 30, "retrieve": 22, "arithmetic": 8, "delete": 5, "touch": 5,
+        "retrieve_touching": 6, "number": 8, "compare": 4, "bad_block": 4,
+        "bad_number": 4, "long_key": 3, "flush": 1, "word": 1, "unknown": 1,
+        "closing": 1, "large": 0.9, "oddity": 4, "verbosity": 1, "operate": 2,
+    }
 
     # -- parts --
 
