@@ -13,7 +13,8 @@ Farm: real servers that replicate each other, for the length of a `with`.
 Each is on 127.0.0.1, with ports of its own for clients and for the farm
 that stay the same when it is started again, and named s1, s2, s3 ...  All
 are given the same --farm-join list.  With a relay (relay.py) each tells the
-others to dial it through the relay.
+others to dial it through the relay.  With hosts, a Network of hosts.py, each
+is on a host of its own, on the usual ports, and its clients are there, too.
 
 Ports:   below those that the system gives to outgoing connections, lest one
          is taken, or dials itself, while its server is away.
@@ -40,6 +41,7 @@ from clients import BinaryClient, TextClient
 from waiting import until
 
 PORT_MIN = 12000
+HOST_PORTS = (11211, 11311)  # for clients, and for the farm
 READY_SECONDS_MAX = 20
 EQUAL_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 15
@@ -53,7 +55,7 @@ ENDS = "the servers start, and end as they should"
 
 
 @contextlib.contextmanager
-def running(count, *arguments, relay=None, ready=True, each=None,
+def running(count, *arguments, relay=None, ready=True, each=None, hosts=None,
             life_seconds_max=LIFE_SECONDS_MAX):
     """A Farm of `count` servers, started together.  `each(number)` tells
     further arguments of one of them, from 1."""
@@ -62,7 +64,7 @@ def running(count, *arguments, relay=None, ready=True, each=None,
         directory = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="grapevine-farm-"))
         for attempt in range(START_ATTEMPTS_MAX):
-            farm = Farm(count, arguments, directory, relay, each)
+            farm = Farm(count, arguments, directory, relay, each, hosts)
             stack.callback(farm.end)
             if farm.start() or attempt == START_ATTEMPTS_MAX - 1:
                 break
@@ -88,17 +90,19 @@ def running(count, *arguments, relay=None, ready=True, each=None,
 class Farm:
     """The servers, as a list of Members."""
 
-    def __init__(self, count, arguments, directory, relay, each):
+    def __init__(self, count, arguments, directory, relay, each, hosts):
         self.members = []
-        ports = _free_ports(2 * count)
+        ports = (list(HOST_PORTS) * count if hosts
+                 else _free_ports(2 * count))
         for index in range(count):
             name = f"s{index + 1}"
             port, farm_port = ports[2 * index:2 * index + 2]
-            error_path = os.path.join(directory, f"{port}.errors")
-            self.members.append(Member(name, port, farm_port, error_path))
+            error_path = os.path.join(directory, f"{name}.{port}.errors")
+            self.members.append(Member(name, port, farm_port, error_path,
+                                       hosts[index] if hosts else None))
         addresses = []
         for member in self.members:
-            address = f"127.0.0.1:{member.farm_port}"
+            address = f"{member.address}:{member.farm_port}"
             if relay:
                 member.extra = ["--farm-advertise", relay.front(
                     member.name, member.farm_port)]
@@ -106,10 +110,9 @@ class Farm:
             addresses.append(address)
         for number, member in enumerate(self.members, 1):
             member.words = (
-                servers.command("grapevined")
-                + ["-l", "127.0.0.1", "-p", str(member.port)]
+                member.place()
                 + servers.user_arguments()
-                + ["--farm-listen", f"127.0.0.1:{member.farm_port}",
+                + ["--farm-listen", f"{member.address}:{member.farm_port}",
                    "--farm-join", ",".join(addresses),
                    "--farm-server-name", member.name]
                 + member.extra
@@ -208,8 +211,10 @@ class Farm:
 class Member:
     """One server of the farm; `server` is its process of the moment."""
 
-    def __init__(self, name, port, farm_port, error_path):
+    def __init__(self, name, port, farm_port, error_path, host=None):
         self.name = name
+        self.host = host
+        self.address = host.address if host else "127.0.0.1"
         self.port = port
         self.farm_port = farm_port
         self.extra = []
@@ -221,12 +226,22 @@ class Member:
         self._is_ended = True  # by the test, or not started yet
         self._is_asked = False  # to end
 
+    def place(self):
+        """Its program, where it runs, and where its clients come in."""
+        words = servers.command("grapevined")
+        addresses = ["127.0.0.1"]
+        if self.host:
+            words = self.host.words() + words + ["--farm-insecure"]
+            addresses = [*self.host.local_addresses(), self.address]
+        return words + ["-l", ",".join(addresses), "-p", str(self.port)]
+
     # ---- its life ----
 
     def spawn(self):
         assert not self.is_running(), f"{self.name} runs already"
         self.server = servers.spawn("grapevined", self.words,
-                                    self._error_path, port=self.port)
+                                    self._error_path, port=self.port,
+                                    network=self.host or socket)
         self._is_ended = self._is_asked = False
 
     def start(self):
