@@ -110,10 +110,10 @@ void strangers_fail(struct peers *peers, const struct link *link,
 bool strangers_shake_hands(struct peers *peers, struct link *link);
 /* What it says first is none of grapevine. */
 void strangers_refuse(struct peers *peers, struct link *link);
-/* The first frame that a link brings; false where that names somebody else
- * than its certificate: then the link is cut. */
-bool strangers_are_named(struct peers *peers, struct link *link,
-                         struct span inner);
+/* Hears the frames of a link up to its HELLO; false where the link is cut: who
+ * has connected begins with something else, or names somebody else than its
+ * certificate. */
+bool strangers_hear(struct peers *peers, struct link *link, struct span inner);
 /* The far end is gone; true where it said that it rejects this server. */
 bool strangers_were_rejected(struct peers *peers, struct link *link);
 /* After keys or certificates were read again: cuts the links with whoever

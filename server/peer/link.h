@@ -18,7 +18,7 @@
 #define LINK_HOST_BYTES 80
 /* A read that brought so much may have left some. */
 #define LINK_FULL_READ_BYTES ((size_t)32 * 1024)
-/* Nothing but a HELLO is the first frame. */
+/* Nothing but a HELLO, or a refusal, is the first frame. */
 #define LINK_HELLO_BYTES_MAX ((size_t)2048)
 /* What is still to be sent to a member that does not read, at most; beside
  * the largest value. */
@@ -37,7 +37,7 @@ struct link {
     enum link_state state;
     farm_link number;
     struct transport transport;
-    bool is_named; /* what it calls itself was compared with its certificate */
+    bool is_named; /* it said HELLO, and its certificate is for that name */
     time_us since; /* it is in a state that must not last */
     struct watch *watch;
     void *owner;

@@ -220,19 +220,13 @@ void links_accept(int fd, void *context)
 
 /* ---- frames ---- */
 
-/* The first frame of a link that was accepted. */
-static bool begins_well(struct peers *peers, struct link *link,
-                        struct span inner)
+/* Who has connected has said HELLO. */
+static void begin_accepted(struct peers *peers, struct link *link)
 {
-    if (inner.length == 0 || inner.data[0] != MESSAGE_HELLO) {
-        strangers_refuse(peers, link);
-        return false;
-    }
     link->state = LINK_UP;
     driver_step(peers, (struct farm_input){.kind = FARM_LINKED,
                                            .link = link->number,
                                            .host = span_of_string(link->host)});
-    return link->state == LINK_UP;
 }
 
 static void take_frames(struct peers *peers, struct link *link)
@@ -240,21 +234,23 @@ static void take_frames(struct peers *peers, struct link *link)
     size_t at_bytes = 0;
 
     for (;;) {
-        size_t limit_bytes = link->state == LINK_SILENT
-                                 ? LINK_HELLO_BYTES_MAX
-                                 : peers->frame_bytes_max;
+        size_t limit_bytes =
+            link->is_named ? peers->frame_bytes_max : LINK_HELLO_BYTES_MAX;
         struct span inner;
         size_t used;
         enum frame_result result = message_frame(
             span_of(link->input + at_bytes, link->input_bytes - at_bytes),
             limit_bytes, &inner, &used);
-        if (result == FRAME_TOO_LARGE && link->state == LINK_SILENT)
+        if (result == FRAME_TOO_LARGE && !link->is_named)
             strangers_refuse(peers, link);
         else if (result == FRAME_TOO_LARGE)
             links_cut(peers, link, "it announced more than a frame may have");
-        if (result != FRAME_OK || !strangers_are_named(peers, link, inner))
+        if (result != FRAME_OK ||
+            (!link->is_named && !strangers_hear(peers, link, inner)))
             break;
-        if (link->state == LINK_SILENT && !begins_well(peers, link, inner))
+        if (link->state == LINK_SILENT)
+            begin_accepted(peers, link);
+        if (link->state != LINK_UP)
             break;
         driver_step(peers, (struct farm_input){.kind = FARM_FRAME,
                                                .link = link->number,

@@ -245,16 +245,18 @@ static void copy_host_part(char to[FARM_TEXT_BYTES_MAX + 1], struct span name)
     to[length - 1] = '\0';
 }
 
-bool strangers_are_named(struct peers *peers, struct link *link,
-                         struct span inner)
+bool strangers_hear(struct peers *peers, struct link *link, struct span inner)
 {
     char name[FARM_TEXT_BYTES_MAX + 1];
     struct message message;
 
-    /* Until there is a HELLO; the machine does nothing before, either. */
-    if (link->is_named || message_decode(inner, &message) != DECODE_OK ||
-        message.kind != MESSAGE_HELLO)
-        return true;
+    if (message_decode(inner, &message) != DECODE_OK ||
+        message.kind != MESSAGE_HELLO) {
+        /* Who was dialled may refuse us; the machine heeds nothing else. */
+        if (link->state == LINK_SILENT)
+            strangers_refuse(peers, link);
+        return link->state == LINK_UP;
+    }
     copy_host_part(name, message.hello.name);
     link->is_named = link->transport.tls == NULL ||
                      tls_proves_name(link->transport.tls, name);

@@ -13,7 +13,8 @@ Farm: real servers that replicate each other, for the length of a `with`.
 Each is on 127.0.0.1, with ports of its own for clients and for the farm
 that stay the same when it is started again, and named s1, s2, s3 ...  All
 are given the same --farm-join list.  With a relay (relay.py) each tells the
-others to dial it through the relay.
+others to dial it through the relay.  Links are keyed, but for those through a
+relay, which reads who dials, and where `keyed` says otherwise.
 
 Ports:   below those that the system gives to outgoing connections, lest one
          is taken, or dials itself, while its server is away.
@@ -35,6 +36,7 @@ import tempfile
 import threading
 import time
 
+import keys
 import servers
 from clients import BinaryClient, TextClient
 from waiting import until
@@ -54,15 +56,19 @@ ENDS = "the servers start, and end as they should"
 
 @contextlib.contextmanager
 def running(count, *arguments, relay=None, ready=True, each=None,
-            life_seconds_max=LIFE_SECONDS_MAX):
+            keyed=None, life_seconds_max=LIFE_SECONDS_MAX):
     """A Farm of `count` servers, started together.  `each(number)` tells
     further arguments of one of them, from 1."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_one_at_a_time())
         directory = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="grapevine-farm-"))
+        os.chmod(directory, 0o711)  # the servers' user has a key in it
+        key_path = None
+        if keyed or keyed is None and not relay:
+            key_path = keys.write(os.path.join(directory, "key"), keys.new())
         for attempt in range(START_ATTEMPTS_MAX):
-            farm = Farm(count, arguments, directory, relay, each)
+            farm = Farm(count, arguments, directory, relay, each, key_path)
             stack.callback(farm.end)
             if farm.start() or attempt == START_ATTEMPTS_MAX - 1:
                 break
@@ -88,8 +94,9 @@ def running(count, *arguments, relay=None, ready=True, each=None,
 class Farm:
     """The servers, as a list of Members."""
 
-    def __init__(self, count, arguments, directory, relay, each):
+    def __init__(self, count, arguments, directory, relay, each, key_path):
         self.members = []
+        self.key_path = key_path  # None: links are in the clear
         ports = _free_ports(2 * count)
         for index in range(count):
             name = f"s{index + 1}"
@@ -113,6 +120,7 @@ class Farm:
                    "--farm-join", ",".join(addresses),
                    "--farm-server-name", member.name]
                 + member.extra
+                + (["--farm-key-file", key_path] if key_path else [])
                 + [str(word) for word in arguments]
                 + [str(word) for word in (each(number) if each else [])])
 
