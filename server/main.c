@@ -87,7 +87,7 @@ static void take_down(struct server *server)
     }
     doors_destroy(server->doors);
     signals_forget(server);
-    peers_destroy(server->peers);
+    membership_destroy(server);
     worker_destroy(server->worker);
     stats_destroy(server->stats);
     access_destroy(server);
@@ -118,8 +118,8 @@ int main(int argc, char **argv)
         return server_fail(error) ? 0 : 64;
     if (has_answered(&server.config))
         return 0;
-    bool is_built =
-        access_open(&server) && start_process(&server) && build(&server);
+    bool is_built = access_open(&server) && membership_open(&server) &&
+                    start_process(&server) && build(&server);
     if (is_built)
         run(&server);
     take_down(&server);

@@ -327,6 +327,8 @@ static enum config_result check_farm(struct reading *reading)
                 "HOST, HOST:PORT or [IPV6]:PORT",
                 config->farm_join[i]);
     }
+    if (encryption_check_farm(reading) != CONFIG_OK)
+        return CONFIG_BAD;
     return check_journal(reading);
 }
 

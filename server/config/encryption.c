@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Encryption: what -Z, the ssl_ words of -o and those of -l ask for, looked
- * at together.
+ * Encryption: what -Z, the ssl_ words of -o and those of -l ask for, and what
+ * the links of a farm are proven by, looked at together.
  */
 #include <string.h>
 
@@ -86,5 +86,34 @@ enum config_result encryption_check(struct reading *reading)
         if (check_endpoint(reading, config->listen[i]) != CONFIG_OK)
             return CONFIG_BAD;
     }
+    return CONFIG_OK;
+}
+
+enum config_result encryption_check_farm(struct reading *reading)
+{
+    const struct config *config = reading->config;
+    bool has_some = config->farm_chain != NULL ||
+                    config->farm_chain_key != NULL ||
+                    config->farm_authority != NULL;
+    bool has_all = config->farm_chain != NULL &&
+                   config->farm_chain_key != NULL &&
+                   config->farm_authority != NULL;
+
+    if (has_some && !has_all)
+        return reading_bad(reading,
+                           "option --%s: certificates need all three; give "
+                           "--farm-cert, --farm-cert-key and --farm-ca",
+                           config->farm_chain != NULL       ? "farm-cert"
+                           : config->farm_chain_key != NULL ? "farm-cert-key"
+                                                            : "farm-ca");
+    if (has_some && config->farm_keys != NULL)
+        return reading_bad(reading,
+                           "option --farm-key-file: members prove themselves "
+                           "by a key or by certificates; remove it, or "
+                           "--farm-cert, --farm-cert-key and --farm-ca");
+    if (config->farm_insecure && (has_some || config->farm_keys != NULL))
+        return reading_bad(reading,
+                           "option --farm-insecure: links are encrypted "
+                           "already; remove it");
     return CONFIG_OK;
 }

@@ -29,8 +29,10 @@ enum config_result reading_bad(const struct reading *reading,
 enum config_result value_set(struct reading *reading,
                              const struct option_row *row, const char *text);
 
-/* Whether all that is asked for of TLS can be had together. */
+/* Whether all that is asked for of TLS can be had together: for clients, and
+ * between members. */
 enum config_result encryption_check(struct reading *reading);
+enum config_result encryption_check_farm(struct reading *reading);
 
 /* Looks at -Y and -S, and at -B and -l where either is given; sets what their
  * clients speak. */

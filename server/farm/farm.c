@@ -233,6 +233,9 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     case FARM_REFUSED:
         members_refused(farm, input->bytes);
         break;
+    case FARM_REJECTED:
+        farm->refused = farm->now;
+        break;
     case FARM_FRAME:
         farm->figures.bytes_received +=
             input->bytes.length + MESSAGE_FRAME_BYTES;

@@ -54,6 +54,8 @@ enum farm_input_kind {
                       empty; `host` is where the far end is, without port */
     FARM_UNLINKED, /* `link` is gone */
     FARM_REFUSED,  /* dialled `bytes`: nobody listens there */
+    FARM_REJECTED, /* who was dialled does not take this server for a member, or
+                      is none itself */
     FARM_FRAME,    /* `link` brought `bytes`: kind and body of a message */
     FARM_BACKLOG,  /* `link` has `number` bytes that are not sent yet */
     FARM_WRITTEN,  /* the journal has grown */

@@ -79,6 +79,20 @@ static bool is_name_free(const struct farm *farm,
     return true;
 }
 
+/* A name is unique, and so is an id: who says that of a member goes by its
+ * name, or means to take its place. */
+static bool is_id_its_own(struct farm *farm, const struct message_hello *hello,
+                          char *reason)
+{
+    const struct member *member = member_find(farm, hello->id);
+
+    if (member == NULL || !member->was_met || member->name[0] == '\0' ||
+        span_equal(span_of_string(member->name), hello->name))
+        return true;
+    return refuse(reason, "its id is that of the member %.80s at %.80s",
+                  member->name, member->address);
+}
+
 static bool is_near_in_time(const struct farm *farm,
                             const struct message_hello *hello, char *reason)
 {
@@ -101,8 +115,7 @@ static bool is_own_state(uint8_t state)
            state == MEMBER_READY || state == MEMBER_LEFT;
 }
 
-static bool is_possible(const struct farm *farm,
-                        const struct connection *connection,
+static bool is_possible(struct farm *farm, const struct connection *connection,
                         const struct message_hello *hello, char *address,
                         char *reason)
 {
@@ -130,7 +143,8 @@ static bool is_possible(const struct farm *farm,
         return refuse(reason, "its clock cannot be right");
     if (!complete_address(connection, hello->address, address))
         return refuse(reason, "it does not say where it can be dialled");
-    return is_name_free(farm, hello, address, reason) &&
+    return is_id_its_own(farm, hello, reason) &&
+           is_name_free(farm, hello, address, reason) &&
            is_near_in_time(farm, hello, reason);
 }
 

@@ -14,7 +14,7 @@
 #define SESSION_S 3600
 
 /* The first thing that OpenSSL says it fell over, in words. */
-static const char *reason(void)
+const char *certificates_reason(void)
 {
     unsigned long code = ERR_peek_error();
     const char *words = ERR_reason_error_string(code);
@@ -24,12 +24,12 @@ static const char *reason(void)
     return words == NULL ? "OpenSSL gives no reason" : words;
 }
 
-static bool fail_file(char *error, const char *option, const char *file,
-                      const char *remedy)
+bool certificates_fail(char error[TLS_ERROR_BYTES], const char *option,
+                       const char *file, const char *remedy)
 {
     snprintf(error, TLS_ERROR_BYTES,
-             "option -o %s: cannot use '%.200s': %.100s; %s", option, file,
-             reason(), remedy);
+             "option %s: cannot use '%.200s': %.100s; %s", option, file,
+             certificates_reason(), remedy);
     return false;
 }
 
@@ -43,6 +43,11 @@ static int refuse_passphrase(char *to, int bytes, int is_writing, void *context)
     return -1;
 }
 
+void certificates_refuse_passphrases(SSL_CTX *context)
+{
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
+}
+
 static bool load_own(SSL_CTX *context, const struct tls_settings *settings,
                      char *error)
 {
@@ -51,15 +56,17 @@ static bool load_own(SSL_CTX *context, const struct tls_settings *settings,
     int form = settings->is_key_der ? SSL_FILETYPE_ASN1 : SSL_FILETYPE_PEM;
 
     if (SSL_CTX_use_certificate_chain_file(context, settings->chain_file) != 1)
-        return fail_file(error, "ssl_chain_cert", settings->chain_file,
-                         "give a PEM file of certificates that this user can "
-                         "read");
+        return certificates_fail(
+            error, "-o ssl_chain_cert", settings->chain_file,
+            "give a PEM file of certificates that this user can "
+            "read");
     if (SSL_CTX_use_PrivateKey_file(context, key_file, form) == 1 &&
         SSL_CTX_check_private_key(context) == 1)
         return true;
-    return fail_file(error, "ssl_key", key_file,
-                     "give the certificate's own key, without a passphrase, "
-                     "that this user can read");
+    return certificates_fail(
+        error, "-o ssl_key", key_file,
+        "give the certificate's own key, without a passphrase, "
+        "that this user can read");
 }
 
 static bool load_authorities(SSL_CTX *context,
@@ -72,9 +79,10 @@ static bool load_authorities(SSL_CTX *context,
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
     if (names == NULL || SSL_CTX_load_verify_file(context, file) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
-        return fail_file(error, "ssl_ca_cert", file,
-                         "give a PEM file of certificates that this user can "
-                         "read");
+        return certificates_fail(
+            error, "-o ssl_ca_cert", file,
+            "give a PEM file of certificates that this user can "
+            "read");
     }
     SSL_CTX_set_client_CA_list(context, names); /* takes them */
     return true;
@@ -140,10 +148,10 @@ SSL_CTX *certificates_load(const struct tls_settings *settings,
 
     if (context == NULL) {
         snprintf(error, TLS_ERROR_BYTES, "option -Z: OpenSSL fails: %s",
-                 reason());
+                 certificates_reason());
         return NULL;
     }
-    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
+    certificates_refuse_passphrases(context);
     set_behaviour(context, settings);
     if (load_own(context, settings, error) &&
         load_authorities(context, settings, error) &&

@@ -15,4 +15,14 @@
 SSL_CTX *certificates_load(const struct tls_settings *settings,
                            char error[TLS_ERROR_BYTES]);
 
+/* The first thing that OpenSSL says it fell over, in words. */
+const char *certificates_reason(void);
+
+/* Says that in `error`, of a file; false. */
+bool certificates_fail(char error[TLS_ERROR_BYTES], const char *option,
+                       const char *file, const char *remedy);
+
+/* Nobody is there to be asked for one. */
+void certificates_refuse_passphrases(SSL_CTX *context);
+
 #endif

@@ -16,14 +16,20 @@
 #include <unistd.h>
 
 #include "server/loop/certificates.h"
+#include "server/loop/proofs.h"
 
-/* A client's certificates are the most that it has to send. */
+/* Certificates are the most that the far end has to send. */
 #define HANDSHAKE_BYTES_MAX ((size_t)256 * 1024)
 /* Of one read: records may be as small as a byte, or hold nothing. */
 #define RECORDS_PER_READ_MAX 64
+/* Of a member's link, before its key for sending is renewed: far below what
+ * AES-GCM allows (RFC 8446, 5.5: 2^24.5 records). */
+#define RECORDS_PER_KEY_MAX (UINT32_C(1) << 22)
 
 struct tls {
-    struct tls_settings settings;
+    struct tls_settings settings; /* for clients, or: */
+    struct tls_farm_settings farm;
+    bool is_for_members;
     BIO_METHOD *method;
     pthread_mutex_t lock; /* over `context` */
     SSL_CTX *context;
@@ -35,7 +41,7 @@ struct tls_link {
     SSL *ssl;
     int fd;
     bool is_ready;  /* hands were shaken */
-    bool is_ended;  /* the client sends no more */
+    bool is_ended;  /* the far end sends no more */
     bool is_broken; /* nothing can be sent or received any more */
     bool broke_protocol;
     bool has_more;
@@ -45,6 +51,8 @@ struct tls_link {
     bool is_dry;     /* the descriptor had nothing when last asked */
     bool is_eof;
     size_t handshake_bytes;
+    uint32_t records_sent; /* since the key for sending was renewed */
+    const char *failure;   /* of the handshake */
 };
 
 /* ---- the descriptor, as OpenSSL sees it ---- */
@@ -104,9 +112,9 @@ static long control(BIO *bio, int command, long number, void *pointer)
 static BIO_METHOD *make_method(void)
 {
     int index = BIO_get_new_index();
-    BIO_METHOD *method = index < 0 ? NULL
-                                   : BIO_meth_new(index | BIO_TYPE_SOURCE_SINK,
-                                                  "client's descriptor");
+    BIO_METHOD *method =
+        index < 0 ? NULL
+                  : BIO_meth_new(index | BIO_TYPE_SOURCE_SINK, "descriptor");
 
     if (method == NULL)
         return NULL;
@@ -128,7 +136,9 @@ static uint64_t monotonic_s(void)
 
 bool tls_reload(struct tls *tls, char error[TLS_ERROR_BYTES])
 {
-    SSL_CTX *fresh = certificates_load(&tls->settings, error);
+    SSL_CTX *fresh = tls->is_for_members
+                         ? proofs_load(&tls->farm, error)
+                         : certificates_load(&tls->settings, error);
 
     if (fresh == NULL)
         return false;
@@ -158,12 +168,36 @@ static bool keep_path(const char **path)
     return joined != NULL;
 }
 
-static bool keep_paths(struct tls_settings *settings)
+static bool keep_paths(struct tls *tls)
 {
-    bool is_kept = keep_path(&settings->chain_file);
+    const char **paths[] = {
+        &tls->settings.chain_file,       &tls->settings.key_file,
+        &tls->settings.authorities_file, &tls->farm.keys_file,
+        &tls->farm.chain_file,           &tls->farm.key_file,
+        &tls->farm.authorities_file};
+    bool is_kept = true;
 
-    is_kept &= keep_path(&settings->key_file);
-    return keep_path(&settings->authorities_file) && is_kept;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        is_kept &= keep_path(paths[i]);
+    return is_kept;
+}
+
+/* Takes `tls`, whose settings are those that were given. */
+static struct tls *load(struct tls *tls, char error[TLS_ERROR_BYTES])
+{
+    if (tls != NULL && pthread_mutex_init(&tls->lock, NULL) != 0) {
+        free(tls);
+        tls = NULL;
+    }
+    snprintf(error, TLS_ERROR_BYTES, "memory is out");
+    if (tls == NULL)
+        return NULL;
+    bool has_paths = keep_paths(tls);
+    tls->method = make_method();
+    if (has_paths && tls->method != NULL && tls_reload(tls, error))
+        return tls;
+    tls_destroy(tls);
+    return NULL;
 }
 
 struct tls *tls_create(const struct tls_settings *settings,
@@ -171,22 +205,25 @@ struct tls *tls_create(const struct tls_settings *settings,
 {
     struct tls *tls = calloc(1, sizeof(*tls));
 
-    if (tls == NULL || pthread_mutex_init(&tls->lock, NULL) != 0) {
-        free(tls);
-        memcpy(error, "no memory", sizeof("no memory"));
-        return NULL;
+    if (tls != NULL) {
+        tls->settings = *settings;
+        if (tls->settings.record_bytes > TLS_RECORD_BYTES_MAX)
+            tls->settings.record_bytes = TLS_RECORD_BYTES_MAX;
     }
-    tls->settings = *settings;
-    if (tls->settings.record_bytes > TLS_RECORD_BYTES_MAX)
+    return load(tls, error);
+}
+
+struct tls *tls_create_for_farm(const struct tls_farm_settings *settings,
+                                char error[TLS_ERROR_BYTES])
+{
+    struct tls *tls = calloc(1, sizeof(*tls));
+
+    if (tls != NULL) {
+        tls->is_for_members = true;
+        tls->farm = *settings;
         tls->settings.record_bytes = TLS_RECORD_BYTES_MAX;
-    bool has_paths = keep_paths(&tls->settings);
-    tls->method = make_method();
-    if (!has_paths || tls->method == NULL)
-        memcpy(error, "no memory", sizeof("no memory"));
-    else if (tls_reload(tls, error))
-        return tls;
-    tls_destroy(tls);
-    return NULL;
+    }
+    return load(tls, error);
 }
 
 void tls_destroy(struct tls *tls)
@@ -198,6 +235,10 @@ void tls_destroy(struct tls *tls)
     free((char *)tls->settings.chain_file);
     free((char *)tls->settings.key_file);
     free((char *)tls->settings.authorities_file);
+    free((char *)tls->farm.keys_file);
+    free((char *)tls->farm.chain_file);
+    free((char *)tls->farm.key_file);
+    free((char *)tls->farm.authorities_file);
     pthread_mutex_destroy(&tls->lock);
     free(tls);
 }
@@ -238,11 +279,17 @@ static SSL_CTX *borrow_context(struct tls *tls)
     return context;
 }
 
-struct tls_link *tls_open(struct tls *tls, int fd, enum tls_verify verify)
+void tls_list_keys(struct tls *tls, char to[TLS_KEY_NAMES_BYTES])
+{
+    SSL_CTX *context = borrow_context(tls);
+
+    proofs_list_keys(context, to);
+    SSL_CTX_free(context);
+}
+
+static struct tls_link *open_link(struct tls *tls, int fd)
 {
     struct tls_link *link = calloc(1, sizeof(*link));
-    /* Who got a session at a door that asks for less is asked here. */
-    uint8_t session_context[] = {'c', 'l', 'i', 'e', 'n', 't', (uint8_t)verify};
 
     if (link == NULL)
         return NULL;
@@ -250,9 +297,7 @@ struct tls_link *tls_open(struct tls *tls, int fd, enum tls_verify verify)
     link->ssl = SSL_new(context);
     SSL_CTX_free(context);
     BIO *bio = BIO_new(tls->method);
-    if (link->ssl == NULL || bio == NULL ||
-        SSL_set_session_id_context(link->ssl, session_context,
-                                   sizeof(session_context)) != 1) {
+    if (link->ssl == NULL || bio == NULL) {
         BIO_free(bio);
         SSL_free(link->ssl);
         free(link);
@@ -264,8 +309,38 @@ struct tls_link *tls_open(struct tls *tls, int fd, enum tls_verify verify)
     BIO_set_data(bio, link);
     BIO_set_init(bio, 1);
     SSL_set_bio(link->ssl, bio, bio); /* takes it */
+    return link;
+}
+
+struct tls_link *tls_open(struct tls *tls, int fd, enum tls_verify verify)
+{
+    struct tls_link *link = open_link(tls, fd);
+    /* Who got a session at a door that asks for less is asked here. */
+    uint8_t session_context[] = {'c', 'l', 'i', 'e', 'n', 't', (uint8_t)verify};
+
+    if (link == NULL)
+        return NULL;
+    if (SSL_set_session_id_context(link->ssl, session_context,
+                                   sizeof(session_context)) != 1) {
+        tls_close(link);
+        ERR_clear_error();
+        return NULL;
+    }
     SSL_set_verify(link->ssl, openssl_mode(verify), NULL);
     SSL_set_accept_state(link->ssl);
+    return link;
+}
+
+struct tls_link *tls_open_member(struct tls *tls, int fd, bool has_dialled)
+{
+    struct tls_link *link = open_link(tls, fd);
+
+    if (link == NULL)
+        return NULL;
+    if (has_dialled)
+        SSL_set_connect_state(link->ssl);
+    else
+        SSL_set_accept_state(link->ssl);
     return link;
 }
 
@@ -288,12 +363,30 @@ void tls_close(struct tls_link *link)
     free(link);
 }
 
+static enum tls_progress fail_handshake(struct tls_link *link,
+                                        const char *reason)
+{
+    link->failure = reason;
+    link->is_broken = true;
+    ERR_clear_error();
+    return TLS_FAILED;
+}
+
+static const char *handshake_failure(const struct tls_link *link)
+{
+    if (link->handshake_bytes > HANDSHAKE_BYTES_MAX)
+        return "it sends too much before it comes to the point";
+    return link->tls->is_for_members ? proofs_reason(link->ssl) : NULL;
+}
+
 enum tls_progress tls_shake_hands(struct tls_link *link)
 {
     assert(!link->is_ready);
     ERR_clear_error();
-    int result = SSL_accept(link->ssl);
+    int result = SSL_do_handshake(link->ssl);
     if (result == 1) {
+        if (link->tls->is_for_members && !proofs_are_given(link->ssl))
+            return fail_handshake(link, "it proves nothing");
         link->is_ready = true;
         /* From now on a read looks at one record at a time, whatever it
          * holds, so that nobody is read for longer than the others. */
@@ -306,11 +399,27 @@ enum tls_progress tls_shake_hands(struct tls_link *link)
     case SSL_ERROR_WANT_WRITE:
         return TLS_WAITS_TO_WRITE;
     default:
-        break;
+        return fail_handshake(link, handshake_failure(link));
     }
-    ERR_clear_error();
-    link->is_broken = true;
-    return TLS_FAILED;
+}
+
+const char *tls_failure(const struct tls_link *link)
+{
+    return link->failure;
+}
+
+bool tls_is_proven_still(struct tls *tls, const struct tls_link *link)
+{
+    SSL_CTX *context = borrow_context(tls);
+    bool is_proven = proofs_still_hold(context, link->ssl);
+
+    SSL_CTX_free(context);
+    return is_proven;
+}
+
+bool tls_proves_name(const struct tls_link *link, const char *name)
+{
+    return proofs_name(link->ssl, name);
 }
 
 bool tls_is_resumed(const struct tls_link *link)
@@ -333,6 +442,8 @@ static void fail_reading(struct tls_link *link, int error)
         return;
     }
     link->broke_protocol = error == SSL_ERROR_SSL;
+    if (link->broke_protocol && link->tls->is_for_members)
+        link->failure = proofs_reason(link->ssl);
     link->is_broken = true;
     ERR_clear_error();
 }
@@ -399,8 +510,9 @@ ssize_t tls_read(struct tls_link *link, const struct iovec *places,
 
     assert(link->is_ready);
     /* To a client that asks for new keys OpenSSL would answer between two
-     * halves of a record, and fail. */
-    if (link->must_write && !link->is_broken) {
+     * halves of a record, and fail.  A member does not ask; and two members
+     * that each waited for the other to read would wait for ever. */
+    if (link->must_write && !link->is_broken && !link->tls->is_for_members) {
         errno = EAGAIN;
         return -1;
     }
@@ -433,6 +545,18 @@ size_t tls_record_bytes(const struct tls_link *link)
     return link->tls->settings.record_bytes;
 }
 
+/* Clients come and go; a member's link may stay for a year. */
+static void count_record(struct tls_link *link)
+{
+    if (!link->tls->is_for_members ||
+        ++link->records_sent < RECORDS_PER_KEY_MAX)
+        return;
+    link->records_sent = 0;
+    /* Told before the next record, without asking the far end for its own. */
+    if (SSL_key_update(link->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1)
+        ERR_clear_error();
+}
+
 ssize_t tls_write(struct tls_link *link, struct span bytes)
 {
     size_t sent;
@@ -445,8 +569,10 @@ ssize_t tls_write(struct tls_link *link, struct span bytes)
         return -1;
     }
     ERR_clear_error();
-    if (SSL_write_ex(link->ssl, bytes.data, bytes.length, &sent) == 1)
+    if (SSL_write_ex(link->ssl, bytes.data, bytes.length, &sent) == 1) {
+        count_record(link);
         return (ssize_t)sent;
+    }
     switch (SSL_get_error(link->ssl, 0)) {
     case SSL_ERROR_WANT_READ:
         link->write_waits_to_read = true;

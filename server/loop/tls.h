@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * TLS: connections of clients, encrypted.
+ * TLS: connections, encrypted: of clients to their door, and between members
+ * of a farm.
  *
  * A link is read and written like a non-blocking socket; nothing here waits.
  * What differs from a socket: there may be more to read although the
@@ -51,17 +52,35 @@ struct tls_settings {
                             limit holds, too */
 };
 
+/* What members of a farm prove themselves by: the farm's keys, or certificates
+ * (the other three). */
+struct tls_farm_settings {
+    const char *keys_file;        /* one per line; or NULL */
+    const char *chain_file;       /* PEM: certificate, then its issuers */
+    const char *key_file;         /* PEM, of that certificate */
+    const char *authorities_file; /* PEM, who vouch for members */
+};
+
+/* Of all keys of a farm, with a byte that ends them. */
+#define TLS_KEY_NAMES_BYTES 160
+
 struct tls;
 struct tls_link;
 
-/* Loads the certificates; NULL with the reason in `error`. */
+/* For clients, and for members.  Loads keys and certificates; NULL with the
+ * reason in `error`. */
 struct tls *tls_create(const struct tls_settings *settings,
                        char error[TLS_ERROR_BYTES]);
+struct tls *tls_create_for_farm(const struct tls_farm_settings *settings,
+                                char error[TLS_ERROR_BYTES]);
 void tls_destroy(struct tls *tls);
 
 /* Loads them again: connections that come from now on get them, others are
  * left alone.  False with the reason in `error`: all stays as it was. */
 MUST_USE bool tls_reload(struct tls *tls, char error[TLS_ERROR_BYTES]);
+
+/* The names of a farm's keys, the used one first; "" for certificates. */
+void tls_list_keys(struct tls *tls, char to[TLS_KEY_NAMES_BYTES]);
 
 /* Since the certificates were loaded, in seconds. */
 uint64_t tls_age_s(const struct tls *tls);
@@ -71,6 +90,10 @@ enum tls_verify tls_usual_verify(const struct tls *tls);
 
 /* A connection that a client has opened; NULL if memory is out. */
 struct tls_link *tls_open(struct tls *tls, int fd, enum tls_verify verify);
+
+/* A connection to a member, which this one has dialled or been dialled by; NULL
+ * if memory is out. */
+struct tls_link *tls_open_member(struct tls *tls, int fd, bool has_dialled);
 
 /* Says goodbye, if there is still somebody; NULL is fine. */
 void tls_close(struct tls_link *link);
@@ -87,6 +110,16 @@ enum tls_progress {
 
 /* To be called until TLS_READY, before anything is read or written. */
 enum tls_progress tls_shake_hands(struct tls_link *link);
+
+/* Of a member: why the handshake failed, or what came after it was no TLS; in
+ * words for people.  NULL: it hung up. */
+const char *tls_failure(const struct tls_link *link);
+
+/* Of a member: what it was let in by would let it in now. */
+bool tls_is_proven_still(struct tls *tls, const struct tls_link *link);
+
+/* Of a member: its certificate is for `name`; true where keys prove. */
+bool tls_proves_name(const struct tls_link *link, const char *name);
 
 /* Ready without much ado: the client has been here before. */
 bool tls_is_resumed(const struct tls_link *link);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "proto/grapevine/message.h"
 #include "server/loop/listener.h"
 #include "server/peer/link.h"
 #include "server/peer/peers.h"
@@ -18,6 +19,7 @@
 
 #define DRIVER_LINKS_MAX 512
 #define DRIVER_REFUSALS_MAX 64
+#define DRIVER_TELLINGS_MAX 32
 /* The machine is promised a step so often: a longer silence of the clock is
  * a sleep that it has to make up for. */
 #define DRIVER_TICK_US_MAX (TIME_US_PER_S / 50)
@@ -27,6 +29,13 @@
 struct crew_wait {
     _Atomic uint64_t wanted;
     uint64_t told; /* to the machine */
+};
+
+/* What was said of a stranger. */
+struct stranger_telling {
+    time_us at;
+    char who[FARM_TEXT_BYTES_MAX + 1];
+    char reason[160];
 };
 
 struct peers {
@@ -51,6 +60,8 @@ struct peers {
     uint32_t generation; /* of link numbers */
     char refusals[DRIVER_REFUSALS_MAX][PLACE_BYTES];
     size_t refusals_count; /* dials to be told of */
+    struct stranger_telling tellings[DRIVER_TELLINGS_MAX];
+    uint64_t handshakes_failed;
     struct crew_wait *waits;
     bool is_open;
     bool was_ready;
@@ -74,6 +85,10 @@ void driver_step(struct peers *peers, struct farm_input input);
 void links_accept(int fd, void *context); /* a listener_accepted */
 void links_dial(struct peers *peers, struct span address);
 void links_close(struct peers *peers, farm_link number, struct span reason);
+/* The far end breaks the rules: one line, and that is it. */
+void links_cut(struct peers *peers, struct link *link, const char *reason);
+/* Dialled, it was there and is no more. */
+void links_break_off(struct peers *peers, struct link *link);
 void links_send(struct peers *peers, farm_link number, struct span frames);
 /* Sends what there is, tells the machine what came of it. */
 void links_settle(struct peers *peers);
@@ -82,5 +97,27 @@ void links_watch(struct peers *peers, time_us now);
 /* Frees what has ended. */
 void links_sweep(struct peers *peers);
 void links_destroy(struct peers *peers);
+
+/* strangers.c */
+/* Before another is let in: who has been trying for too long goes. */
+void strangers_make_room(struct peers *peers);
+/* Says why there is no link with `who`, once in a while. */
+void strangers_tell(struct peers *peers, const char *who, const char *reason);
+/* Counts an attempt that failed, and says so. */
+void strangers_fail(struct peers *peers, const struct link *link,
+                    const char *reason);
+/* Goes on with the handshake; true when it is done. */
+bool strangers_shake_hands(struct peers *peers, struct link *link);
+/* What it says first is none of grapevine. */
+void strangers_refuse(struct peers *peers, struct link *link);
+/* Hears the frames of a link up to its HELLO; false where the link is cut: who
+ * has connected begins with something else, or names somebody else than its
+ * certificate. */
+bool strangers_hear(struct peers *peers, struct link *link, struct span inner);
+/* The far end is gone; true where it said that it rejects this server. */
+bool strangers_were_rejected(struct peers *peers, struct link *link);
+/* After keys or certificates were read again: cuts the links with whoever
+ * would not be let in by these. */
+void strangers_prove_again(struct peers *peers);
 
 #endif

@@ -38,7 +38,7 @@ struct link *link_create(struct worker *worker, int fd, watch_ready *ready,
         return NULL;
     }
     set_options(fd);
-    link->fd = fd;
+    link->transport.fd = fd;
     link->owner = owner;
     link->watch = watch_create(worker, fd, ready, link);
     if (getpeername(fd, (struct sockaddr *)&far_end, &bytes) == 0)
@@ -56,7 +56,8 @@ void link_destroy(struct link *link)
     if (link == NULL)
         return;
     watch_destroy(link->watch);
-    close(link->fd);
+    tls_close(link->transport.tls);
+    close(link->transport.fd);
     free(link->input);
     free(link->output);
     free(link);
@@ -110,7 +111,8 @@ enum link_dialled link_finish_dial(struct link *link)
     int error = 0;
     socklen_t bytes = sizeof(error);
 
-    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0)
+    if (getsockopt(link->transport.fd, SOL_SOCKET, SO_ERROR, &error, &bytes) !=
+        0)
         return LINK_FAILED;
     if (error == ECONNREFUSED)
         return LINK_REFUSED;
@@ -120,7 +122,8 @@ enum link_dialled link_finish_dial(struct link *link)
         return LINK_FAILED;
     struct sockaddr_storage far_end;
     bytes = sizeof(far_end);
-    if (getpeername(link->fd, (struct sockaddr *)&far_end, &bytes) != 0)
+    if (getpeername(link->transport.fd, (struct sockaddr *)&far_end, &bytes) !=
+        0)
         return LINK_BROKEN;
     getnameinfo((const struct sockaddr *)&far_end, bytes, link->host,
                 sizeof(link->host), NULL, 0, NI_NUMERICHOST);
@@ -151,8 +154,10 @@ bool link_receive(struct link *link)
 {
     if (!has_room(link))
         return false;
-    ssize_t got = recv(link->fd, link->input + link->input_bytes,
-                       link->input_capacity_bytes - link->input_bytes, 0);
+    struct iovec place = {.iov_base = link->input + link->input_bytes,
+                          .iov_len =
+                              link->input_capacity_bytes - link->input_bytes};
+    ssize_t got = transport_receive(&link->transport, &place, 1);
     if (got < 0)
         return errno == EAGAIN || errno == EINTR;
     link->input_bytes += (size_t)got;
@@ -205,8 +210,9 @@ bool link_add(struct link *link, struct span bytes)
 bool link_flush(struct link *link)
 {
     while (link_backlog_bytes(link) > 0) {
-        ssize_t sent = send(link->fd, link->output + link->output_sent_bytes,
-                            link_backlog_bytes(link), MSG_NOSIGNAL);
+        ssize_t sent = transport_send(
+            &link->transport, span_of(link->output + link->output_sent_bytes,
+                                      link_backlog_bytes(link)));
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno != EAGAIN)
@@ -217,7 +223,9 @@ bool link_flush(struct link *link)
         link->moved_bytes += (uint64_t)sent;
     }
     link->is_blocked = link_backlog_bytes(link) > 0;
-    watch_want(link->watch, true, link->is_blocked);
+    watch_want(link->watch, true,
+               link->is_blocked ||
+                   transport_read_waits_to_write(&link->transport));
     if (link->is_blocked)
         return true;
     link->output_bytes = 0;

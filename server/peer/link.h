@@ -2,8 +2,9 @@
 /*
  * Link: one connection to one member; whole frames in, frames out.
  *
- * A connection that was accepted says HELLO first, or it is none of ours:
- * the farm machine hears only of those that do.
+ * Where links are keyed, both ends prove themselves first.  A connection that
+ * was accepted then says HELLO, or it is none of ours: the farm machine hears
+ * only of those that do.
  *
  * Threads: that of the peers.
  */
@@ -11,12 +12,13 @@
 #define SERVER_PEER_LINK_H
 
 #include "server/farm/farm.h"
+#include "server/loop/transport.h"
 #include "server/loop/worker.h"
 
 #define LINK_HOST_BYTES 80
 /* A read that brought so much may have left some. */
 #define LINK_FULL_READ_BYTES ((size_t)32 * 1024)
-/* Nothing but a HELLO is the first frame. */
+/* Nothing but a HELLO, or a refusal, is the first frame. */
 #define LINK_HELLO_BYTES_MAX ((size_t)2048)
 /* What is still to be sent to a member that does not read, at most; beside
  * the largest value. */
@@ -24,7 +26,8 @@
 
 enum link_state {
     LINK_DIALLING,
-    LINK_SILENT, /* accepted, nothing said yet */
+    LINK_SHAKING, /* connected, neither end has proven itself */
+    LINK_SILENT,  /* accepted, nothing said yet */
     LINK_UP,
     LINK_LOST,  /* the machine is to be told */
     LINK_CLOSED /* to be destroyed when the turn ends */
@@ -33,8 +36,9 @@ enum link_state {
 struct link {
     enum link_state state;
     farm_link number;
-    int fd;
-    time_us since;
+    struct transport transport;
+    bool is_named; /* it said HELLO, and its certificate is for that name */
+    time_us since; /* it is in a state that must not last */
     struct watch *watch;
     void *owner;
     char address[FARM_TEXT_BYTES_MAX + 1]; /* that was dialled, or "" */
@@ -75,6 +79,12 @@ enum link_dialled link_finish_dial(struct link *link);
 /* Reads what is there, as far as there is room.  False: the far end is gone. */
 MUST_USE bool link_receive(struct link *link);
 
+/* There is more to read, whatever the socket says. */
+static inline bool link_has_more(const struct link *link)
+{
+    return transport_has_more(&link->transport);
+}
+
 /* What was read is done with, so far. */
 void link_take(struct link *link, size_t bytes);
 
@@ -83,6 +93,17 @@ MUST_USE bool link_add(struct link *link, struct span bytes);
 
 /* Sends what the socket takes.  False: the far end is gone. */
 MUST_USE bool link_flush(struct link *link);
+
+static inline bool link_is_dialled(const struct link *link)
+{
+    return link->address[0] != '\0';
+}
+
+/* Whom it is with, for people. */
+static inline const char *link_name(const struct link *link)
+{
+    return link_is_dialled(link) ? link->address : link->host;
+}
 
 static inline size_t link_backlog_bytes(const struct link *link)
 {

@@ -9,7 +9,6 @@
 #include "server/peer/driver.h"
 
 #define DIAL_US_MAX (2 * TIME_US_PER_S)
-#define SILENCE_US_MAX (5 * TIME_US_PER_S)
 /* So long nothing of what is to be sent was taken. */
 #define STALL_US_MAX (5 * TIME_US_PER_S)
 /* Of what the machine is told while it tells of more to do. */
@@ -46,11 +45,6 @@ static struct link *find_link(struct peers *peers, farm_link number)
 
 /* ---- ends ---- */
 
-static const char *name_of(const struct link *link)
-{
-    return link->address[0] != '\0' ? link->address : link->host;
-}
-
 static void end(struct link *link)
 {
     if (link->state == LINK_CLOSED || link->state == LINK_LOST)
@@ -60,14 +54,14 @@ static void end(struct link *link)
     watch_want(link->watch, false, false);
 }
 
-/* The far end breaks the rules: one line, and that is it. */
-static void cut(struct peers *peers, struct link *link, const char *reason)
+void links_cut(struct peers *peers, struct link *link, const char *reason)
 {
     /* Strangers do not use up the lines that members need. */
-    log_event(peers->settings.log,
-              link->state == LINK_SILENT ? EVENT_STRANGER : EVENT_FARM,
-              SEVERITY_WARNING, "farm: the link with %s is cut: %s",
-              name_of(link), reason);
+    if (link->state < LINK_UP || !link->is_named)
+        strangers_fail(peers, link, reason);
+    else
+        log_event(peers->settings.log, EVENT_FARM, SEVERITY_WARNING,
+                  "farm: the link with %s is cut: %s", link_name(link), reason);
     end(link);
 }
 
@@ -78,7 +72,7 @@ void links_close(struct peers *peers, farm_link number, struct span reason)
     if (link == NULL || link->state == LINK_CLOSED)
         return;
     log_event(peers->settings.log, EVENT_FARM, SEVERITY_INFO,
-              "farm: the link with %s ends: %.*s", name_of(link),
+              "farm: the link with %s ends: %.*s", link_name(link),
               (int)reason.length, (const char *)reason.data);
     /* Its last words, a refusal perhaps, as far as the system takes them. */
     if (!link_flush(link))
@@ -132,7 +126,7 @@ static bool is_dialling(const struct peers *peers, const char *address)
 {
     for (size_t i = 0; i < peers->links_end; i++) {
         const struct link *link = peers->links[i];
-        if (link != NULL && link->state == LINK_DIALLING &&
+        if (link != NULL && link->state <= LINK_SHAKING &&
             strcmp(link->address, address) == 0)
             return true;
     }
@@ -149,6 +143,12 @@ void links_dial(struct peers *peers, struct span address)
     *span_copy((uint8_t *)text, address) = '\0';
     if (is_dialling(peers, text))
         return;
+    if (!places_may_link(&peers->settings, text)) {
+        strangers_tell(peers, text,
+                       "it is beyond this host, and links are not keyed; give "
+                       "--farm-key-file");
+        return;
+    }
     struct link *link =
         link_dial(peers->worker, text, take_turn, peers, &is_refused);
     if (is_refused)
@@ -171,12 +171,17 @@ static void begin_link(struct peers *peers, struct link *link)
                                     .host = span_of_string(link->host)});
 }
 
+void links_break_off(struct peers *peers, struct link *link)
+{
+    begin_link(peers, link);
+    end(link);
+}
+
 static void finish_dial(struct peers *peers, struct link *link)
 {
     switch (link_finish_dial(link)) {
     case LINK_BROKEN:
-        begin_link(peers, link);
-        end(link);
+        links_break_off(peers, link);
         break;
     case LINK_REFUSED:
         note_refusal(peers, link->address);
@@ -186,26 +191,14 @@ static void finish_dial(struct peers *peers, struct link *link)
         end(link);
         break;
     case LINK_CONNECTED:
-        begin_link(peers, link);
+        if (peers->settings.tls == NULL) {
+            begin_link(peers, link);
+            break;
+        }
+        link->state = LINK_SHAKING;
+        link->since = clock_own(peers->settings.clock);
         break;
     }
-}
-
-/* Makes way for one more: whoever says nothing for longest. */
-static void end_most_silent(struct peers *peers)
-{
-    struct link *oldest = NULL;
-
-    for (size_t i = 0; i < peers->links_end; i++) {
-        struct link *link = peers->links[i];
-        if (link != NULL && link->state == LINK_SILENT &&
-            (oldest == NULL || link->since < oldest->since))
-            oldest = link;
-    }
-    if (oldest == NULL)
-        return;
-    cut(peers, oldest, "it said nothing while others wanted to");
-    links_sweep(peers);
 }
 
 void links_accept(int fd, void *context)
@@ -213,38 +206,27 @@ void links_accept(int fd, void *context)
     struct peers *peers = context;
 
     driver_enter(peers);
+    strangers_make_room(peers);
     struct link *link = link_create(peers->worker, fd, take_turn, peers);
-    if (link != NULL) {
-        link->state = LINK_SILENT;
+    if (link != NULL && give_number(peers, link)) {
+        link->state = peers->settings.tls != NULL ? LINK_SHAKING : LINK_SILENT;
         link->since = clock_own(peers->settings.clock);
-        if (!give_number(peers, link)) {
-            end_most_silent(peers);
-            if (!give_number(peers, link)) {
-                link_destroy(link);
-                link = NULL;
-            }
-        }
-    }
-    if (link != NULL)
         watch_want(link->watch, true, false);
+    } else {
+        link_destroy(link);
+    }
     driver_leave(peers);
 }
 
 /* ---- frames ---- */
 
-/* The first frame of a link that was accepted. */
-static bool begins_well(struct peers *peers, struct link *link,
-                        struct span inner)
+/* Who has connected has said HELLO. */
+static void begin_accepted(struct peers *peers, struct link *link)
 {
-    if (inner.length == 0 || inner.data[0] != MESSAGE_HELLO) {
-        cut(peers, link, "it does not speak grapevine");
-        return false;
-    }
     link->state = LINK_UP;
     driver_step(peers, (struct farm_input){.kind = FARM_LINKED,
                                            .link = link->number,
                                            .host = span_of_string(link->host)});
-    return link->state == LINK_UP;
 }
 
 static void take_frames(struct peers *peers, struct link *link)
@@ -252,22 +234,23 @@ static void take_frames(struct peers *peers, struct link *link)
     size_t at_bytes = 0;
 
     for (;;) {
-        size_t limit_bytes = link->state == LINK_SILENT
-                                 ? LINK_HELLO_BYTES_MAX
-                                 : peers->frame_bytes_max;
+        size_t limit_bytes =
+            link->is_named ? peers->frame_bytes_max : LINK_HELLO_BYTES_MAX;
         struct span inner;
         size_t used;
         enum frame_result result = message_frame(
             span_of(link->input + at_bytes, link->input_bytes - at_bytes),
             limit_bytes, &inner, &used);
-        if (result == FRAME_TOO_LARGE)
-            cut(peers, link,
-                link->state == LINK_SILENT
-                    ? "it does not speak grapevine"
-                    : "it announced more than a frame may have");
-        if (result != FRAME_OK)
+        if (result == FRAME_TOO_LARGE && !link->is_named)
+            strangers_refuse(peers, link);
+        else if (result == FRAME_TOO_LARGE)
+            links_cut(peers, link, "it announced more than a frame may have");
+        if (result != FRAME_OK ||
+            (!link->is_named && !strangers_hear(peers, link, inner)))
             break;
-        if (link->state == LINK_SILENT && !begins_well(peers, link, inner))
+        if (link->state == LINK_SILENT)
+            begin_accepted(peers, link);
+        if (link->state != LINK_UP)
             break;
         driver_step(peers, (struct farm_input){.kind = FARM_FRAME,
                                                .link = link->number,
@@ -280,27 +263,42 @@ static void take_frames(struct peers *peers, struct link *link)
         link_take(link, at_bytes);
 }
 
+static void read_frames(struct peers *peers, struct link *link)
+{
+    bool has_more = true;
+
+    for (unsigned i = 0;
+         i < READS_PER_TURN && has_more && link->state <= LINK_UP; i++) {
+        size_t before_bytes = link->input_bytes;
+        if (!link_receive(link)) {
+            if (!strangers_were_rejected(peers, link))
+                end(link);
+        } else {
+            has_more = link_has_more(link) ||
+                       link->input_bytes - before_bytes >= LINK_FULL_READ_BYTES;
+        }
+        take_frames(peers, link);
+    }
+    if (link->state <= LINK_UP && link_has_more(link))
+        watch_again(link->watch);
+}
+
 static void take_turn(void *context)
 {
     struct link *link = context;
     struct peers *peers = link->owner;
 
     driver_enter(peers);
-    if (link->state == LINK_DIALLING) {
+    if (link->state == LINK_DIALLING)
         finish_dial(peers, link);
-    } else {
-        bool has_more = true;
-        for (unsigned i = 0;
-             i < READS_PER_TURN && has_more && link->state <= LINK_UP; i++) {
-            size_t before_bytes = link->input_bytes;
-            if (!link_receive(link))
-                end(link);
-            else
-                has_more =
-                    link->input_bytes - before_bytes >= LINK_FULL_READ_BYTES;
-            take_frames(peers, link);
-        }
+    if (link->state == LINK_SHAKING && strangers_shake_hands(peers, link)) {
+        if (link_is_dialled(link))
+            begin_link(peers, link);
+        else
+            link->state = LINK_SILENT;
     }
+    if (link->state == LINK_SILENT || link->state == LINK_UP)
+        read_frames(peers, link);
     driver_leave(peers);
 }
 
@@ -314,9 +312,9 @@ void links_send(struct peers *peers, farm_link number, struct span frames)
         return;
     if (link_backlog_bytes(link) >
         LINK_BACKLOG_BYTES_MAX + peers->settings.item_bytes_max)
-        cut(peers, link, "it does not read what it is sent");
+        links_cut(peers, link, "it does not read what it is sent");
     else if (!link_add(link, frames))
-        cut(peers, link, "memory is out");
+        links_cut(peers, link, "memory is out");
 }
 
 static void send_all(struct peers *peers)
@@ -378,9 +376,13 @@ void links_watch(struct peers *peers, time_us now)
             link->moved = now;
         link->told_moved_bytes = link->moved_bytes;
         if (link->state == LINK_UP && now - link->moved > STALL_US_MAX)
-            cut(peers, link, "it does not read what it is sent");
-        if (link->state == LINK_SILENT && now - link->since > SILENCE_US_MAX)
-            cut(peers, link, "it said nothing");
+            links_cut(peers, link, "it does not read what it is sent");
+        if ((link->state == LINK_SHAKING || link->state == LINK_SILENT) &&
+            now - link->since > peers->settings.handshake_timeout)
+            links_cut(peers, link,
+                      link->state == LINK_SILENT ? "it said nothing"
+                                                 : "it did not prove itself in "
+                                                   "time");
     }
 }
 

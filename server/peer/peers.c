@@ -445,6 +445,23 @@ bool peers_post(struct peers *peers, worker_task *task, void *context)
     return worker_post(peers->worker, task, context);
 }
 
+static void prove_again(void *context)
+{
+    struct peers *peers = context;
+
+    driver_enter(peers);
+    strangers_prove_again(peers);
+    driver_leave(peers);
+}
+
+void peers_prove_again(struct peers *peers)
+{
+    if (!worker_post(peers->worker, prove_again, peers))
+        log_event(peers->settings.log, EVENT_FARM, SEVERITY_ERROR,
+                  "farm: memory is out; links are as they were, send SIGHUP "
+                  "again");
+}
+
 void peers_watch(struct peers *peers, int more)
 {
     pthread_mutex_lock(&peers->lock);
@@ -469,7 +486,11 @@ void peers_read(struct peers *peers, struct peers_view *view)
         member->row.name = member->name;
         member->row.address = member->address;
     }
+    view->handshakes_failed = peers->handshakes_failed;
     pthread_mutex_unlock(&peers->lock);
+    view->keys[0] = '\0';
+    if (peers->settings.tls != NULL)
+        tls_list_keys(peers->settings.tls, view->keys);
     view->digest = store_digest(peers->settings.store);
 }
 

@@ -14,6 +14,7 @@
 #include "server/farm/farm.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
+#include "server/loop/tls.h"
 #include "server/loop/worker.h"
 
 #define PEERS_ERROR_BYTES 512
@@ -35,7 +36,10 @@ struct peers_settings {
     const char *advertise;    /* where others dial this server; NULL: there */
     const char *const *joins; /* HOST or HOST:PORT */
     size_t joins_count;
-    bool is_insecure; /* may listen beyond this host without keys */
+    struct tls *tls;       /* what members prove themselves by; NULL: nothing */
+    bool is_insecure;      /* may go beyond this host without that */
+    size_t handshakes_max; /* connections that are to be proven, at once */
+    time_us handshake_timeout;
     const char *farm_name;
     const char *name; /* NULL: host and farm port */
     uint64_t id;
@@ -109,6 +113,10 @@ void peers_await(struct peers *peers, size_t crew, uint64_t number);
 /* Has `task` run by the thread of the peers. */
 MUST_USE bool peers_post(struct peers *peers, worker_task *task, void *context);
 
+/* Keys or certificates were read again: links with members that would not be
+ * let in by these are cut. */
+void peers_prove_again(struct peers *peers);
+
 /* Somebody watches, or (-1) does no longer. */
 void peers_watch(struct peers *peers, int more);
 
@@ -122,6 +130,8 @@ struct peers_member {
 struct peers_view {
     struct farm_figures figures;
     uint64_t digest;
+    uint64_t handshakes_failed; /* who wanted a link and got none */
+    char keys[TLS_KEY_NAMES_BYTES];
     size_t members_count;
     struct peers_member members[FARM_MEMBERS_MAX + 1];
 };

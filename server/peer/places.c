@@ -101,6 +101,36 @@ static bool can_be_dialled(const char *advertise)
            address.port[0] != '\0' && places_is_numeric(advertise);
 }
 
+/* What is said there could be read, and anybody could say it. */
+static bool is_exposed(const struct peers_settings *settings)
+{
+    return settings->tls == NULL && !settings->is_insecure;
+}
+
+static bool refuse_exposed(const char *option, const char *name, char *error)
+{
+    snprintf(error, PEERS_ERROR_BYTES,
+             "option %s: '%.200s' is beyond this host, and links are neither "
+             "proven nor encrypted; give --farm-key-file (grapevine keygen "
+             "makes a key) or --farm-cert, or a loopback address (for tests "
+             "there is --farm-insecure)",
+             option, name);
+    return false;
+}
+
+bool places_may_link(const struct peers_settings *settings, const char *address)
+{
+    int failure;
+
+    if (!is_exposed(settings))
+        return true;
+    struct addrinfo *found = look_up(address, AI_NUMERICHOST, &failure);
+    bool may_link = found != NULL && is_loopback(found->ai_addr);
+    if (found != NULL)
+        freeaddrinfo(found);
+    return may_link;
+}
+
 bool places_choose(const struct peers_settings *settings, struct place *place,
                    char error[PEERS_ERROR_BYTES])
 {
@@ -131,15 +161,15 @@ bool places_choose(const struct peers_settings *settings, struct place *place,
         is_here = is_here && is_loopback(at->ai_addr);
     tell(settings, found, place);
     freeaddrinfo(found);
-    if (is_here || settings->is_insecure)
-        return true;
-    snprintf(error, PEERS_ERROR_BYTES,
-             "option --farm-listen: '%.200s' can be reached from other hosts "
-             "and links between servers are neither proven nor encrypted; "
-             "listen on a loopback address, or give --farm-insecure on a "
-             "network that you trust",
-             listen);
-    return false;
+    if (!is_here && is_exposed(settings))
+        return refuse_exposed("--farm-listen", listen, error);
+    for (size_t i = 0; i < settings->joins_count; i++) {
+        /* Of a name it turns out when it is dialled. */
+        if (places_is_numeric(settings->joins[i]) &&
+            !places_may_link(settings, settings->joins[i]))
+            return refuse_exposed("--farm-join", settings->joins[i], error);
+    }
+    return true;
 }
 
 bool places_resolve(const char *name, place_visitor *visit, void *context)

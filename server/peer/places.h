@@ -27,6 +27,11 @@ MUST_USE bool places_choose(const struct peers_settings *settings,
 typedef void place_visitor(const char *address, void *context);
 bool places_resolve(const char *name, place_visitor *visit, void *context);
 
+/* Whether a link with a numeric address may be had: in the clear only on this
+ * host. */
+bool places_may_link(const struct peers_settings *settings,
+                     const char *address);
+
 bool places_is_numeric(const char *name);
 
 /* What this host calls itself. */

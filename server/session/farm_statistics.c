@@ -120,6 +120,9 @@ static void write_view(struct sheet *sheet, const struct peers_view *view,
         write_number(sheet, rows[i].name, (int64_t)value);
     }
     write_number(sheet, "farm_ack_degraded", (int64_t)degraded);
+    write_number(sheet, "farm_handshakes_failed",
+                 (int64_t)view->handshakes_failed);
+    write_text(sheet, "farm_keys", view->keys[0] != '\0' ? view->keys : "none");
     for (size_t i = 0; i < view->members_count; i++)
         write_member(sheet, &view->members[i]);
 }
@@ -134,6 +137,8 @@ static void write_alone(struct sheet *sheet, struct store *store)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         write_number(sheet, rows[i].name, 0);
     write_number(sheet, "farm_ack_degraded", 0);
+    write_number(sheet, "farm_handshakes_failed", 0);
+    write_text(sheet, "farm_keys", "none");
 }
 
 bool farm_statistics_write(struct crew *crew, const struct command *command,

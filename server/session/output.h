@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "server/session/transport.h"
+#include "server/loop/transport.h"
 #include "server/store/store.h"
 
 /*

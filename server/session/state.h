@@ -38,11 +38,11 @@
 
 #include <sys/uio.h>
 
+#include "server/loop/transport.h"
 #include "server/session/crew.h"
 #include "server/session/doors.h"
 #include "server/session/inquiry.h"
 #include "server/session/listing.h"
-#include "server/session/transport.h"
 #include "server/session/words.h"
 
 enum session_state {

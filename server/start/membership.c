@@ -55,6 +55,34 @@ static void on_left(void *context)
     worker_stop(server->worker);
 }
 
+static bool reload_proofs(void *context, char error[RELOAD_ERROR_BYTES])
+{
+    struct server *server = context;
+
+    _Static_assert(RELOAD_ERROR_BYTES >= TLS_ERROR_BYTES, "a line fits");
+    if (!tls_reload(server->links_tls, error))
+        return false;
+    peers_prove_again(server->peers);
+    return true;
+}
+
+bool membership_open(struct server *server)
+{
+    struct tls_farm_settings settings = settings_tls_farm(&server->config);
+    char error[TLS_ERROR_BYTES];
+
+    if (!settings_has_keyed_links(&server->config))
+        return true;
+    server->links_tls = tls_create_for_farm(&settings, error);
+    return server->links_tls != NULL || server_fail(error);
+}
+
+void membership_destroy(struct server *server)
+{
+    peers_destroy(server->peers);
+    tls_destroy(server->links_tls);
+}
+
 bool membership_create(struct server *server)
 {
     struct peers_settings settings = settings_peers(&server->config);
@@ -65,11 +93,20 @@ bool membership_create(struct server *server)
     settings.store = server->store;
     settings.log = server->log;
     settings.clock = &server->clock;
+    settings.tls = server->links_tls;
     settings.id = server->farm_id;
     settings.tag = membership_tag(server);
     settings.seed = server->farm_id;
     server->peers = peers_create(&settings, error);
-    return server->peers != NULL || server_fail(error);
+    if (server->peers == NULL)
+        return server_fail(error);
+    if (server->links_tls != NULL)
+        reloads_add(&server->reloads,
+                    server->config.farm_keys != NULL
+                        ? "the farm's keys"
+                        : "the farm's certificates",
+                    reload_proofs, server);
+    return true;
 }
 
 bool membership_start(struct server *server)

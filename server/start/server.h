@@ -35,6 +35,7 @@ struct server {
     struct exchanges *exchanges; /* NULL: no -S */
     struct throttle *throttle;
     struct worker *worker; /* of this thread */
+    struct tls *links_tls; /* NULL: links of the farm are in the clear */
     struct peers *peers;   /* NULL: alone */
     uint64_t farm_id;      /* of this start */
     struct clients *clients;
@@ -61,6 +62,9 @@ void access_destroy(struct server *server);
 
 /* ---- membership.c: the farm, if there is one ---- */
 
+/* While this is still root, as access_open(). */
+bool membership_open(struct server *server);
+void membership_destroy(struct server *server);
 bool membership_create(struct server *server);
 bool membership_start(struct server *server);
 

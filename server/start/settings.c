@@ -85,6 +85,8 @@ struct peers_settings settings_peers(const struct config *config)
         .joins = config->farm_join,
         .joins_count = config->farm_join_count,
         .is_insecure = config->farm_insecure,
+        .handshakes_max = config->farm_handshakes,
+        .handshake_timeout = config->farm_handshake_timeout_ms * TIME_US_PER_MS,
         .farm_name = config->farm_name,
         .name = config->farm_server_name,
         .heartbeat = config->farm_heartbeat_ms * TIME_US_PER_MS,
@@ -156,6 +158,20 @@ struct tls_settings settings_tls(const struct config *config)
                                  .caches_sessions = config->tls_session_cache,
                                  .record_bytes =
                                      config->tls_buffer_kilobytes * 1024};
+}
+
+bool settings_has_keyed_links(const struct config *config)
+{
+    return config->farm_keys != NULL || config->farm_chain != NULL;
+}
+
+struct tls_farm_settings settings_tls_farm(const struct config *config)
+{
+    return (struct tls_farm_settings){.keys_file = config->farm_keys,
+                                      .chain_file = config->farm_chain,
+                                      .key_file = config->farm_chain_key,
+                                      .authorities_file =
+                                          config->farm_authority};
 }
 
 struct doors_settings settings_doors(const struct config *config)

@@ -22,6 +22,8 @@ struct process_settings settings_process(const struct config *config);
 struct store_settings settings_store(const struct config *config);
 struct peers_settings settings_peers(const struct config *config);
 struct clients_settings settings_clients(const struct config *config);
+bool settings_has_keyed_links(const struct config *config);
+struct tls_farm_settings settings_tls_farm(const struct config *config);
 struct tls_settings settings_tls(const struct config *config);
 struct doors_settings settings_doors(const struct config *config);
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "server/tool/farm_view.h"
+#include "server/tool/keygen.h"
 #include "server/tool/server_line.h"
 #include "server/version.h"
 
@@ -27,6 +28,7 @@ struct request {
     struct access access;
     const char *password_file; /* NULL: in the environment */
     char group[GROUP_BYTES];   /* of stats, with the words behind it */
+    const char *file;          /* of keygen; NULL: its output */
     bool is_ready_wanted;
     unsigned members_wanted; /* 0: as many as there are */
 };
@@ -40,6 +42,10 @@ static const char usage[] =
     "grapevine wait [-s WHERE] [--timeout S] [--ready] [--members N]\n"
     "                                          waits until the server "
     "answers\n"
+    "grapevine keygen [FILE]                   makes a key for the links of "
+    "a farm,\n"
+    "                                          into a new file of its "
+    "owner's\n"
     "grapevine version                         prints this version\n"
     "\n"
     "-s, --server=WHERE   HOST:PORT or unix socket [default: "
@@ -212,6 +218,13 @@ static int run_wait(const struct request *request)
     return fail(error);
 }
 
+static int run_keygen(const struct request *request)
+{
+    char error[KEYGEN_ERROR_BYTES];
+
+    return keygen(request->file, error) ? EXIT_HOLDS : fail(error);
+}
+
 /* The value of `--name=value` or of `--name value`, else NULL. */
 static const char *value_of(const char *name, char **argv, int argc, int *at)
 {
@@ -294,6 +307,9 @@ static bool read_arguments(struct request *request, int argc, char **argv)
             return false;
         } else if (request->verb == NULL) {
             request->verb = argv[i];
+        } else if (strcmp(request->verb, "keygen") == 0 &&
+                   request->file == NULL) {
+            request->file = argv[i];
         } else if (strcmp(request->verb, "stats") != 0 ||
                    !add_word(request->group, argv[i])) {
             return false;
@@ -330,6 +346,8 @@ int main(int argc, char **argv)
             return run_members(&request);
         if (strcmp(request.verb, "wait") == 0)
             return run_wait(&request);
+        if (strcmp(request.verb, "keygen") == 0)
+            return run_keygen(&request);
         if (strcmp(request.verb, "version") == 0) {
             puts("grapevine " GRAPEVINE_VERSION);
             return EXIT_HOLDS;

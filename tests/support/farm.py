@@ -15,6 +15,8 @@ that stay the same when it is started again, and named s1, s2, s3 ...  All
 are given the same --farm-join list.  With a relay (relay.py) each tells the
 others to dial it through the relay.  With hosts, a Network of hosts.py, each
 is on a host of its own, on the usual ports, and its clients are there, too.
+Links are keyed, but for those through a relay, which reads who dials, and
+where `keyed` says otherwise.
 
 Ports:   below those that the system gives to outgoing connections, lest one
          is taken, or dials itself, while its server is away.
@@ -36,6 +38,7 @@ import tempfile
 import threading
 import time
 
+import keys
 import servers
 from clients import BinaryClient, TextClient
 from waiting import until
@@ -55,16 +58,21 @@ ENDS = "the servers start, and end as they should"
 
 
 @contextlib.contextmanager
-def running(count, *arguments, relay=None, ready=True, each=None, hosts=None,
-            life_seconds_max=LIFE_SECONDS_MAX):
+def running(count, *arguments, relay=None, ready=True, each=None,
+            keyed=None, hosts=None, life_seconds_max=LIFE_SECONDS_MAX):
     """A Farm of `count` servers, started together.  `each(number)` tells
     further arguments of one of them, from 1."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_one_at_a_time())
         directory = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="grapevine-farm-"))
+        os.chmod(directory, 0o711)  # the servers' user has a key in it
+        key_path = None
+        if keyed or keyed is None and not relay:
+            key_path = keys.write(os.path.join(directory, "key"), keys.new())
         for attempt in range(START_ATTEMPTS_MAX):
-            farm = Farm(count, arguments, directory, relay, each, hosts)
+            farm = Farm(count, arguments, directory, relay, each, key_path,
+                        hosts)
             stack.callback(farm.end)
             if farm.start() or attempt == START_ATTEMPTS_MAX - 1:
                 break
@@ -90,8 +98,10 @@ def running(count, *arguments, relay=None, ready=True, each=None, hosts=None,
 class Farm:
     """The servers, as a list of Members."""
 
-    def __init__(self, count, arguments, directory, relay, each, hosts):
+    def __init__(self, count, arguments, directory, relay, each, key_path,
+                 hosts):
         self.members = []
+        self.key_path = key_path  # None: links are in the clear
         ports = (list(HOST_PORTS) * count if hosts
                  else _free_ports(2 * count))
         for index in range(count):
@@ -116,6 +126,8 @@ class Farm:
                    "--farm-join", ",".join(addresses),
                    "--farm-server-name", member.name]
                 + member.extra
+                + (["--farm-key-file", key_path] if key_path else
+                   ["--farm-insecure"])
                 + [str(word) for word in arguments]
                 + [str(word) for word in (each(number) if each else [])])
 
@@ -231,7 +243,7 @@ class Member:
         words = servers.command("grapevined")
         addresses = ["127.0.0.1"]
         if self.host:
-            words = self.host.words() + words + ["--farm-insecure"]
+            words = self.host.words() + words
             addresses = [*self.host.local_addresses(), self.address]
         return words + ["-l", ",".join(addresses), "-p", str(self.port)]
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Transport: how the bytes of a session come and go, in the clear or not.
+ * Transport: how the bytes of a connection come and go, in the clear or not.
  *
  * For a plain socket these are its own calls and nothing else.
- * Threads: its session's.
+ * Threads: its owner's.
  */
-#ifndef SERVER_SESSION_TRANSPORT_H
-#define SERVER_SESSION_TRANSPORT_H
+#ifndef SERVER_LOOP_TRANSPORT_H
+#define SERVER_LOOP_TRANSPORT_H
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -28,6 +28,16 @@ static inline ssize_t transport_receive(const struct transport *transport,
     return places_count == 1
                ? recv(transport->fd, places[0].iov_base, places[0].iov_len, 0)
                : readv(transport->fd, places, places_count);
+}
+
+/* As send(): how many of the bytes were taken, or -1 and errno; at least those
+ * of one record. */
+static inline ssize_t transport_send(const struct transport *transport,
+                                     struct span bytes)
+{
+    return transport->tls != NULL
+               ? tls_write(transport->tls, bytes)
+               : send(transport->fd, bytes.data, bytes.length, MSG_NOSIGNAL);
 }
 
 /* There is more to receive, whatever the socket says. */
