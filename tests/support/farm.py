@@ -45,6 +45,9 @@ from waiting import until
 
 PORT_MIN = 12000
 HOST_PORTS = (11211, 11311)  # for clients, and for the farm
+# Who is told to end hangs up on its clients, lest all tests wait for those
+# that they have forgotten.
+AT_ONCE = ["--farm-leave-timeout", "0"]
 READY_SECONDS_MAX = 20
 EQUAL_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 15
@@ -57,11 +60,26 @@ GONE = ("dead", "left")
 ENDS = "the servers start, and end as they should"
 
 
+_hosts = None  # that on() says
+
+
+@contextlib.contextmanager
+def on(hosts):
+    """Whatever farm is run meanwhile is on these hosts."""
+    global _hosts  # pylint: disable=global-statement
+    _hosts = hosts
+    try:
+        yield
+    finally:
+        _hosts = None
+
+
 @contextlib.contextmanager
 def running(count, *arguments, relay=None, ready=True, each=None,
             keyed=None, hosts=None, life_seconds_max=LIFE_SECONDS_MAX):
     """A Farm of `count` servers, started together.  `each(number)` tells
     further arguments of one of them, from 1."""
+    hosts = hosts or _hosts
     with contextlib.ExitStack() as stack:
         stack.enter_context(_one_at_a_time())
         directory = stack.enter_context(
@@ -122,12 +140,13 @@ class Farm:
             member.words = (
                 member.place()
                 + servers.user_arguments()
+                + AT_ONCE
                 + ["--farm-listen", f"{member.address}:{member.farm_port}",
                    "--farm-join", ",".join(addresses),
                    "--farm-server-name", member.name]
                 + member.extra
                 + (["--farm-key-file", key_path] if key_path else
-                   ["--farm-insecure"])
+                   ["--farm-insecure"] if hosts else [])
                 + [str(word) for word in arguments]
                 + [str(word) for word in (each(number) if each else [])])
 
@@ -301,6 +320,7 @@ class Member:
                 f"{self.server.process.returncode}\n{self.errors()}")
             return
         self._is_asked = True
+        self.close()  # it would be waited for
         self.server.process.terminate()
         self.thaw()
 
