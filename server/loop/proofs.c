@@ -321,6 +321,14 @@ const char *proofs_reason(const SSL *ssl)
         return is_keyed
                    ? "it has a certificate instead of the farm key"
                    : X509_verify_cert_error_string(SSL_get_verify_result(ssl));
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+        return "it does not accept the certificate of this server; see its log";
     default:
         return certificates_reason();
     }

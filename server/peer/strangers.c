@@ -50,8 +50,9 @@ void strangers_fail(struct peers *peers, const struct link *link,
     strangers_tell(peers, link_name(link), reason);
 }
 
-/* In the clear, so that a member without the key can tell its operator. */
-static void refuse_in_clear(const struct link *link, const char *reason)
+/* Tells the far end, in the clear where hands are not shaken: so a member
+ * without the key can tell its operator. */
+static void refuse(struct link *link, const char *reason)
 {
     struct message message = {.kind = MESSAGE_REFUSE,
                               .refuse = span_of_string(reason)};
@@ -59,10 +60,10 @@ static void refuse_in_clear(const struct link *link, const char *reason)
     struct writer writer = writer_of(bytes, sizeof(bytes));
 
     message_encode(&message, &writer);
-    /* It has nothing to read yet: this fits, or it is not told. */
-    if (writer.ok && send(link->transport.fd, bytes, writer.used_bytes,
-                          MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        return;
+    /* It was told little so far: this fits, or it is not told. */
+    if (!writer.ok || !link_add(link, span_of(bytes, writer.used_bytes)) ||
+        !link_flush(link))
+        link->is_blocked = false;
 }
 
 /* ---- how many ---- */
@@ -190,8 +191,8 @@ static bool begins_as_tls(struct peers *peers, struct link *link)
     if (first == FIRST_OF_TLS)
         return true;
     if (first == FIRST_OF_FRAME)
-        refuse_in_clear(link, "links of this farm are keyed; give the server "
-                              "its key, with --farm-key-file");
+        refuse(link, "links of this farm are keyed; give the server "
+                     "its key, with --farm-key-file");
     links_cut(peers, link,
               first == FIRST_OF_FRAME
                   ? "it does not speak TLS; if it is a member give it the "
@@ -222,7 +223,7 @@ void strangers_refuse(struct peers *peers, struct link *link)
                       link->input[0] == FIRST_OF_TLS;
 
     if (speaks_tls)
-        refuse_in_clear(link, "links of this farm are not keyed");
+        refuse(link, "links of this farm are not keyed");
     links_cut(peers, link,
               speaks_tls ? "it speaks TLS; if it is a member give this server "
                            "the farm's key, too, with --farm-key-file"
@@ -260,10 +261,12 @@ bool strangers_hear(struct peers *peers, struct link *link, struct span inner)
     copy_host_part(name, message.hello.name);
     link->is_named = link->transport.tls == NULL ||
                      tls_proves_name(link->transport.tls, name);
-    if (!link->is_named)
-        reject(peers, link,
-               "its certificate is not for its name (--farm-server-name)");
-    return link->is_named;
+    if (link->is_named)
+        return true;
+    refuse(link, "its certificate is not for its name (--farm-server-name)");
+    reject(peers, link,
+           "its certificate is not for its name (--farm-server-name)");
+    return false;
 }
 
 /* ---- keys that are no more ---- */

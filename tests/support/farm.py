@@ -308,6 +308,10 @@ class Member:
     def thaw(self):
         os.kill(self.server.pid, signal.SIGCONT)
 
+    def hang_up(self):
+        """Has it read its files again."""
+        os.kill(self.server.pid, signal.SIGHUP)
+
     def is_running(self):
         return self.server is not None and self.server.is_running()
 

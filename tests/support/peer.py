@@ -114,11 +114,12 @@ class Hello:
 
 
 class Peer:
-    """A connection to a farm port."""
+    """A connection to a farm port, or whatever else leads there."""
 
-    def __init__(self, port, timeout=5):
-        self.connection = socket.create_connection(("127.0.0.1", port),
-                                                   timeout)
+    def __init__(self, port, timeout=5, connection=None):
+        self.connection = connection or socket.create_connection(
+            ("127.0.0.1", port), timeout)
+        self.connection.settimeout(timeout)
         self._bytes = b""
 
     def __enter__(self):

@@ -73,15 +73,33 @@ class Certificates:
                               "-CAkey", self.path("authority.key")])
         self._make("stranger", [])
 
-    def _make(self, name, signed):
+    def _make(self, name, signed, names=f"DNS:{HOST},IP:127.0.0.1"):
         subprocess.run(
             ["openssl", "req", "-x509", "-days", "3", *KEY, *signed,
              "-subj", f"/CN={name}", "-keyout", self.path(name + ".key"),
              "-out", self.path(name + ".pem"), "-addext",
-             f"subjectAltName=DNS:{HOST},IP:127.0.0.1"],
+             f"subjectAltName={names}"],
             check=True, capture_output=True, timeout=60)
         # The server reads them as another user.
         os.chmod(self.path(name + ".key"), 0o644)
+
+    def authority(self, name):
+        """Another one, which signs what is issued with its name."""
+        self._make(name, [])
+
+    def issue(self, name, host, authority="authority", signed=True):
+        """A certificate for `host`."""
+        signers = ["-CA", self.path(authority + ".pem"),
+                   "-CAkey", self.path(authority + ".key")]
+        self._make(name, signers if signed else [], f"DNS:{host}")
+
+    def give(self, name):
+        """Makes the key one that the servers' user can read, and nobody
+        else."""
+        os.chmod(self.path(name + ".key"), 0o600)
+        user = os.environ.get("GRAPEVINE_TEST_USER", "nobody")
+        if os.geteuid() == 0:
+            shutil.chown(self.path(name + ".key"), user)
 
     def install(self, name, to="live"):
         """Puts a certificate and its key where a server finds them, each
