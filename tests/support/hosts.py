@@ -10,7 +10,7 @@ one, on one switch.
         with one.socket(socket.AF_INET) as connection: ...
         with one.inside(): ...             # this thread only
         network.unplug(one); network.plug(one)
-        network.isolate(one, other)        # the third still reaches both
+        network.isolate(one, other)        # a third still reaches both
         with network.capture(one) as capture: ...
         capture.packets_with(b"needle")
 
@@ -46,6 +46,7 @@ SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 ETHERNET_BYTES, TCP, IPV4 = 14, 6, 0x0800
 IP_SECONDS_MAX = 20
+ESTABLISHED = "01"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -122,6 +123,10 @@ class Network:
             f"link set {host.port} type bridge_slave isolated "
             + ("on" if host in hosts else "off") for host in self.hosts)
 
+    def are_linked(self, one, other):
+        """Whether TCP connects the two, by what `one` has of it."""
+        return other.address in one.connected_to()
+
     def capture(self, host):
         """All that passes between this host and the switch."""
         return Capture(self.switch, host.port)
@@ -178,6 +183,14 @@ class Host:
         """A socket of this host, for any thread."""
         with self.inside():
             return socket.socket(*arguments)
+
+    def connected_to(self):
+        """The IPv4 addresses that TCP connections of this host go to."""
+        with self.inside(), open("/proc/thread-self/net/tcp",
+                                 encoding="ascii") as table:
+            rows = [line.split() for line in table][1:]
+        return {socket.inet_ntoa(struct.pack("=I", int(row[2][:8], 16)))
+                for row in rows if row[3] == ESTABLISHED}
 
     def local_addresses(self):
         """What `localhost` may stand for."""
