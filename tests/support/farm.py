@@ -43,6 +43,7 @@ import servers
 from clients import BinaryClient, TextClient
 from waiting import until
 
+PROGRAM = "grapevined"
 PORT_MIN = 12000
 HOST_PORTS = (11211, 11311)  # for clients, and for the farm
 # Who is told to end hangs up on its clients, lest all tests wait for those
@@ -252,6 +253,7 @@ class Member:
         self.words = []
         self.server = None
         self.complaint = None
+        self._program = None  # but the usual one
         self._error_path = error_path
         self._watcher = None
         self._is_ended = True  # by the test, or not started yet
@@ -265,6 +267,13 @@ class Member:
             words = self.host.words() + words
             addresses = [*self.host.local_addresses(), self.address]
         return words + ["-l", ",".join(addresses), "-p", str(self.port)]
+
+    def replace_program(self, path):
+        """This one is started from now on."""
+        self.words = [path if os.path.basename(word) == PROGRAM
+                      or word == self._program else word
+                      for word in self.words]
+        self._program = path
 
     # ---- its life ----
 

@@ -76,7 +76,7 @@ class Network:
 
     def __init__(self, count):
         self.switch = Host("switch", SWITCH_NUMBER)
-        self.hosts = [Host(f"host{number}", number)
+        self.hosts = [Host(f"host{number}", number, self.switch)
                       for number in range(1, count + 1)]
 
     def __getitem__(self, index):
@@ -133,10 +133,11 @@ class Network:
 
 
 class Host:
-    """One namespace."""
+    """One namespace, and the switch that it is on."""
 
-    def __init__(self, name, number):
+    def __init__(self, name, number, switch=None):
         self.name = name
+        self.switch = switch
         self.port = f"port{number}"  # of the switch
         self.address = f"{NETWORK}{number}"
         self._fd = None
