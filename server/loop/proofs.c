@@ -20,6 +20,7 @@
 /* RFC 8446, B.4: the first of these, as it stands in a message. */
 static const uint8_t suite[] = {0x13, 0x01};
 #define GROUPS "X25519:P-256"
+#define READ_BUFFER_BYTES ((size_t)64 * 1024)
 static const uint8_t session_context[] = "grapevine farm";
 
 /* Where a context has its keys, and a link the key that it was proven by. */
@@ -214,10 +215,11 @@ static bool set_behaviour(SSL_CTX *context)
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION |
                                      SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS |
-                                  SSL_MODE_ENABLE_PARTIAL_WRITE |
+    /* Links are few and busy: they keep their buffers, and read much. */
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_default_read_buffer_len(context, READ_BUFFER_BYTES);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify(context,
                        SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
