@@ -45,6 +45,7 @@ struct lookup {
     bool is_pulling;
     bool is_over; /* it was found; some have not said yet that they lack it */
     bool awaits_waking; /* nobody is asked yet */
+    bool awaits_link;   /* nobody is linked who could be asked */
     uint64_t holder;    /* who has the highest version */
     struct message_have have;
 };
@@ -75,7 +76,8 @@ struct lookups {
     uint64_t last_id;
     time_us deadline; /* not after the earliest of all */
     size_t count;
-    size_t waking_count; /* of these, the ones that await the waking */
+    size_t waking_count;  /* of these, the ones that await the waking */
+    size_t linking_count; /* ... a link */
     size_t waiters_count;
     size_t resting_count;
     uint32_t free;
@@ -160,6 +162,7 @@ static void drop(struct farm *farm, struct lookup *lookup)
         at = &lookups->list[*at].next;
     *at = lookup->next;
     lookups->waking_count -= lookup->awaits_waking;
+    lookups->linking_count -= lookup->awaits_link;
     lookup->id = 0;
     lookup->next = lookups->free;
     lookups->free = place;
@@ -277,6 +280,11 @@ static void advance(struct farm *farm, struct lookup *lookup)
         pull(farm, lookup);
     } else if (lookup->is_heard) {
         finish_missing(farm, lookup);
+    } else if (farm->state != MEMBER_READY && farm->now < lookup->deadline) {
+        /* What this server has says nothing yet.  Two that dial each other
+         * keep one link of two: the other comes in a moment. */
+        farm->lookups->linking_count += !lookup->awaits_link;
+        lookup->awaits_link = true;
     } else {
         /* Whoever was waited for is gone: as with a time-out. */
         farm->figures.stale_reads++;
@@ -416,6 +424,32 @@ static void ask_when_awake(struct farm *farm)
         lookup->deadline = farm->now + farm->settings.lookup_timeout;
         if (lookup->deadline < lookups->deadline)
             lookups->deadline = lookup->deadline;
+        ask(farm, lookup);
+    }
+}
+
+static bool is_linked(const struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member_is_in_view(member) && member->link != 0)
+            return true;
+    }
+    return false;
+}
+
+static void ask_when_linked(struct farm *farm)
+{
+    struct lookups *lookups = farm->lookups;
+
+    if (lookups->linking_count == 0 || !is_linked(farm))
+        return;
+    for (size_t i = 0; i < LOOKUPS_MAX; i++) {
+        struct lookup *lookup = &lookups->list[i];
+        if (lookup->id == 0 || !lookup->awaits_link)
+            continue;
+        lookup->awaits_link = false;
+        lookups->linking_count--;
         ask(farm, lookup);
     }
 }
@@ -717,6 +751,7 @@ void lookup_run(struct farm *farm)
 
     run_resting(farm);
     ask_when_awake(farm);
+    ask_when_linked(farm);
     if (farm->now < lookups->deadline)
         return;
     lookups->deadline = UINT64_MAX;
@@ -742,6 +777,7 @@ void lookup_check(const struct farm *farm)
     assert(lookups->waiters_count <= WAITERS_MAX);
     assert(lookups->resting_count <= RESTING_MAX);
     assert(lookups->count > 0 || lookups->waiters_count == 0);
+    assert(lookups->linking_count <= lookups->count);
     assert(lookups->count == lookups->waking_count ||
            lookups->deadline != UINT64_MAX);
 }
