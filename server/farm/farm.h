@@ -161,6 +161,9 @@ time_us farm_time(const struct farm *farm, time_us now);
  * are not to be served before. */
 bool farm_has_time(const struct farm *farm);
 
+/* True once whoever may be there is linked, or known not to be. */
+bool farm_has_met_all(const struct farm *farm);
+
 /* Of this server: enum member_state. */
 uint8_t farm_state(const struct farm *farm);
 

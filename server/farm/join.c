@@ -37,6 +37,16 @@ bool join_has_tried_all(const struct farm *farm)
     return true;
 }
 
+bool farm_has_met_all(const struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id != 0 && !member_is_gone(member) && member->link == 0)
+            return false;
+    }
+    return join_has_tried_all(farm);
+}
+
 /* Started together, nobody READY: the lowest id begins, empty. */
 static bool is_first(const struct farm *farm)
 {

@@ -64,6 +64,7 @@ struct peers {
     uint64_t handshakes_failed;
     struct crew_wait *waits;
     bool is_open;
+    time_us opens_until; /* it opens by then; 0: the time is not known */
     bool was_ready;
     bool is_leaving;
     bool has_left;

@@ -7,6 +7,7 @@
 #include "server/peer/driver.h"
 
 #define LEAVE_US_MAX (3 * TIME_US_PER_S)
+#define MEET_US_MAX (TIME_US_PER_S * 3 / 10)
 #define RESOLVE_US (5 * TIME_US_PER_S)
 #define LISTEN_BACKLOG 256
 /* No frame is longer: what one member tells another at once, or the largest
@@ -87,11 +88,22 @@ static void publish(struct peers *peers, time_us now)
     atomic_store(&peers->is_ready, farm_state(peers->farm) == MEMBER_READY);
 }
 
+/* Who is not met yet is not waited for with a change, nor asked for what is
+ * not here; clients can wait for that a moment. */
+static bool may_open(struct peers *peers, time_us now)
+{
+    if (peers->is_open || !farm_has_time(peers->farm))
+        return false;
+    if (peers->opens_until == 0)
+        peers->opens_until = now + MEET_US_MAX;
+    return now >= peers->opens_until || farm_has_met_all(peers->farm);
+}
+
 static void call_back(struct peers *peers, time_us now)
 {
     const struct peers_callbacks *callbacks = &peers->callbacks;
 
-    if (!peers->is_open && farm_has_time(peers->farm)) {
+    if (may_open(peers, now)) {
         peers->is_open = true;
         callbacks->opened(callbacks->context);
     }
