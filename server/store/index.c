@@ -14,6 +14,7 @@
 #define TAG_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
 #define PAGE_BYTES ((size_t)4096)
+#define CACHE_LINE_BYTES 64
 
 /* Address space, and no memory yet; NULL where there is none. */
 static void *reserve(size_t bytes)
@@ -134,6 +135,23 @@ static struct bucket *bucket_of(const struct index *index, uint64_t hash)
 void index_prefetch(const struct index *index, uint64_t hash)
 {
     __builtin_prefetch(bucket_of(index, hash));
+    __builtin_prefetch(&index->stripes[hash % INDEX_STRIPES]);
+}
+
+/* Overflow buckets are left out: they are few, and may go meanwhile. */
+void index_prefetch_item(const struct index *index, uint64_t hash)
+{
+    const struct bucket *bucket = bucket_of(index, hash);
+
+    for (size_t i = 0; i < INDEX_SLOTS; i++) {
+        uint64_t slot = __atomic_load_n(&bucket->slots[i], __ATOMIC_RELAXED);
+        if (slot >> TAG_SHIFT == hash >> TAG_SHIFT) {
+            const uint8_t *item = (const uint8_t *)index_item(slot);
+            __builtin_prefetch(item);
+            __builtin_prefetch(item + CACHE_LINE_BYTES);
+            __builtin_prefetch(item + 2 * CACHE_LINE_BYTES);
+        }
+    }
 }
 
 struct stripe *index_lock(struct index *index, uint64_t hash)
@@ -157,6 +175,12 @@ static uint64_t slot_for(uint64_t hash, const struct item *item)
 
     assert((address & ~ADDRESS_MASK) == 0);
     return (hash >> TAG_SHIFT) << TAG_SHIFT | address;
+}
+
+/* For those who prefetch without the stripe's lock. */
+static void write_slot(uint64_t *at, uint64_t slot)
+{
+    __atomic_store_n(at, slot, __ATOMIC_RELAXED);
 }
 
 struct item *index_item(uint64_t slot)
@@ -232,7 +256,7 @@ uint64_t *index_find_item(struct index *index, uint64_t hash,
 
 void index_replace(uint64_t *slot, struct item *item)
 {
-    *slot = (*slot & ~ADDRESS_MASK) | (uint64_t)(uintptr_t)item;
+    write_slot(slot, (*slot & ~ADDRESS_MASK) | (uint64_t)(uintptr_t)item);
 }
 
 /* ---- overflow buckets ---- */
@@ -268,7 +292,7 @@ static bool place(struct index *index, struct bucket *bucket, uint64_t slot)
     for (;; bucket = bucket->overflow) {
         for (size_t i = 0; i < INDEX_SLOTS; i++) {
             if (bucket->slots[i] == 0) {
-                bucket->slots[i] = slot;
+                write_slot(&bucket->slots[i], slot);
                 return true;
             }
         }
@@ -316,7 +340,7 @@ void index_remove(struct index *index, struct stripe *stripe, uint64_t hash,
     struct bucket *bucket = bucket_of(index, hash);
 
     assert(stripe->slots_used > 0);
-    *slot = 0;
+    write_slot(slot, 0);
     stripe->slots_used--;
     if (bucket->overflow != NULL)
         drop_empty_overflows(index, bucket);
@@ -358,7 +382,7 @@ static bool split(struct index *index, struct bucket *source,
                 continue;
             if (!place(index, target, b->slots[i]))
                 return false;
-            b->slots[i] = 0;
+            write_slot(&b->slots[i], 0);
         }
     }
     drop_empty_overflows(index, source);
@@ -372,7 +396,7 @@ static void unsplit(struct index *index, struct bucket *source,
     for (struct bucket *b = target; b != NULL; b = b->overflow) {
         for (size_t i = 0; i < INDEX_SLOTS; i++) {
             if (b->slots[i] != 0 && place(index, source, b->slots[i]))
-                b->slots[i] = 0;
+                write_slot(&b->slots[i], 0);
         }
     }
     drop_empty_overflows(index, target);
@@ -419,7 +443,7 @@ static bool merge(struct index *index, struct bucket *source,
                 assert(is_back); /* it was there before */
                 return false;
             }
-            b->slots[i] = 0;
+            write_slot(&b->slots[i], 0);
         }
     }
     drop_empty_overflows(index, target);

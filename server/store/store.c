@@ -96,6 +96,11 @@ void store_prefetch(const struct store *store, uint64_t hash)
     index_prefetch(&store->index, hash);
 }
 
+void store_prefetch_item(const struct store *store, uint64_t hash)
+{
+    index_prefetch_item(&store->index, hash);
+}
+
 void store_set_tag(struct store *store, uint16_t tag)
 {
     version_set_tag(&store->clock, tag);
