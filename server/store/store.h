@@ -224,10 +224,15 @@ MUST_USE enum merge_result
 store_merge_reserved(struct store_hold *hold, const struct store_write *news,
                      struct store_reservation *reservation);
 
-/* Keeps hold->item's value where it is, past the hold; NULL if it is small
- * enough to be better copied. */
+/* Keeps hold->item's value where it is, past the hold, and brings it nearer;
+ * NULL if it is small enough to be better copied. */
+#define STORE_PIN_BYTES_MIN ((size_t)8 * 1024)
 struct segment *store_pin(struct store_hold *hold);
 void store_unpin(struct store *store, struct segment *pinned);
+
+/* True where other items are in what is pinned: who does not know how long he
+ * will need it copies the value, and unpins. */
+bool store_pin_is_shared(const struct segment *pinned);
 
 /* Frees memory for an item of `bytes`; false when that cannot be done. */
 MUST_USE bool store_make_room(struct store *store, size_t bytes, time_us now);
