@@ -99,9 +99,11 @@ void store_prefetch(const struct store *store, uint64_t hash)
     index_prefetch(&store->index, hash);
 }
 
-void store_prefetch_item(const struct store *store, uint64_t hash)
+void store_prefetch_item(struct store *store, struct onlooker *onlooker,
+                         uint64_t hash)
 {
-    index_prefetch_item(&store->index, hash);
+    if (onlooker != NULL)
+        index_prefetch_item(&store->index, onlooker, hash);
 }
 
 void store_set_tag(struct store *store, uint16_t tag)
@@ -274,6 +276,8 @@ static void look(struct store_hold *hold)
                                          .exptime = item->exptime};
         return;
     }
+    if (hold->onlooker != NULL)
+        return;
     replica_expire(store, hold->stripe, hold->hash, hold->slot);
     hold->slot = NULL;
 }
@@ -291,6 +295,7 @@ static inline void begin_hold(struct store_hold *hold, struct store *store,
     hold->stub = (struct store_stub){0};
     hold->digest = (struct span){0};
     hold->stripe = NULL;
+    hold->onlooker = NULL;
     hold->slot = NULL;
     hold->is_crowded = false;
 }
@@ -318,10 +323,37 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
     look(hold);
 }
 
+struct onlooker *store_add_onlooker(struct store *store)
+{
+    return index_add_onlooker(&store->index);
+}
+
+bool store_look(struct store *store, struct onlooker *onlooker, struct span key,
+                uint64_t hash, time_us now, struct store_hold *hold)
+{
+    if (onlooker == NULL || !index_look(&store->index, onlooker, hash))
+        return false;
+    begin_hold(hold, store, hash, now);
+    hold->key = key;
+    hold->onlooker = onlooker;
+    hold->slot = index_find(&store->index, hash, key);
+    look(hold);
+    /* What is found dead is buried at once, which takes a lock. */
+    bool is_to_bury =
+        hold->absence != STORE_NEVER && !store->settings.replicates;
+    if (is_to_bury)
+        index_look_away(onlooker);
+    return !is_to_bury;
+}
+
 void store_release(struct store_hold *hold)
 {
-    index_unlock(hold->stripe);
     hold->item = NULL;
+    if (hold->onlooker != NULL) {
+        index_look_away(hold->onlooker);
+        return;
+    }
+    index_unlock(hold->stripe);
     /* One insertion, up to two splits: growth keeps ahead of filling. */
     if (hold->is_crowded) {
         index_grow(&hold->store->index);
@@ -336,18 +368,23 @@ static void add_use(struct item *item, unsigned uses)
     item->uses = uses & ITEM_USES_MAX;
 }
 
+/* Those who look do so at once: each field is written whole, and of two
+ * uses at the same time one may be lost. */
 void store_use(struct store_hold *hold)
 {
     struct item *item = hold->item;
+    union item_use use = item_use(item);
     time_s second = time_seconds(hold->now);
 
     /* Cores share what is only read: the rest is not written each time. */
-    if (item->uses < ITEM_USES_MAX || !item->is_fetched) {
-        add_use(item, item->uses);
-        item->is_fetched = true;
+    if (use.count < ITEM_USES_MAX || !use.is_fetched) {
+        if (use.count < ITEM_USES_MAX)
+            use.count++;
+        use.is_fetched = true;
+        item_set_use(item, use);
     }
-    if (item->accessed != second)
-        item->accessed = second;
+    if (item_accessed(item) != second)
+        item_set_accessed(item, second);
 }
 
 void store_spare(struct store_hold *hold)
@@ -516,6 +553,7 @@ enum store_result store_put(struct store_hold *hold,
     size_t room_bytes = item_room_bytes(shape, hold->key.length, value_bytes);
 
     assert(value_bytes <= store->settings.item_bytes_max);
+    assert(hold->onlooker == NULL);
     if (fits_in_place(hold, write, shape, room_bytes)) {
         put_in_place(hold, write);
         return STORE_OK;
