@@ -15,14 +15,14 @@
 #include "proto/base/digest.h"
 #include "server/farm/state.h"
 
-#define LOOKUPS_MAX 4096
-#define WAITERS_MAX 65536
-#define BUCKETS 4096
+#define LOOKUPS_MAX (4096 / TABLES_SHARE)
+#define WAITERS_MAX (65536 / TABLES_SHARE)
+#define BUCKETS (4096 / TABLES_SHARE)
 /* Requests that wait for records to arrive here. */
-#define RESTING_MAX 256
+#define RESTING_MAX (256 / TABLES_SHARE)
 /* What was missing everywhere is not asked for again for so long. */
 #define MISSING_FOR (TIME_US_PER_S / 20)
-#define MISSING_MAX 4096
+#define MISSING_MAX (4096 / TABLES_SHARE)
 /* A value that is being pulled is waited for while it moves. */
 #define PULL_STALL TIME_US_PER_S
 #define NONE UINT32_MAX
