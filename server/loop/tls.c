@@ -24,7 +24,9 @@
 #define RECORDS_PER_READ_MAX 64
 /* Of a member's link, before its key for sending is renewed: far below what
  * AES-GCM allows (RFC 8446, 5.5: 2^24.5 records). */
+#ifndef RECORDS_PER_KEY_MAX
 #define RECORDS_PER_KEY_MAX (UINT32_C(1) << 22)
+#endif
 
 struct tls {
     struct tls_settings settings; /* for clients, or: */

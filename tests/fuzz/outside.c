@@ -8,10 +8,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -203,6 +205,71 @@ void outside_answer_dials(bool answers)
 unsigned outside_lines(void)
 {
     return outside.lines;
+}
+
+/* ---- OpenSSL's memory ---- */
+
+/* Blocks of powers of two, each behind the number of its pool. */
+#define POOLS_COUNT 17
+#define POOL_BYTES_MIN ((size_t)32)
+#define BLOCK_HEAD_BYTES 16
+
+struct block {
+    struct block *next; /* while it is free; begins with the number, else */
+};
+
+static struct block *pools[POOLS_COUNT];
+
+static void *take_block(size_t bytes, const char *file, int line)
+{
+    size_t pool = 0;
+
+    (void)file;
+    (void)line;
+    while (pool < POOLS_COUNT && POOL_BYTES_MIN << pool < bytes)
+        pool++;
+    assert(pool < POOLS_COUNT);
+    struct block *block = pools[pool];
+    if (block != NULL)
+        pools[pool] = block->next;
+    else
+        block = malloc(BLOCK_HEAD_BYTES + (POOL_BYTES_MIN << pool));
+    assert(block != NULL);
+    *(size_t *)(void *)block = pool;
+    return (uint8_t *)block + BLOCK_HEAD_BYTES;
+}
+
+static void give_block(void *at, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (at == NULL)
+        return;
+    struct block *block =
+        (struct block *)(void *)((uint8_t *)at - BLOCK_HEAD_BYTES);
+    size_t pool = *(size_t *)(void *)block;
+    block->next = pools[pool];
+    pools[pool] = block;
+}
+
+static void *grow_block(void *at, size_t bytes, const char *file, int line)
+{
+    void *grown = bytes > 0 ? take_block(bytes, file, line) : NULL;
+
+    if (grown != NULL && at != NULL) {
+        const uint8_t *head = (uint8_t *)at - BLOCK_HEAD_BYTES;
+        size_t had = POOL_BYTES_MIN << *(const size_t *)(const void *)head;
+        memcpy(grown, at, had < bytes ? had : bytes);
+    }
+    give_block(at, file, line);
+    return grown;
+}
+
+void outside_pool_openssl(void)
+{
+    int result = CRYPTO_set_mem_functions(take_block, grow_block, give_block);
+
+    assert(result == 1);
 }
 
 /* ---- network ---- */

@@ -22,6 +22,10 @@
 
 #define OUTSIDE_START_US (UINT64_C(1800000000) * TIME_US_PER_S)
 
+/* Before OpenSSL is called: its allocations, a thousand for each link, are its
+ * own affair, and come from a pool rather than from the sanitizer. */
+void outside_pool_openssl(void);
+
 /* Begins again: nothing is left of what was before. */
 void outside_begin(void);
 void outside_end(void);

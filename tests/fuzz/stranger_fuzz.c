@@ -105,6 +105,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
+    outside_pool_openssl();
     near_keys = near_make_keys('5');
     far_keys = near_make_keys('5');
     other_keys = near_make_keys('6');
