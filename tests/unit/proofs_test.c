@@ -525,6 +525,7 @@ struct stranger {
     enum tls_progress progress;
     bool is_shaken;
     uint16_t suite; /* that its key goes with */
+    uint32_t early_bytes_max;
     unsigned tickets;
     unsigned key_updates;
 };
@@ -544,6 +545,7 @@ static int offer_key(SSL *ssl, const EVP_MD *digest, const unsigned char **name,
     SSL_SESSION_set1_master_key(*session, stranger_key.bytes, FARM_KEY_BYTES);
     SSL_SESSION_set_cipher(*session, SSL_CIPHER_find(ssl, suite));
     SSL_SESSION_set_protocol_version(*session, TLS1_3_VERSION);
+    SSL_SESSION_set_max_early_data(*session, stranger->early_bytes_max);
     *name = (const unsigned char *)stranger_key.name;
     *name_bytes = strlen(stranger_key.name);
     return 1;
@@ -564,8 +566,7 @@ static void count_messages(int is_sent, int version, int type,
     stranger->key_updates += message[0] == SSL3_MT_KEY_UPDATE;
 }
 
-static void meet(struct stranger *stranger, struct tls *server,
-                 const char *suites)
+static void learn_key(void)
 {
     char path[PATH_BYTES];
     struct farm_keys *keys = farm_keys_read(path_of(path, "keys"), error);
@@ -573,6 +574,14 @@ static void meet(struct stranger *stranger, struct tls *server,
     assert_non_null(keys);
     stranger_key = keys->list[0];
     farm_keys_destroy(keys);
+}
+
+/* With the key, for these suites; or without any, NULL. */
+static void meet(struct stranger *stranger, struct tls *server,
+                 const char *suites)
+{
+    if (suites != NULL)
+        learn_key();
     *stranger = (struct stranger){.context = SSL_CTX_new(TLS_client_method()),
                                   .suite = 0x1301};
     connect_ends(stranger->ends);
@@ -580,8 +589,10 @@ static void meet(struct stranger *stranger, struct tls *server,
     stranger->ssl = SSL_new(stranger->context);
     assert_non_null(stranger->ssl);
     SSL_set_app_data(stranger->ssl, stranger);
-    SSL_set_psk_use_session_callback(stranger->ssl, offer_key);
-    SSL_set_ciphersuites(stranger->ssl, suites);
+    if (suites != NULL) {
+        SSL_set_psk_use_session_callback(stranger->ssl, offer_key);
+        SSL_set_ciphersuites(stranger->ssl, suites);
+    }
     SSL_set_msg_callback(stranger->ssl, count_messages);
     SSL_set_msg_callback_arg(stranger->ssl, stranger);
     SSL_set_fd(stranger->ssl, stranger->ends[0]);
@@ -653,10 +664,25 @@ static void a_key_that_is_known_by_name_alone_proves_nothing(void **state)
     meet(&stranger, server, "TLS_AES_128_GCM_SHA256");
     stranger_key.bytes[FARM_KEY_BYTES - 1] ^= 1;
     assert_fails(&stranger, "its key is not the one that it names");
-    meet(&stranger, server, "TLS_AES_128_GCM_SHA256");
-    SSL_set_psk_use_session_callback(stranger.ssl, NULL);
-    assert_fails(&stranger, "it has no key of --farm-key-file");
     tls_destroy(server);
+}
+
+static void who_offers_nothing_proves_nothing(void **state)
+{
+    struct tls *keyed = open_keys("keys", "a");
+    struct authority authority = make_authority("farm");
+    struct stranger stranger;
+
+    (void)state;
+    make_certificate("web1", "DNS:web1", &authority);
+    struct tls *certified = open_certificate("web1", "farm");
+    meet(&stranger, keyed, NULL);
+    assert_fails(&stranger, "it has no key of --farm-key-file");
+    meet(&stranger, certified, NULL);
+    assert_fails(&stranger, "it has no certificate; give it --farm-cert");
+    tls_destroy(keyed);
+    tls_destroy(certified);
+    free_authority(&authority);
 }
 
 static void each_link_has_a_secret_of_its_own_and_is_never_resumed(void **state)
@@ -684,6 +710,21 @@ static void each_link_has_a_secret_of_its_own_and_is_never_resumed(void **state)
     assert_int_equal(SSL_get_early_data_status(stranger.ssl),
                      SSL_EARLY_DATA_NOT_SENT);
     part(&stranger);
+    tls_destroy(server);
+}
+
+static void who_speaks_before_hands_are_shaken_is_cut_off(void **state)
+{
+    struct tls *server = open_keys("keys", "a");
+    struct stranger stranger;
+    size_t written;
+
+    (void)state;
+    meet(&stranger, server, "TLS_AES_128_GCM_SHA256");
+    stranger.early_bytes_max = 1000;
+    assert_int_equal(SSL_write_early_data(stranger.ssl, "early", 5, &written),
+                     1);
+    assert_fails(&stranger, "too much early data");
     tls_destroy(server);
 }
 
@@ -785,7 +826,9 @@ int main(void)
         CASE(a_certificates_key_is_closed_to_others),
         CASE(only_tls_1_3_with_two_suites_is_spoken),
         CASE(a_key_that_is_known_by_name_alone_proves_nothing),
+        CASE(who_offers_nothing_proves_nothing),
         CASE(each_link_has_a_secret_of_its_own_and_is_never_resumed),
+        CASE(who_speaks_before_hands_are_shaken_is_cut_off),
         CASE(a_key_for_sending_is_renewed_after_so_many_records),
         CASE(who_asks_for_new_keys_gets_them),
         CASE(noise_is_no_handshake),
