@@ -747,6 +747,32 @@ static void a_key_for_sending_is_renewed_after_so_many_records(void **state)
     tls_destroy(server);
 }
 
+static void who_cannot_send_hears_all_the_same(void **state)
+{
+    struct tls *one = open_keys("one", "a");
+    struct tls *two = open_keys("two", "a");
+    struct iovec place = {.iov_base = error, .iov_len = sizeof(error)};
+    int bytes = 1;
+
+    (void)state;
+    /* A new key falls due before any of these records. */
+    for (unsigned before = 0; before <= 16; before++) {
+        struct pair pair;
+        shake(&pair, one, two);
+        assert_int_equal(pair.progress[1], TLS_READY);
+        setsockopt(pair.ends[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+        for (unsigned i = 0; i < before; i++)
+            assert_passes(pair.links[0], pair.links[1]);
+        while (tls_write(pair.links[0], SPAN("grapes")) == 6)
+            continue;
+        assert_passes(pair.links[1], pair.links[0]);
+        assert_true(tls_read(pair.links[1], &place, 1) > 0);
+        hang_up(&pair);
+    }
+    tls_destroy(one);
+    tls_destroy(two);
+}
+
 static void who_asks_for_new_keys_gets_them(void **state)
 {
     struct tls *server = open_keys("keys", "a");
@@ -830,6 +856,7 @@ int main(void)
         CASE(each_link_has_a_secret_of_its_own_and_is_never_resumed),
         CASE(who_speaks_before_hands_are_shaken_is_cut_off),
         CASE(a_key_for_sending_is_renewed_after_so_many_records),
+        CASE(who_cannot_send_hears_all_the_same),
         CASE(who_asks_for_new_keys_gets_them),
         CASE(noise_is_no_handshake),
         CASE(who_hangs_up_gives_no_reason),
