@@ -28,7 +28,11 @@
 /* Values that are announced, and given in pieces. */
 #define LARGE_BYTES ((uint32_t)100000)
 #define PIECE_BYTES ((uint32_t)65536)
+#define FETCHES_MAX 4
 #define FAR_ID UINT64_C(100)
+/* Of synchronisations that the others ask for, of all ranges. */
+#define OWN_SESSION 1
+#define RANGES_COUNT (STORE_RANGE_MASK_MIN + 1)
 #define NEWCOMER_ID UINT64_C(900)
 #define SLEEP_US (TIME_US_PER_S / 10)
 #define FAR_COUNT 2
@@ -44,7 +48,8 @@ enum step_bit {
     STEP_KIND = 31,  /* enum message_kind, or enum step_kind */
     STEP_APT = 32,   /* numbers are those that the server waits for */
     STEP_OTHER = 64, /* of the two members the second */
-    STEP_MORE = 128  /* HELLO: the first of a new link; else: it is long */
+    STEP_MORE = 128  /* HELLO: the first of a new link; SYNC_PULL: of all
+                        ranges; else: it is long */
 };
 
 enum step_kind {
@@ -54,10 +59,15 @@ enum step_kind {
     STEP_WRITE,       /* a client of the server */
     STEP_LOOK_UP,     /* likewise */
     STEP_HANG_UP,
-    STEP_DEAFEN, /* or hear again */
-    STEP_ANSWER, /* who is dialled from now on, or not */
-    STEP_LEAVE,  /* the server */
-    STEP_MAINTAIN
+    STEP_DEAFEN,  /* or hear again */
+    STEP_ANSWER,  /* who is dialled from now on, or not */
+    STEP_LEAVE,   /* the server */
+    STEP_MAINTAIN /* or, of odd numbers: its keys are others for a moment */
+};
+
+struct fetch {
+    struct message_fetch message;
+    uint8_t key[RECORD_KEY_BYTES_MAX];
 };
 
 struct who {
@@ -71,11 +81,13 @@ struct who {
     /* What was heard last. */
     uint64_t asked;
     uint64_t record;
+    uint64_t version;
     uint64_t heartbeat;
+    uint64_t hash;
     uint32_t session;
     unsigned heartbeats;
-    struct message_fetch fetch;
-    uint8_t fetch_key[RECORD_KEY_BYTES_MAX];
+    struct fetch fetches[FETCHES_MAX]; /* not answered yet, oldest first */
+    size_t fetches_count;
     /* What it says next. */
     uint64_t next_number;
     uint8_t gathered[GATHERED_BYTES_MAX];
@@ -97,6 +109,7 @@ const char *__asan_default_options(void);
 
 static struct tls *near_keys;
 static struct tls *far_keys;
+static struct tls *other_keys;
 
 /* Machines come and go, thousands of times. */
 const char *__asan_default_options(void)
@@ -111,6 +124,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     outside_pool_openssl();
     near_keys = near_make_keys('5');
     far_keys = near_make_keys('5');
+    other_keys = near_make_keys('6');
     return 0;
 }
 
@@ -128,7 +142,35 @@ static void end_link(struct who *who)
     who->is_itself = false;
     who->is_greeted = false;
     who->gathered_bytes = 0;
-    who->fetch = (struct message_fetch){0};
+    who->fetches_count = 0;
+}
+
+static void note_fetch(struct who *who, const struct message_fetch *message)
+{
+    if (who->fetches_count == FETCHES_MAX)
+        return;
+    struct fetch *fetch = &who->fetches[who->fetches_count++];
+    fetch->message = *message;
+    span_copy(fetch->key, message->key);
+}
+
+static void note_record(struct who *who, const struct message *message)
+{
+    struct record record;
+    enum decode_result decoded = record_decode(message->state.bytes, &record);
+
+    assert(decoded == DECODE_OK);
+    assert(record.kind != RECORD_UNKNOWN);
+    who->version = record.version;
+}
+
+static void note_list(struct who *who, const struct message_list *list)
+{
+    struct reader reader = reader_of(list->bytes);
+
+    for (size_t i = 0; i < list->count; i++)
+        who->hash = message_read_entry(&reader).hash;
+    assert(reader.ok && reader.rest.length == 0);
 }
 
 static void note(struct who *who, const struct message *message)
@@ -147,17 +189,23 @@ static void note(struct who *who, const struct message *message)
         break;
     case MESSAGE_RECORD:
         who->record = message->state.number;
+        note_record(who, message);
+        break;
+    case MESSAGE_STATE:
+    case MESSAGE_SYNC_STATE:
+        note_record(who, message);
         break;
     case MESSAGE_REQUEST:
         who->asked = message->request.id;
         break;
     case MESSAGE_FETCH:
-        who->fetch = message->fetch;
-        who->fetch.key = span_of(who->fetch_key, message->fetch.key.length);
-        span_copy(who->fetch_key, message->fetch.key);
+        note_fetch(who, &message->fetch);
         break;
     case MESSAGE_SYNC_BEGIN:
         who->session = message->sync.session;
+        break;
+    case MESSAGE_SYNC_LIST:
+        note_list(who, &message->sync.list);
         break;
     default:
         break;
@@ -340,6 +388,18 @@ static void adapt_record(const struct scene *scene, uint8_t *record,
                 LARGE_BYTES);
 }
 
+/* Of the range of some key, with its hash. */
+static void adapt_list(const struct scene *scene, const struct who *who,
+                       uint8_t *body, size_t length)
+{
+    uint64_t hash = store_hash(scene->near.store, SPAN("a"));
+
+    put_u32(body, length, 0, who->session);
+    put_u64(body, length, 4, STORE_RANGE_MASK_MIN);
+    put_u64(body, length, 12, hash & STORE_RANGE_MASK_MIN);
+    put_u64(body, length, 22, hash);
+}
+
 static void adapt(const struct scene *scene, struct who *who, uint8_t kind,
                   uint8_t *body, size_t length)
 {
@@ -374,8 +434,16 @@ static void adapt(const struct scene *scene, struct who *who, uint8_t kind,
             adapt_record(scene, body + 8, length - 8);
         break;
     case MESSAGE_HAVE:
-    case MESSAGE_MISSING:
         put_u64(body, length, 0, who->asked);
+        put_u64(body, length, 8, farm_now(scene) << 12);
+        break;
+    case MESSAGE_MISSING:
+        put_u64(body, length, 0,
+                who->fetches_count > 0 ? who->fetches[0].message.id
+                                       : who->asked);
+        break;
+    case MESSAGE_FETCH:
+        put_u64(body, length, 8, who->version);
         break;
     case MESSAGE_FORWARD:
         put_u64(body, length, 0, NEAR_ID);
@@ -385,11 +453,18 @@ static void adapt(const struct scene *scene, struct who *who, uint8_t kind,
             adapt_record(scene, body + 4, length - 4);
         put_u32(body, length, 0, who->session);
         break;
-    case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
-    case MESSAGE_SYNC_PULL:
+        adapt_list(scene, who, body, length);
+        break;
     case MESSAGE_SYNC_END:
         put_u32(body, length, 0, who->session);
+        break;
+    case MESSAGE_SYNC_BEGIN:
+        put_u32(body, length, 0, OWN_SESSION);
+        break;
+    case MESSAGE_SYNC_PULL:
+        put_u32(body, length, 0, OWN_SESSION);
+        put_u64(body, length, 6, who->hash);
         break;
     default:
         break;
@@ -404,13 +479,14 @@ static void say_piece(struct scene *scene, struct who *who)
     uint8_t head_bytes[RECORD_HEAD_BYTES_MAX];
     struct writer head = writer_of(head_bytes, sizeof(head_bytes));
     struct writer writer = writer_of(bytes, sizeof(bytes));
-    const struct message_fetch *fetch = &who->fetch;
+    struct fetch *oldest = &who->fetches[0];
+    struct message_fetch *fetch = &oldest->message;
     struct record record = {.kind = RECORD_ANNOUNCE,
                             .version = fetch->version,
                             .stamp = fetch->version,
                             .token = fetch->version,
                             .value_bytes = LARGE_BYTES,
-                            .key = fetch->key};
+                            .key = span_of(oldest->key, fetch->key.length)};
     uint32_t left =
         fetch->offset < LARGE_BYTES ? LARGE_BYTES - fetch->offset : 1;
 
@@ -424,10 +500,26 @@ static void say_piece(struct scene *scene, struct who *who)
                       span_of(value, left < PIECE_BYTES ? left : PIECE_BYTES)}};
     message_encode(&message, &writer);
     assert(writer.ok);
+    who->fetches_count--;
+    memmove(oldest, oldest + 1, who->fetches_count * sizeof(*oldest));
     say(scene, who, span_of(bytes, writer.used_bytes));
 }
 
 /* ---- steps ---- */
+
+/* Nothing of it. */
+static void pull_the_rest(struct scene *scene, struct who *who)
+{
+    static uint8_t frames[RANGES_COUNT * 16];
+    struct writer writer = writer_of(frames, sizeof(frames));
+    struct message message = {.kind = MESSAGE_SYNC_PULL,
+                              .sync = {.session = OWN_SESSION}};
+
+    for (size_t i = 0; i < RANGES_COUNT; i++)
+        message_encode(&message, &writer);
+    assert(writer.ok);
+    say(scene, who, span_of(frames, writer.used_bytes));
+}
 
 /* Mended, so that it can be read to its end, and padded. */
 static void say_step(struct scene *scene, struct who *who, uint8_t what,
@@ -446,14 +538,17 @@ static void say_step(struct scene *scene, struct who *who, uint8_t what,
     }
     if ((what & STEP_APT) != 0)
         adapt(scene, who, kind, inner + 1, length);
-    if ((what & STEP_MORE) != 0 && kind != MESSAGE_HELLO) {
+    if ((what & STEP_MORE) != 0 && kind != MESSAGE_HELLO &&
+        kind != MESSAGE_SYNC_PULL) {
         memset(inner + 1 + length, 'v', PADDING_BYTES);
         length += PADDING_BYTES;
     }
     inner[0] = kind == STEP_UNKNOWN ? UINT8_MAX : kind;
     bigendian_store32(frame, (uint32_t)(1 + length));
-    send_or_gather(scene, who,
-                   span_of(frame, MESSAGE_FRAME_BYTES + 1 + length));
+    struct span whole = span_of(frame, MESSAGE_FRAME_BYTES + 1 + length);
+    send_or_gather(scene, who, whole);
+    if (kind == MESSAGE_SYNC_PULL && (what & STEP_MORE) != 0)
+        pull_the_rest(scene, who);
 }
 
 static void take_message(struct scene *scene, struct who *who, uint8_t what,
@@ -467,7 +562,7 @@ static void take_message(struct scene *scene, struct who *who, uint8_t what,
     if (!need_link(scene, who, !is_first))
         return;
     if ((what & STEP_KIND) == MESSAGE_PIECE && (what & STEP_APT) != 0 &&
-        who->fetch.id != 0)
+        who->fetches_count > 0)
         say_piece(scene, who);
     else
         say_step(scene, who, what, body);
@@ -483,7 +578,7 @@ static void happen(struct scene *scene, struct who *who, uint8_t what,
         outside_pass((time_us)number * 100, SLEEP_US);
         break;
     case STEP_WRITE:
-        near_write(near, (uint8_t)number);
+        near_write(near, (uint8_t)number, (size_t)(number >> 8) * 1000);
         break;
     case STEP_LOOK_UP:
         near_look_up(near, (uint8_t)number);
@@ -502,7 +597,10 @@ static void happen(struct scene *scene, struct who *who, uint8_t what,
         peers_leave(near->peers);
         break;
     default:
-        store_maintain(near->store, farm_now(scene));
+        if (number % 2 == 0)
+            store_maintain(near->store, farm_now(scene));
+        else
+            near_prove_again(near, other_keys);
         break;
     }
 }

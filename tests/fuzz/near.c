@@ -134,19 +134,20 @@ void near_destroy(struct near *near)
 
 /* ---- its clients ---- */
 
-void near_write(struct near *near, uint8_t key)
+void near_write(struct near *near, uint8_t key, size_t bytes)
 {
+    static const uint8_t value[NEAR_ITEM_BYTES_MAX];
     time_us now = clock_now(&near->clock);
+    uint64_t version = store_next_version(near->store, now);
     struct record record = {.kind = RECORD_UPDATE,
-                            .version = store_next_version(near->store, now),
+                            .version = version,
+                            .stamp = version,
+                            .token = version,
                             .key = span_of(&key, 1),
-                            .value = SPAN("value")};
-    struct store_write write = {.parts = {record.value},
-                                .version = record.version};
+                            .value = span_of(value, bytes)};
+    struct store_write write = {.parts = {record.value}, .version = version};
     struct store_hold hold;
 
-    record.stamp = record.version;
-    record.token = record.version;
     store_hold(near->store, record.key, store_hash(near->store, record.key),
                now, &hold);
     bool is_put = store_put(&hold, &write) == STORE_OK;
@@ -164,6 +165,16 @@ void near_look_up(struct near *near, uint8_t key)
 
     near->lookups++;
     peers_look_up(near->peers, &question, 1);
+}
+
+void near_prove_again(struct near *near, struct tls *keys)
+{
+    struct tls *own = near->peers->settings.tls;
+
+    near->peers->settings.tls = keys;
+    peers_prove_again(near->peers);
+    outside_run();
+    near->peers->settings.tls = own;
 }
 
 /* ---- what holds ---- */

@@ -34,8 +34,11 @@ void near_create(struct near *near, struct tls *keys, bool joins);
 void near_destroy(struct near *near);
 
 /* What the server's own clients do, with the key of one byte. */
-void near_write(struct near *near, uint8_t key);
+void near_write(struct near *near, uint8_t key, size_t bytes);
 void near_look_up(struct near *near, uint8_t key);
+
+/* Has links proven by other keys, before it has its own again. */
+void near_prove_again(struct near *near, struct tls *keys);
 
 /* Asserts what holds between turns. */
 void near_check(const struct near *near);
