@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/far.h"
-#include "tests/fuzz/near.h"
+#include "tests/fuzz/heard.h"
 #include "tests/fuzz/outside.h"
 
 #define STEPS_MAX 64
@@ -25,13 +25,7 @@
 #define FRAME_BYTES (MESSAGE_FRAME_BYTES + 1 + BODY_BYTES_MAX + PADDING_BYTES)
 #define GATHERED_BYTES_MAX (4 * FRAME_BYTES)
 #define SAY_BYTES 512
-/* Values that are announced, and given in pieces. */
-#define LARGE_BYTES ((uint32_t)100000)
-#define PIECE_BYTES ((uint32_t)65536)
-#define FETCHES_MAX 4
 #define FAR_ID UINT64_C(100)
-/* Of synchronisations that the others ask for, of all ranges. */
-#define OWN_SESSION 1
 #define RANGES_COUNT (STORE_RANGE_MASK_MIN + 1)
 #define NEWCOMER_ID UINT64_C(900)
 #define SLEEP_US (TIME_US_PER_S / 10)
@@ -65,11 +59,6 @@ enum step_kind {
     STEP_MAINTAIN /* or, of odd numbers: its keys are others for a moment */
 };
 
-struct fetch {
-    struct message_fetch message;
-    uint8_t key[RECORD_KEY_BYTES_MAX];
-};
-
 struct who {
     struct far far;
     uint64_t id;
@@ -77,19 +66,7 @@ struct who {
     const char *address;
     bool has_lied;  /* what follows may be no frame */
     bool is_itself; /* it said the HELLO that is its own */
-    bool is_greeted;
-    /* What was heard last. */
-    uint64_t asked;
-    uint64_t record;
-    uint64_t version;
-    uint64_t heartbeat;
-    uint64_t hash;
-    uint32_t session;
-    unsigned heartbeats;
-    struct fetch fetches[FETCHES_MAX]; /* not answered yet, oldest first */
-    size_t fetches_count;
-    /* What it says next. */
-    uint64_t next_number;
+    struct heard heard;
     uint8_t gathered[GATHERED_BYTES_MAX];
     size_t gathered_bytes;
 };
@@ -140,98 +117,39 @@ static void end_link(struct who *who)
     far_end(&who->far);
     who->has_lied = false;
     who->is_itself = false;
-    who->is_greeted = false;
     who->gathered_bytes = 0;
-    who->fetches_count = 0;
+    heard_end(&who->heard);
 }
 
-static void note_fetch(struct who *who, const struct message_fetch *message)
-{
-    if (who->fetches_count == FETCHES_MAX)
-        return;
-    struct fetch *fetch = &who->fetches[who->fetches_count++];
-    fetch->message = *message;
-    span_copy(fetch->key, message->key);
-}
-
-static void note_record(struct who *who, const struct message *message)
-{
-    struct record record;
-    enum decode_result decoded = record_decode(message->state.bytes, &record);
-
-    assert(decoded == DECODE_OK);
-    assert(record.kind != RECORD_UNKNOWN);
-    who->version = record.version;
-}
-
-static void note_list(struct who *who, const struct message_list *list)
-{
-    struct reader reader = reader_of(list->bytes);
-
-    for (size_t i = 0; i < list->count; i++)
-        who->hash = message_read_entry(&reader).hash;
-    assert(reader.ok && reader.rest.length == 0);
-}
-
-static void note(struct who *who, const struct message *message)
-{
-    /* It says who it is, or that it will not have this one. */
-    assert(who->is_greeted || message->kind == MESSAGE_HELLO ||
-           message->kind == MESSAGE_REFUSE);
-    switch (message->kind) {
-    case MESSAGE_HELLO:
-        assert(message->hello.id == NEAR_ID);
-        who->is_greeted = true;
-        break;
-    case MESSAGE_HEARTBEAT:
-        who->heartbeat = message->heartbeat.sent;
-        who->heartbeats++;
-        break;
-    case MESSAGE_RECORD:
-        who->record = message->state.number;
-        note_record(who, message);
-        break;
-    case MESSAGE_STATE:
-    case MESSAGE_SYNC_STATE:
-        note_record(who, message);
-        break;
-    case MESSAGE_REQUEST:
-        who->asked = message->request.id;
-        break;
-    case MESSAGE_FETCH:
-        note_fetch(who, &message->fetch);
-        break;
-    case MESSAGE_SYNC_BEGIN:
-        who->session = message->sync.session;
-        break;
-    case MESSAGE_SYNC_LIST:
-        note_list(who, &message->sync.list);
-        break;
-    default:
-        break;
-    }
-}
-
-static void hear(struct who *who)
+/* True when it heard something. */
+static bool hear(struct who *who)
 {
     struct message message;
+    bool has_news = false;
 
     if (who->far.tls == NULL || !who->far.is_ready)
-        return;
+        return false;
     bool is_there = far_hear(&who->far);
-    while (far_next(&who->far, &message)) {
-        note(who, &message);
-        far_take(&who->far);
+    for (; far_next(&who->far, &message); far_take(&who->far)) {
+        has_news = true;
+        heard_note(&who->heard, &message);
     }
     if (!is_there)
         end_link(who);
+    return has_news;
 }
 
+/* Until nobody says anything more: little may be under way at a time. */
 static void settle(struct scene *scene)
 {
-    outside_run();
-    for (size_t i = 0; i < FAR_COUNT; i++)
-        hear(&scene->who[i]);
+    bool has_news = true;
+
+    while (has_news) {
+        outside_run();
+        has_news = false;
+        for (size_t i = 0; i < FAR_COUNT; i++)
+            has_news |= hear(&scene->who[i]);
+    }
     outside_run();
     near_check(&scene->near);
 }
@@ -346,165 +264,6 @@ static void send_or_gather(struct scene *scene, struct who *who,
         flush(scene, who, piece_bytes);
 }
 
-/* ---- numbers that the server waits for ---- */
-
-static void put_u64(uint8_t *body, size_t length, size_t at, uint64_t number)
-{
-    if (at + 8 <= length)
-        bigendian_store64(body + at, number);
-}
-
-static void put_u32(uint8_t *body, size_t length, size_t at, uint32_t number)
-{
-    if (at + 4 <= length)
-        bigendian_store32(body + at, number);
-}
-
-/* Versions of now, and what is announced of a size that can be given. */
-static void adapt_record(const struct scene *scene, uint8_t *record,
-                         size_t length)
-{
-    uint64_t version = farm_now(scene) << 12;
-    struct record decoded;
-
-    if (length == 0)
-        return;
-    switch (record[0]) {
-    case RECORD_CREATE:
-    case RECORD_UPDATE:
-    case RECORD_ANNOUNCE:
-        put_u64(record, length, 11, version);
-        break;
-    case RECORD_STUB:
-        put_u64(record, length, 10, version);
-        break;
-    default:
-        put_u64(record, length, 1, version);
-        break;
-    }
-    if (record[0] == RECORD_ANNOUNCE &&
-        record_decode(span_of(record, length), &decoded) == DECODE_OK)
-        put_u32((uint8_t *)decoded.key.data, SIZE_MAX, decoded.key.length,
-                LARGE_BYTES);
-}
-
-/* Of the range of some key, with its hash. */
-static void adapt_list(const struct scene *scene, const struct who *who,
-                       uint8_t *body, size_t length)
-{
-    uint64_t hash = store_hash(scene->near.store, SPAN("a"));
-
-    put_u32(body, length, 0, who->session);
-    put_u64(body, length, 4, STORE_RANGE_MASK_MIN);
-    put_u64(body, length, 12, hash & STORE_RANGE_MASK_MIN);
-    put_u64(body, length, 22, hash);
-}
-
-static void adapt(const struct scene *scene, struct who *who, uint8_t kind,
-                  uint8_t *body, size_t length)
-{
-    switch (kind) {
-    case MESSAGE_HELLO:
-        put_u64(body, length, 4, who->id);
-        put_u64(body, length, 15, farm_now(scene));
-        break;
-    case MESSAGE_HEARTBEAT:
-        put_u64(body, length, 3, farm_now(scene));
-        put_u64(body, length, 27, who->heartbeat);
-        break;
-    case MESSAGE_HEARTBEAT_REQUEST:
-    case MESSAGE_ALIVE:
-        put_u64(body, length, 0, who->id);
-        break;
-    case MESSAGE_OVERRUN:
-        put_u64(body, length, 0, who->next_number);
-        break;
-    case MESSAGE_ATTACH:
-    case MESSAGE_ACK:
-        put_u64(body, length, 0, who->record);
-        break;
-    case MESSAGE_RECORD:
-        put_u64(body, length, 0, who->next_number++);
-        if (length > 8)
-            adapt_record(scene, body + 8, length - 8);
-        break;
-    case MESSAGE_STATE:
-        put_u64(body, length, 0, who->asked);
-        if (length > 8)
-            adapt_record(scene, body + 8, length - 8);
-        break;
-    case MESSAGE_HAVE:
-        put_u64(body, length, 0, who->asked);
-        put_u64(body, length, 8, farm_now(scene) << 12);
-        break;
-    case MESSAGE_MISSING:
-        put_u64(body, length, 0,
-                who->fetches_count > 0 ? who->fetches[0].message.id
-                                       : who->asked);
-        break;
-    case MESSAGE_FETCH:
-        put_u64(body, length, 8, who->version);
-        break;
-    case MESSAGE_FORWARD:
-        put_u64(body, length, 0, NEAR_ID);
-        break;
-    case MESSAGE_SYNC_STATE:
-        if (length > 4)
-            adapt_record(scene, body + 4, length - 4);
-        put_u32(body, length, 0, who->session);
-        break;
-    case MESSAGE_SYNC_LIST:
-        adapt_list(scene, who, body, length);
-        break;
-    case MESSAGE_SYNC_END:
-        put_u32(body, length, 0, who->session);
-        break;
-    case MESSAGE_SYNC_BEGIN:
-        put_u32(body, length, 0, OWN_SESSION);
-        break;
-    case MESSAGE_SYNC_PULL:
-        put_u32(body, length, 0, OWN_SESSION);
-        put_u64(body, length, 6, who->hash);
-        break;
-    default:
-        break;
-    }
-}
-
-/* What was asked for last, in the place of the body. */
-static void say_piece(struct scene *scene, struct who *who)
-{
-    static uint8_t bytes[FRAME_BYTES + PIECE_BYTES];
-    static const uint8_t value[PIECE_BYTES];
-    uint8_t head_bytes[RECORD_HEAD_BYTES_MAX];
-    struct writer head = writer_of(head_bytes, sizeof(head_bytes));
-    struct writer writer = writer_of(bytes, sizeof(bytes));
-    struct fetch *oldest = &who->fetches[0];
-    struct message_fetch *fetch = &oldest->message;
-    struct record record = {.kind = RECORD_ANNOUNCE,
-                            .version = fetch->version,
-                            .stamp = fetch->version,
-                            .token = fetch->version,
-                            .value_bytes = LARGE_BYTES,
-                            .key = span_of(oldest->key, fetch->key.length)};
-    uint32_t left =
-        fetch->offset < LARGE_BYTES ? LARGE_BYTES - fetch->offset : 1;
-
-    record_encode(&record, &head);
-    struct message message = {
-        .kind = MESSAGE_PIECE,
-        .piece = {.id = fetch->id,
-                  .offset = fetch->offset,
-                  .head = span_of(head_bytes, head.used_bytes),
-                  .bytes =
-                      span_of(value, left < PIECE_BYTES ? left : PIECE_BYTES)}};
-    message_encode(&message, &writer);
-    assert(writer.ok);
-    who->fetches_count--;
-    memmove(oldest, oldest + 1, who->fetches_count * sizeof(*oldest));
-    say(scene, who, span_of(bytes, writer.used_bytes));
-}
-
 /* ---- steps ---- */
 
 /* Nothing of it. */
@@ -513,7 +272,7 @@ static void pull_the_rest(struct scene *scene, struct who *who)
     static uint8_t frames[RANGES_COUNT * 16];
     struct writer writer = writer_of(frames, sizeof(frames));
     struct message message = {.kind = MESSAGE_SYNC_PULL,
-                              .sync = {.session = OWN_SESSION}};
+                              .sync = {.session = HEARD_OWN_SESSION}};
 
     for (size_t i = 0; i < RANGES_COUNT; i++)
         message_encode(&message, &writer);
@@ -537,7 +296,7 @@ static void say_step(struct scene *scene, struct who *who, uint8_t what,
         return;
     }
     if ((what & STEP_APT) != 0)
-        adapt(scene, who, kind, inner + 1, length);
+        heard_mend(&who->heard, &scene->near, who->id, kind, inner + 1, length);
     if ((what & STEP_MORE) != 0 && kind != MESSAGE_HELLO &&
         kind != MESSAGE_SYNC_PULL) {
         memset(inner + 1 + length, 'v', PADDING_BYTES);
@@ -554,6 +313,8 @@ static void say_step(struct scene *scene, struct who *who, uint8_t what,
 static void take_message(struct scene *scene, struct who *who, uint8_t what,
                          struct span body)
 {
+    static uint8_t bytes[2 * HEARD_PIECE_BYTES];
+    struct writer piece = writer_of(bytes, sizeof(bytes));
     bool is_first =
         (what & STEP_KIND) == MESSAGE_HELLO && (what & STEP_MORE) != 0;
 
@@ -562,8 +323,8 @@ static void take_message(struct scene *scene, struct who *who, uint8_t what,
     if (!need_link(scene, who, !is_first))
         return;
     if ((what & STEP_KIND) == MESSAGE_PIECE && (what & STEP_APT) != 0 &&
-        who->fetches_count > 0)
-        say_piece(scene, who);
+        heard_give(&who->heard, &piece))
+        say(scene, who, span_of(bytes, piece.used_bytes));
     else
         say_step(scene, who, what, body);
 }
@@ -630,10 +391,10 @@ static void take_step(struct scene *scene)
 static bool is_answered(struct scene *scene, struct who *who)
 {
     struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST};
-    unsigned before = who->heartbeats;
+    unsigned before = who->heard.heartbeats;
 
     say_message(scene, who, &request);
-    return who->far.tls == NULL || who->heartbeats > before;
+    return who->far.tls == NULL || who->heard.heartbeats > before;
 }
 
 static void finish(struct scene *scene)
@@ -680,7 +441,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct who *who = &scene.who[i];
         memset(who, 0, offsetof(struct who, gathered));
         who->gathered_bytes = 0;
-        who->next_number = 1;
+        who->heard.next_number = 1;
         who->id = FAR_ID + i;
         who->name = i == 0 ? "one" : "two";
         who->address = i == 0 ? NEAR_JOINS : "127.0.0.1:8";
