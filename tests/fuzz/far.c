@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,13 @@ bool far_say(struct far *far, struct span bytes)
         i++;
     }
     return bytes.length == 0;
+}
+
+bool far_has_news(const struct far *far)
+{
+    struct pollfd descriptor = {.fd = far->fd, .events = POLLIN};
+
+    return !far->is_deaf && poll(&descriptor, 1, 0) == 1;
 }
 
 static void make_room(struct far *far)

@@ -31,6 +31,9 @@ bool far_shake_hands(struct far *far);
 /* Says all of it, in a record for each 16 KB; false where nobody listens. */
 bool far_say(struct far *far, struct span bytes);
 
+/* There is something to listen to, and it does. */
+bool far_has_news(const struct far *far);
+
 /* Listens; false where the other end has hung up. */
 bool far_hear(struct far *far);
 

@@ -121,22 +121,19 @@ static void end_link(struct who *who)
     heard_end(&who->heard);
 }
 
-/* True when it heard something. */
+/* True when something came, though it may be no whole message. */
 static bool hear(struct who *who)
 {
     struct message message;
-    bool has_news = false;
 
-    if (who->far.tls == NULL || !who->far.is_ready)
+    if (who->far.tls == NULL || !who->far.is_ready || !far_has_news(&who->far))
         return false;
     bool is_there = far_hear(&who->far);
-    for (; far_next(&who->far, &message); far_take(&who->far)) {
-        has_news = true;
+    for (; far_next(&who->far, &message); far_take(&who->far))
         heard_note(&who->heard, &message);
-    }
     if (!is_there)
         end_link(who);
-    return has_news;
+    return true;
 }
 
 /* Until nobody says anything more: little may be under way at a time. */
