@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What comes to the door of a keyed farm without the key: the machine hears
- * of none of it, and a member still gets in.
+ * What comes to the door of a keyed farm without the key, or answers where it
+ * dials: the machine has no link with any of it, and a member still gets in.
  *
- * Input: a byte about what comes, then it, in pieces: a byte for the length of
- * each before it.  It is what the fuzzer thinks of; or all that a member once
- * said, played again, or what somebody says who has another key, each with
- * some of its bytes changed: a piece says how many are left as they are, and
- * a byte what the next is to be.
+ * Input: a byte about what comes (see `scene_kind`), then it, in pieces: a byte
+ * for the length of each before it.  It is what the fuzzer thinks of; or all
+ * that a member once said, played again, or what somebody says who has another
+ * key, each with some of its bytes changed: a piece says how many are left as
+ * they are, and a byte how the next is changed.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -21,7 +21,13 @@
 #define PIECES_MAX 256
 #define RECORD_BYTES_MAX ((size_t)4096)
 
-enum scene_kind { SCENE_BYTES, SCENE_RECORDED, SCENE_OTHER_KEY, SCENE_KINDS };
+enum scene_kind {
+    SCENE_BYTES,
+    SCENE_RECORDED,
+    SCENE_OTHER_KEY,
+    SCENE_KINDS,
+    SCENE_DIALLED = 128 /* a bit: the server has dialled */
+};
 
 /* Of what is sent in place of bytes, or changed on its way. */
 struct flight {
@@ -36,7 +42,9 @@ const char *__asan_default_options(void);
 static struct tls *near_keys;
 static struct tls *far_keys;
 static struct tls *other_keys;
-static struct flight recorded; /* all that a member said, up to its HELLO */
+/* All that a member said up to its HELLO, and was answered. */
+static struct flight recorded;
+static struct flight replies;
 
 const char *__asan_default_options(void)
 {
@@ -68,7 +76,6 @@ static void pass_on(int from, int to, struct flight *flight)
 
 static void record_member(void)
 {
-    struct flight replies = {.length = 0};
     uint8_t hello[] = {0, 0, 0, 9, MESSAGE_HEARTBEAT_REQUEST, 0, 0, 0, 0,
                        0, 0, 0, 0};
     struct near near;
@@ -150,16 +157,18 @@ static void come_changed(int fd, struct flight *flight, struct reader *input)
     deliver(fd, flight->bytes + sent, flight->length - sent);
 }
 
-static void come_with_other_key(int fd, struct reader *input)
+static void come_with_other_key(int fd, struct reader *input, bool is_dialled)
 {
-    struct flight replies = {.length = 0};
+    struct flight heard = {.length = 0};
     struct far far;
     int relay[2];
     bool is_ready = false;
 
     outside_connect(relay, 0);
-    far_begin(&far, relay[0], other_keys, true);
+    far_begin(&far, relay[0], other_keys, !is_dialled);
     for (unsigned i = 0; i < 8; i++) {
+        if (is_dialled)
+            pass_on(fd, relay[1], &heard);
         struct flight flight = {.length = 0};
         enum tls_progress progress = tls_shake_hands(far.tls);
         is_ready = progress == TLS_READY;
@@ -167,28 +176,33 @@ static void come_with_other_key(int fd, struct reader *input)
         come_changed(fd, &flight, input);
         if (progress == TLS_FAILED || is_ready)
             break;
-        replies.length = 0;
-        pass_on(fd, relay[1], &replies);
+        heard.length = 0;
+        pass_on(fd, relay[1], &heard);
     }
     assert(!is_ready);
     far_end(&far);
     close(relay[1]);
 }
 
-static void come(struct near *near, struct reader *input)
+static void come(struct near *near, uint8_t what, struct reader *input)
 {
-    uint8_t what = read_u8(input);
-    struct flight flight = recorded;
+    bool is_dialled = (what & SCENE_DIALLED) != 0;
+    struct flight flight = is_dialled ? replies : recorded;
     int ends[2];
 
-    outside_connect(ends, 0);
-    links_accept(ends[0], near->peers);
+    if (is_dialled) {
+        ends[1] = outside_take_dialled();
+        assert(ends[1] >= 0);
+    } else {
+        outside_connect(ends, 0);
+        links_accept(ends[0], near->peers);
+    }
     switch (what % SCENE_KINDS) {
     case SCENE_RECORDED:
         come_changed(ends[1], &flight, input);
         break;
     case SCENE_OTHER_KEY:
-        come_with_other_key(ends[1], input);
+        come_with_other_key(ends[1], input, is_dialled);
         break;
     default:
         come_in_bytes(ends[1], input);
@@ -202,7 +216,7 @@ static void come(struct near *near, struct reader *input)
     near_check(near);
     close(ends[1]);
     outside_run();
-    assert(near->peers->handshakes_failed == 1);
+    assert(near->peers->handshakes_failed == 1 || is_dialled);
     assert(near->peers->links[0] == NULL);
 }
 
@@ -226,11 +240,12 @@ static void let_in_member(struct near *near)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reader input = reader_of(span_of(data, size));
+    uint8_t what = read_u8(&input);
     struct near near;
 
     outside_begin();
-    near_create(&near, near_keys, false);
-    come(&near, &input);
+    near_create(&near, near_keys, (what & SCENE_DIALLED) != 0);
+    come(&near, what, &input);
     if (size % 8 == 0)
         let_in_member(&near);
     near_destroy(&near);
