@@ -101,7 +101,8 @@ struct config {
     uint64_t farm_ack; /* enum config_ack */
     uint64_t farm_ack_timeout_ms;
     uint64_t farm_ack_fallback; /* enum config_ack_fallback */
-    const char *farm_keys;      /* file; NULL: none */
+    uint64_t farm_leave_timeout_ms;
+    const char *farm_keys;  /* file; NULL: none */
     const char *farm_chain; /* certificate; NULL: none, and so the next two */
     const char *farm_chain_key;
     const char *farm_authority; /* who signs members' certificates */

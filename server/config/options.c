@@ -352,6 +352,14 @@ const struct option_row option_rows[] = {
      .fallback = "answer",
      .help =
          "what a client is told then: the answer all the same, or an error"},
+    {.name = "farm-leave-timeout",
+     .argument = "MS",
+     .kind = OPTION_NUMBER,
+     .offset = AT(farm_leave_timeout_ms),
+     .most = 60000,
+     .fallback = "1000",
+     .help = "when told to end, refuse new clients, and wait at most so long "
+             "for those who are connected to finish, in milliseconds"},
     {.name = "farm-key-file",
      .argument = "FILE",
      .kind = OPTION_TEXT,

@@ -288,6 +288,12 @@ size_t listener_fds(const struct listener *first, int *fds, size_t max)
     return count;
 }
 
+void listener_take(struct listener *first)
+{
+    for (struct listener *at = first; at != NULL; at = at->next)
+        on_connections(at);
+}
+
 void listener_accept(struct listener *first, bool accepts)
 {
     for (struct listener *at = first; at != NULL; at = at->next) {

@@ -110,6 +110,11 @@ fail:
     return NULL;
 }
 
+size_t clients_count(const struct clients *clients)
+{
+    return atomic_load(&clients->connections);
+}
+
 static void end_crew(void *context)
 {
     struct crew *crew = context;

@@ -63,6 +63,9 @@ struct clients_settings {
 /* NULL when memory or threads are out. */
 struct clients *clients_create(const struct clients_settings *settings);
 
+/* How many are connected. */
+size_t clients_count(const struct clients *clients);
+
 /* Ends all connections and threads; what the peers have to say is not heard
  * any more, but may still be said. */
 void clients_stop(struct clients *clients);

@@ -51,7 +51,8 @@ void doors_accept(struct doors *doors, bool accepts);
 /* What they are for the system; changes when they are closed. */
 const struct listener *doors_listeners(const struct doors *doors);
 
-/* Nobody comes in any more.  Those inside still look at their doors. */
+/* Nobody comes in any more but who waits outside already; where these are not
+ * let in, they are hung up on.  Those inside still look at their doors. */
 void doors_close(struct doors *doors);
 
 /* Once nobody is inside. */

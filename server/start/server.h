@@ -44,6 +44,9 @@ struct server {
     struct maintenance *maintenance;
     struct reloads reloads;
     struct timer *signals[SERVER_SIGNALS];
+    struct timer *farewell; /* of clients, once it was told to end, or NULL */
+    time_us leaves_at;      /* then at the latest, on its own clock */
+    bool is_leaving;
 };
 
 /* Tells the reason on stderr; false. */

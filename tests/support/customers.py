@@ -2,8 +2,11 @@
 """
 Customers of a web site, and what they notice of lost sessions.
 
-    counters = asyncio.run(customers.run(ports, Plan(seed=7)))
+    counters = asyncio.run(customers.run(places, Plan(seed=7)))
     assert not counters.damage()
+    with Shopping(places, Plan(), host=network.switch) as shopping:
+        ...  # as long as this takes; then they leave
+    assert not shopping.counters.damage()
 
 Each customer has one session at tests/client/php/site.php and sends each
 request to a web server drawn by the seed, with no pause.  A visit is:
@@ -23,9 +26,10 @@ customer knows exactly what the session must hold, and says:
                    up after five waits of 150 ms)
     error          any other failure; the customer tries again
     unserved       the customer tried often enough, and left
+    warning        PHP complained where no customer sees it, and went on
 
-Lock timeouts are only unpleasant; what a test makes of errors is up to
-it; all the rest is damage.
+Lock timeouts are only unpleasant; what a test makes of errors and warnings
+is up to it; all the rest is damage.
 """
 
 import asyncio
@@ -33,12 +37,15 @@ import contextlib
 import dataclasses
 import json
 import random
+import threading
+import time
 
 ANSWER_SECONDS_MAX = 30
 TRIES_MAX = 20
 # php-memcached's pause before it asks for a lock again, less some slack.
 LOCK_WAIT_MS = 140
 BURST_REQUESTS_MAX = 4
+ENDLESS_COUNT = 1000000  # requests of a customer who is told when to leave
 # The login, the last look and the logout of every visit.
 AROUND_REQUESTS_COUNT = 3
 # How long pages of a burst take, so that they do overlap.
@@ -55,6 +62,8 @@ class Plan:
     # The part of all requests that goes out in bursts.  Without session locks
     # PHP loses updates of parallel requests by itself: then it must be 0.
     burst_share: float = 0.25
+    # Every other page of one item takes up to so long to make.
+    busy_us: int = 0
     seconds_max: float = 180
 
 
@@ -70,11 +79,16 @@ class Counters:
     errors: int = 0
     lock_timeouts: int = 0
     lock_waits: int = 0
+    warnings: int = 0
     complaints: set = dataclasses.field(default_factory=set)
 
     def damage(self):
         return (self.lost_sessions + self.lost_updates + self.stale_reads
                 + self.zombies + self.unserved)
+
+    def is_noticed(self):
+        """Whether anybody could complain."""
+        return bool(self.damage() + self.errors + self.lock_timeouts)
 
     def __str__(self):
         rows = dataclasses.asdict(self)
@@ -88,10 +102,11 @@ class GaveUp(Exception):
     """A request that failed each time it was tried."""
 
 
-async def run(ports, plan):
-    """All customers at once, on the web servers at `ports`; Counters."""
+async def run(places, plan, is_closing=lambda: False):
+    """All customers at once, on the web servers at `places`, each a host and
+    a port; Counters.  Once it is closing they log out and leave."""
     counters = Counters()
-    customers = [Customer(number, ports, plan, counters)
+    customers = [Customer(number, places, plan, counters, is_closing)
                  for number in range(plan.customers_count)]
     async with asyncio.timeout(plan.seconds_max):
         await asyncio.gather(*(customer.visit() for customer in customers))
@@ -100,14 +115,61 @@ async def run(ports, plan):
     return counters
 
 
+class Shopping:
+    """Customers in a thread of their own, who come from `host` (hosts.py)
+    and shop until the end of the `with`."""
+
+    def __init__(self, places, plan, host=None):
+        self.counters = None
+        self.seconds = 0
+        self._places = places
+        self._plan = dataclasses.replace(plan, requests_count=ENDLESS_COUNT)
+        self._host = host
+        self._failure = None
+        self._closes = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._closes.set()
+        self._thread.join()
+        if self._failure and kind is None:
+            raise self._failure
+
+    def _run(self):
+        start = time.monotonic()
+        try:
+            with self._host.inside() if self._host else (
+                    contextlib.nullcontext()):
+                self.counters = asyncio.run(run(self._places, self._plan,
+                                                self._closes.is_set))
+        except Exception as failure:  # pylint: disable=broad-except
+            self._failure = failure
+        self.seconds = time.monotonic() - start
+
+    def require_content(self):
+        """They lost nothing and saw no error."""
+        assert self.counters.damage() == 0, "customers lost something"
+        assert not self.counters.is_noticed(), "customers saw errors"
+
+    def __str__(self):
+        return (f"{self._plan.customers_count} customers, "
+                f"{len(self._places)} web servers, {self.seconds:.1f} s, seed "
+                f"{self._plan.seed}\n{self.counters}")
+
+
 class Customer:
     """One browser; `_held` is what its session was promised to hold."""
 
-    def __init__(self, number, ports, plan, counters):
+    def __init__(self, number, places, plan, counters, is_closing):
         self._number = number
-        self._ports = ports
+        self._places = places
         self._plan = plan
         self._counters = counters
+        self._is_closing = is_closing
         self._random = random.Random(f"{plan.seed} {number}")
         self._burst_chance = _burst_chance(plan)
         self._logins_count = 0
@@ -122,7 +184,7 @@ class Customer:
         left = self._plan.requests_count - AROUND_REQUESTS_COUNT
         with self._or_gives_up():
             await self._log_in()
-            while left > 0:
+            while left > 0 and not self._is_closing():
                 left -= await self._next(left)
             await self._log_out()
 
@@ -141,8 +203,8 @@ class Customer:
     async def _count_zombies(self):
         """Asks every web server for every id that must be dead."""
         for dead_id in sorted(self._dead_ids):
-            for port in self._ports:
-                seen = await self._ask("peek", dead_id, port)
+            for place in self._places:
+                seen = await self._ask("peek", dead_id, place)
                 if seen["login"] is not None:
                     self._counters.zombies += 1
                     self._dead_ids.discard(dead_id)  # count it once
@@ -231,30 +293,34 @@ class Customer:
                 self._counters.stale_reads += 1
             self._missing = missing
 
-    async def _ask(self, what, session_id=None, port=None, **fields):
+    async def _ask(self, what, session_id=None, place=None, **fields):
         """The answer to one request, tried until there is one."""
+        if self._plan.busy_us and what in ("buy", "look"):
+            fields.setdefault("busy_us", self._random.choice(
+                (0, self._random.randint(0, self._plan.busy_us))))
         query = "&".join([f"do={what}"]
                          + [f"{name}={value}"
                             for name, value in fields.items()])
         for _ in range(TRIES_MAX):
             seen = await self._try(query, session_id or self._id,
-                                   port or self._random.choice(self._ports))
+                                   place or self._random.choice(self._places))
             if seen is not None:
                 return seen
         raise GaveUp
 
-    async def _try(self, query, session_id, port):
+    async def _try(self, query, session_id, place):
         """One try, counted; None if it failed."""
         self._counters.requests += 1
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                status, seen = await _get(port, query, session_id)
+                status, seen = await _get(place, query, session_id)
         except (OSError, TimeoutError, ValueError) as failure:
             self._counters.errors += 1
             self._counters.complaints.add(repr(failure))
             return None
         self._counters.lock_waits += seen["waited_ms"] >= LOCK_WAIT_MS
         if status == 200:
+            self._counters.warnings += len(seen["complaints"])
             return seen
         if seen["locked_out"]:
             self._counters.lock_timeouts += 1
@@ -274,9 +340,9 @@ def _burst_chance(plan):
     return share / (3 - 2 * share)
 
 
-async def _get(port, query, session_id):
+async def _get(place, query, session_id):
     """One request on a connection of its own: status, facts."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection(*place)
     try:
         cookie = f"Cookie: PHPSESSID={session_id}\r\n" if session_id else ""
         writer.write(f"GET /?{query} HTTP/1.0\r\n{cookie}\r\n".encode())

@@ -13,8 +13,10 @@ Farm: real servers that replicate each other, for the length of a `with`.
 Each is on 127.0.0.1, with ports of its own for clients and for the farm
 that stay the same when it is started again, and named s1, s2, s3 ...  All
 are given the same --farm-join list.  With a relay (relay.py) each tells the
-others to dial it through the relay.  Links are keyed, but for those through a
-relay, which reads who dials, and where `keyed` says otherwise.
+others to dial it through the relay.  With hosts, a Network of hosts.py, each
+is on a host of its own, on the usual ports, and its clients are there, too.
+Links are keyed, but for those through a relay, which reads who dials, and
+where `keyed` says otherwise.
 
 Ports:   below those that the system gives to outgoing connections, lest one
          is taken, or dials itself, while its server is away.
@@ -41,7 +43,12 @@ import servers
 from clients import BinaryClient, TextClient
 from waiting import until
 
+PROGRAM = "grapevined"
 PORT_MIN = 12000
+HOST_PORTS = (11211, 11311)  # for clients, and for the farm
+# Who is told to end hangs up on its clients, lest all tests wait for those
+# that they have forgotten.
+AT_ONCE = ["--farm-leave-timeout", "0"]
 READY_SECONDS_MAX = 20
 EQUAL_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 15
@@ -54,11 +61,26 @@ GONE = ("dead", "left")
 ENDS = "the servers start, and end as they should"
 
 
+_hosts = None  # that on() says
+
+
+@contextlib.contextmanager
+def on(hosts):
+    """Whatever farm is run meanwhile is on these hosts."""
+    global _hosts  # pylint: disable=global-statement
+    _hosts = hosts
+    try:
+        yield
+    finally:
+        _hosts = None
+
+
 @contextlib.contextmanager
 def running(count, *arguments, relay=None, ready=True, each=None,
-            keyed=None, life_seconds_max=LIFE_SECONDS_MAX):
+            keyed=None, hosts=None, life_seconds_max=LIFE_SECONDS_MAX):
     """A Farm of `count` servers, started together.  `each(number)` tells
     further arguments of one of them, from 1."""
+    hosts = hosts or _hosts
     with contextlib.ExitStack() as stack:
         stack.enter_context(_one_at_a_time())
         directory = stack.enter_context(
@@ -68,7 +90,8 @@ def running(count, *arguments, relay=None, ready=True, each=None,
         if keyed or keyed is None and not relay:
             key_path = keys.write(os.path.join(directory, "key"), keys.new())
         for attempt in range(START_ATTEMPTS_MAX):
-            farm = Farm(count, arguments, directory, relay, each, key_path)
+            farm = Farm(count, arguments, directory, relay, each, key_path,
+                        hosts)
             stack.callback(farm.end)
             if farm.start() or attempt == START_ATTEMPTS_MAX - 1:
                 break
@@ -94,18 +117,21 @@ def running(count, *arguments, relay=None, ready=True, each=None,
 class Farm:
     """The servers, as a list of Members."""
 
-    def __init__(self, count, arguments, directory, relay, each, key_path):
+    def __init__(self, count, arguments, directory, relay, each, key_path,
+                 hosts):
         self.members = []
         self.key_path = key_path  # None: links are in the clear
-        ports = _free_ports(2 * count)
+        ports = (list(HOST_PORTS) * count if hosts
+                 else _free_ports(2 * count))
         for index in range(count):
             name = f"s{index + 1}"
             port, farm_port = ports[2 * index:2 * index + 2]
-            error_path = os.path.join(directory, f"{port}.errors")
-            self.members.append(Member(name, port, farm_port, error_path))
+            error_path = os.path.join(directory, f"{name}.{port}.errors")
+            self.members.append(Member(name, port, farm_port, error_path,
+                                       hosts[index] if hosts else None))
         addresses = []
         for member in self.members:
-            address = f"127.0.0.1:{member.farm_port}"
+            address = f"{member.address}:{member.farm_port}"
             if relay:
                 member.extra = ["--farm-advertise", relay.front(
                     member.name, member.farm_port)]
@@ -113,14 +139,15 @@ class Farm:
             addresses.append(address)
         for number, member in enumerate(self.members, 1):
             member.words = (
-                servers.command("grapevined")
-                + ["-l", "127.0.0.1", "-p", str(member.port)]
+                member.place()
                 + servers.user_arguments()
-                + ["--farm-listen", f"127.0.0.1:{member.farm_port}",
+                + AT_ONCE
+                + ["--farm-listen", f"{member.address}:{member.farm_port}",
                    "--farm-join", ",".join(addresses),
                    "--farm-server-name", member.name]
                 + member.extra
-                + (["--farm-key-file", key_path] if key_path else [])
+                + (["--farm-key-file", key_path] if key_path else
+                   ["--farm-insecure"] if hosts else [])
                 + [str(word) for word in arguments]
                 + [str(word) for word in (each(number) if each else [])])
 
@@ -216,25 +243,45 @@ class Farm:
 class Member:
     """One server of the farm; `server` is its process of the moment."""
 
-    def __init__(self, name, port, farm_port, error_path):
+    def __init__(self, name, port, farm_port, error_path, host=None):
         self.name = name
+        self.host = host
+        self.address = host.address if host else "127.0.0.1"
         self.port = port
         self.farm_port = farm_port
         self.extra = []
         self.words = []
         self.server = None
         self.complaint = None
+        self._program = None  # but the usual one
         self._error_path = error_path
         self._watcher = None
         self._is_ended = True  # by the test, or not started yet
         self._is_asked = False  # to end
+
+    def place(self):
+        """Its program, where it runs, and where its clients come in."""
+        words = servers.command("grapevined")
+        addresses = ["127.0.0.1"]
+        if self.host:
+            words = self.host.words() + words
+            addresses = [*self.host.local_addresses(), self.address]
+        return words + ["-l", ",".join(addresses), "-p", str(self.port)]
+
+    def replace_program(self, path):
+        """This one is started from now on."""
+        self.words = [path if os.path.basename(word) == PROGRAM
+                      or word == self._program else word
+                      for word in self.words]
+        self._program = path
 
     # ---- its life ----
 
     def spawn(self):
         assert not self.is_running(), f"{self.name} runs already"
         self.server = servers.spawn("grapevined", self.words,
-                                    self._error_path, port=self.port)
+                                    self._error_path, port=self.port,
+                                    network=self.host or socket)
         self._is_ended = self._is_asked = False
 
     def start(self):
@@ -286,6 +333,7 @@ class Member:
                 f"{self.server.process.returncode}\n{self.errors()}")
             return
         self._is_asked = True
+        self.close()  # it would be waited for
         self.server.process.terminate()
         self.thaw()
 

@@ -99,10 +99,12 @@ def running(kind, *arguments, unix=False, tls=None,
 
 
 class Server:
-    """One process.  TCP: `host` and `port`; unix: `path`; others None."""
+    """One process.  TCP: `host` and `port`; unix: `path`; others None.
+    `network` makes the sockets of its clients: those of this machine, or of
+    a Host (hosts.py) that it runs on."""
 
     def __init__(self, kind, process, error_path, port=None, path=None,
-                 tls=None):
+                 tls=None, network=socket):
         self.kind = kind
         self.process = process
         self.pid = process.pid
@@ -110,6 +112,7 @@ class Server:
         self.port = port
         self.path = path
         self.tls = tls
+        self._network = network
         self._error_path = error_path
         self._died_early = False
 
@@ -142,7 +145,7 @@ class Server:
             connection = socket.socket(socket.AF_UNIX)
             address = self.path
         else:
-            connection = socket.socket(socket.AF_INET)
+            connection = self._network.socket(socket.AF_INET)
             address = (self.host, self.port)
         try:
             connection.settimeout(timeout)
@@ -287,14 +290,14 @@ def _spawn(kind, arguments, directory, unix):
     return spawn(kind, words, os.path.join(directory, "errors"), port, path)
 
 
-def spawn(kind, words, error_path, port=None, path=None):
+def spawn(kind, words, error_path, port=None, path=None, network=socket):
     """A Server from its whole command line, not waited for.  What it says
     is added to `error_path`.  The caller ends it."""
     with open(error_path, "ab") as errors:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL,
                                    stdout=errors, stderr=errors)
     _living.add(process)
-    return Server(kind, process, error_path, port, path)
+    return Server(kind, process, error_path, port, path, network=network)
 
 
 def accepts(server, pid_of=None):

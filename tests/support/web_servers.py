@@ -3,11 +3,13 @@
 Web servers: PHP's own, several, each with its sessions where it is told.
 
     with web_servers.running(["127.0.0.1:7001", "127.0.0.1:7002"]) as webs:
-        ports = [web.port for web in webs]
+        places = [web.place for web in webs]
 
 One web server per save path, so that two may share one cache server or
 each may have its own.  Settings are PHP's and php-memcached's defaults
 except those given, such as {"memcached.sess_locking": "Off"}.
+
+With hosts (hosts.py) each is on one of its own.
 
 Each serves WORKERS_COUNT requests at a time; without workers PHP's web
 server serves one after another and no session lock is ever contended.
@@ -33,16 +35,18 @@ from tap import Skip
 SITE = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                     "..", "client", "php", "site.php")
 WORKERS_COUNT = 4
+HOST_PORT = 8080
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 10
 START_ATTEMPTS_MAX = 5
 LOG_LINES_MAX = 20
 # [worker] [time] its start, or the address of a client and its request.
-ROUTINE = re.compile(r"(\[\d+\] )?\[.*?\] (127\.0\.0\.1:|PHP \S+ Devel)")
+ROUTINE = re.compile(r"(\[\d+\] )?\[.*?\] ([\d.]+:\d+ |PHP \S+ Devel)")
 # Sessions in memcached; and no opcache, so that a request costs what it
 # costs on the plainest of installations.
 SETTINGS = {
     "session.save_handler": "memcached",
+    "display_errors": "1",
     "opcache.enable": "0",
     "opcache.enable_cli": "0",
 }
@@ -59,9 +63,10 @@ class WebServerFailed(AssertionError):
 class WebServer:
     """One listening PHP; `about` is what it says of its settings."""
 
-    def __init__(self, process, port, log_path):
+    def __init__(self, process, place, log_path, host):
         self.process = process
-        self.port = port
+        self.place = place
+        self.host = host
         self.about = None
         self._log_path = log_path
 
@@ -83,7 +88,7 @@ class WebServer:
 
 
 @contextlib.contextmanager
-def running(save_paths, settings=None):
+def running(save_paths, settings=None, hosts=None):
     """As many web servers as save paths; yields the WebServers."""
     if shutil.which("php") is None:
         raise WebServerMissing("no php here")
@@ -95,16 +100,16 @@ def running(save_paths, settings=None):
             chosen = {**SETTINGS, "session.save_path": save_path,
                       **(settings or {})}
             log_path = os.path.join(directory, f"log{index}")
-            web = _start(chosen, log_path)
+            web = _start(chosen, log_path, hosts[index] if hosts else None)
             stack.callback(web.stop)
             webs.append(web)
         yield webs
 
 
-def _start(settings, log_path):
+def _start(settings, log_path, host):
     """Tries a few ports, as another process may take the one we chose."""
     for _ in range(START_ATTEMPTS_MAX):
-        web = _spawn(settings, log_path)
+        web = _spawn(settings, log_path, host)
         if _answers(web):
             break
         web.stop()
@@ -118,28 +123,29 @@ def _start(settings, log_path):
     return web
 
 
-def _spawn(settings, log_path):
-    port = free_port()
-    words = ["php"]
+def _spawn(settings, log_path, host):
+    place = (host.address if host else "127.0.0.1",
+             HOST_PORT if host else free_port())
+    words = host.words() if host else []
+    words += ["php"]
     for name, value in settings.items():
         words += ["-d", f"{name}={value}"]
-    words += ["-S", f"127.0.0.1:{port}", SITE]
+    words += ["-S", "%s:%d" % place, SITE]
     environment = {**os.environ, "PHP_CLI_SERVER_WORKERS": str(WORKERS_COUNT)}
     with open(log_path, "wb") as log:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL,
                                    stdout=log, stderr=log, env=environment,
                                    start_new_session=True)
-    return WebServer(process, port, log_path)
+    return WebServer(process, place, log_path, host)
 
 
 def _answers(web):
     """Waits for its first answer; false if it died or took too long."""
-    url = f"http://127.0.0.1:{web.port}/?do=about"
+    url = "http://%s:%d/?do=about" % web.place
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url, timeout=5) as response:
-                web.about = json.load(response)
+            web.about = _fetch(url, web.host)
             return web.process.poll() is None
         except OSError:
             pass
@@ -149,3 +155,11 @@ def _answers(web):
         except subprocess.TimeoutExpired:
             pass
     return False
+
+
+def _fetch(url, host):
+    with contextlib.ExitStack() as stack:
+        if host:
+            stack.enter_context(host.inside())
+        return json.load(stack.enter_context(
+            urllib.request.urlopen(url, timeout=5)))

@@ -162,6 +162,8 @@ static const struct number farm_numbers[] = {
      "4097", "--farm-join a -m 8192", false},
     {NULL, "--farm-ack-timeout", AT(farm_ack_timeout_ms), "10", "9", "10000",
      "10001", "--farm-join a", false},
+    {NULL, "--farm-leave-timeout", AT(farm_leave_timeout_ms), "0", "-1",
+     "60000", "60001", "--farm-join a", false},
 };
 
 #define FARM_NUMBERS (sizeof(farm_numbers) / sizeof(farm_numbers[0]))
@@ -557,6 +559,7 @@ static void without_farm_options_a_server_stands_alone(void **state)
     assert_int_equal(config.farm_ack, ACK_ALL);
     assert_int_equal(config.farm_ack_timeout_ms, 50);
     assert_int_equal(config.farm_ack_fallback, ACK_FALLBACK_ANSWER);
+    assert_int_equal(config.farm_leave_timeout_ms, 1000);
     assert_false(config.farm_insecure);
 }
 
@@ -600,7 +603,8 @@ static void other_farm_options_need_a_farm(void **state)
         "--farm-heartbeat 500",    "--farm-lookup always",
         "--farm-lookup-timeout 9", "--farm-journal 1",
         "--farm-ack all",          "--farm-ack-timeout 99",
-        "--farm-insecure",         "--farm-ack-fallback answer"};
+        "--farm-insecure",         "--farm-ack-fallback answer",
+        "--farm-leave-timeout 9"};
     char line[128];
     char parts[128];
 
@@ -983,6 +987,8 @@ static void help_shows_every_option_with_limits_and_default(void **state)
         "(10 to 10000) [default: 50]",
         "    --farm-ack-fallback=answer|error ",
         "[default: answer]",
+        "    --farm-leave-timeout=MS ",
+        "(0 to 60000) [default: 1000]",
         "    --farm-insecure ",
         "-h, --help ",
         "-V, --version "};

@@ -18,9 +18,13 @@
  * nobody is logged in), `bought`, its id, how long session_start() waited,
  * and what PHP complained about.  It is sent after the session is stored
  * and its lock given back, so that whatever it says is a promise.
+ *
+ * It is 503, an error page, when the session was not opened or not stored;
+ * with display_errors also when PHP complained and went on.
  */
 
 const LOCK_NOT_GOT = 'Unable to clear session lock record';
+const NOT_STORED = 'Failed to write session data';
 
 $complaints = [];
 set_error_handler(function ($level, $message) use (&$complaints) {
@@ -86,9 +90,11 @@ $facts = $opened ? visit($_GET['do']) : [];
 if (session_status() === PHP_SESSION_ACTIVE) {
     session_write_close();
 }
-$locked_out = !$opened
-    && str_contains(implode("\n", $complaints), LOCK_NOT_GOT);
-answer($opened && !$complaints ? 200 : 503, $facts + [
+$told = implode("\n", $complaints);
+$locked_out = !$opened && str_contains($told, LOCK_NOT_GOT);
+$failed = !$opened || str_contains($told, NOT_STORED)
+    || $complaints && ini_get('display_errors');
+answer($failed ? 503 : 200, $facts + [
     'waited_ms' => $waited_ms,
     'locked_out' => $locked_out,
     'complaints' => $complaints,
