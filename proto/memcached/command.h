@@ -8,7 +8,7 @@
  * the refusal that the client is to be told.
  *
  * Borrows: spans point into the parsed input; the key, where it came in
- *          base64, into the command itself.
+ *          base64 or was minted, into the command itself.
  */
 #ifndef PROTO_MEMCACHED_COMMAND_H
 #define PROTO_MEMCACHED_COMMAND_H
@@ -19,6 +19,10 @@
 #define COMMAND_KEY_BYTES_MAX 250
 /* Of a key that came as 250 bytes of base64. */
 #define COMMAND_DECODED_KEY_BYTES_MAX 188
+/* What `mint` adds to its prefix, and what the prefix may have for that. */
+#define COMMAND_MINTED_BYTES 32
+#define COMMAND_MINT_PREFIX_BYTES_MAX                                          \
+    (COMMAND_DECODED_KEY_BYTES_MAX - COMMAND_MINTED_BYTES)
 /* Values up to here are parsed whole from the input; above, they follow. */
 #define COMMAND_INLINE_BYTES_MAX ((size_t)64 * 1024)
 
@@ -100,6 +104,7 @@ struct command {
     bool creates;       /* on a miss: arithmetic stores `initial` */
     bool value_follows; /* `value_bytes` come after this command */
     bool closes;        /* the connection ends after the reply */
+    bool mints;         /* `key` is a prefix, until command_mint() */
 
     /* Of meta commands only. */
     bool is_meta;
@@ -147,6 +152,22 @@ static inline void command_clear(struct command *command,
     memset(at + 128, 0, offsetof(struct command, decoded_key) - 128);
     command->protocol = protocol;
     command->last = true;
+}
+
+/* The key of a command that mints, which no other has: 128 random bits behind
+ * the prefix. */
+static inline void command_mint(struct command *command,
+                                const uint8_t random[COMMAND_MINTED_BYTES / 2])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t *to = span_copy(command->decoded_key, command->key);
+
+    for (size_t i = 0; i < COMMAND_MINTED_BYTES / 2; i++) {
+        *to++ = (uint8_t)digits[random[i] >> 4];
+        *to++ = (uint8_t)digits[random[i] & 15];
+    }
+    command->key =
+        span_of(command->decoded_key, (size_t)(to - command->decoded_key));
 }
 
 enum parse_result {

@@ -144,6 +144,10 @@ static size_t text_head(const struct command *command,
     } else if (outcome->kind == OUTCOME_NUMBER) {
         at = decimal_format(at, outcome->number);
         at = span_copy(at, SPAN("\r\n"));
+    } else if (outcome->kind == OUTCOME_STORED && command->mints) {
+        at = span_copy(at, SPAN("MINTED "));
+        at = span_copy(at, command->key);
+        at = span_copy(at, SPAN("\r\n"));
     } else {
         at = put(at, text_line(command, outcome->kind));
     }

@@ -154,7 +154,10 @@ static struct parsed take_value(const struct line *line, struct span input,
                                 const struct parse_limits *limits,
                                 struct command *command)
 {
-    if (command->value_bytes + command->key.length > limits->item_bytes_max) {
+    size_t key_bytes =
+        command->key.length + (command->mints ? COMMAND_MINTED_BYTES : 0);
+
+    if (command->value_bytes + key_bytes > limits->item_bytes_max) {
         command->block_fault = BLOCK_TOO_LARGE;
         command->swallow_bytes = command->value_bytes + 2;
         return parsed_command(line->all_bytes);
@@ -201,6 +204,8 @@ static struct parsed parse_store(const struct line *line, struct span input,
     command->key = line->tokens[1];
     command->value_bytes = value_bytes;
     if (line->count < required || !is_key(command->key) ||
+        (command->mints &&
+         command->key.length > COMMAND_MINT_PREFIX_BYTES_MAX) ||
         !parse_store_numbers(line, command)) {
         command->swallow_bytes = value_bytes + 2;
         return refuse(line, command, REFUSAL_FORMAT);
@@ -208,6 +213,15 @@ static struct parsed parse_store(const struct line *line, struct span input,
 
     command->kind = COMMAND_STORE;
     return take_value(line, input, limits, command);
+}
+
+/* As a set, whose key is to be made: of ours alone. */
+static struct parsed parse_mint(const struct line *line, struct span input,
+                                const struct parse_limits *limits,
+                                struct command *command)
+{
+    command->mints = true;
+    return parse_store(line, input, limits, command, MODE_SET, false);
 }
 
 static struct parsed parse_delete(const struct line *line,
@@ -366,6 +380,8 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
         return parse_store(line, input, limits, command, MODE_APPEND, false);
     if (is_word(word, "prepend"))
         return parse_store(line, input, limits, command, MODE_PREPEND, false);
+    if (is_word(word, "mint"))
+        return parse_mint(line, input, limits, command);
     if (is_word(word, "stats"))
         return parse_word(line, command, COMMAND_STATS);
     if (is_word(word, "version"))

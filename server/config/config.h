@@ -29,7 +29,7 @@
 #define CONFIG_PORT_ANY 65536
 
 enum config_lookup { LOOKUP_ALWAYS, LOOKUP_AUTO, LOOKUP_NEVER };
-enum config_ack { ACK_ALL, ACK_LOCAL };
+enum config_ack { ACK_ALL, ACK_MAJORITY, ACK_ONE, ACK_LOCAL };
 enum config_protocol { SPEAKS_ASCII, SPEAKS_BINARY, SPEAKS_AUTO };
 enum config_ack_fallback { ACK_FALLBACK_ANSWER, ACK_FALLBACK_ERROR };
 

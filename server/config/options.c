@@ -331,11 +331,12 @@ const struct option_row option_rows[] = {
              "megabytes; at most half of -m; unless given a quarter of it, at "
              "most 64"},
     {.name = "farm-ack",
-     .argument = "all|local",
+     .argument = "all|majority|one|local",
      .kind = OPTION_CHOICE,
      .offset = AT(farm_ack),
      .fallback = "all",
-     .help = "answer a change when every other member has it, or at once"},
+     .help = "answer a change when every other member has it; when more than "
+             "half of the farm has it, or one other; or at once"},
     {.name = "farm-ack-timeout",
      .argument = "MS",
      .kind = OPTION_NUMBER,
@@ -343,7 +344,7 @@ const struct option_row option_rows[] = {
      .least = 10,
      .most = 10000,
      .fallback = "50",
-     .help = "wait at most so long for all, in milliseconds"},
+     .help = "wait at most so long for them, in milliseconds"},
     {.name = "farm-ack-fallback",
      .argument = "answer|error",
      .kind = OPTION_CHOICE,

@@ -110,46 +110,77 @@ static void stream_to(struct farm *farm, struct member *member)
     }
 }
 
-/* Up to where every member that is waited for holds our journal. */
-static uint64_t held_everywhere(const struct farm *farm)
+static bool is_in_view(const struct member *member)
 {
-    uint64_t held = UINT64_MAX;
+    return member->id != 0 && !member_is_gone(member) &&
+           (member->is_ready || member->is_entering);
+}
+
+static bool holds(const struct member *member, uint64_t number)
+{
+    return member->link != 0 && member->acked >= number;
+}
+
+/* How a record is held by the others of the view. */
+struct holders {
+    unsigned others;
+    unsigned count;   /* of them, who hold it */
+    unsigned awaited; /* who do not, and are waited for */
+};
+
+static struct holders count_holders(const struct farm *farm, uint64_t number)
+{
+    struct holders holders = {0};
 
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member_is_in_sync(member) && member->acked < held)
-            held = member->acked;
+        if (!is_in_view(member))
+            continue;
+        bool is_holder = holds(member, number);
+        holders.others++;
+        holders.count += is_holder;
+        holders.awaited += !is_holder && member_is_in_sync(member);
     }
-    return held;
+    return holders;
+}
+
+static unsigned needed(const struct farm *farm, unsigned others)
+{
+    switch (farm->settings.ack) {
+    case FARM_ACK_ONE:
+        return others > 0;
+    case FARM_ACK_MAJORITY:
+        return (others + 1) / 2;
+    case FARM_ACK_ALL:
+        break;
+    }
+    return others;
 }
 
 /* A member of the view that does not hold the record goes on without being
  * waited for, until it does. */
-static bool leave_behind(struct farm *farm, uint64_t number)
+static void leave_behind(struct farm *farm, uint64_t number)
 {
-    bool is_degraded = false;
-
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
-        bool is_in_view = member->id != 0 && !member_is_gone(member) &&
-                          (member->is_ready || member->is_entering);
-        if (!is_in_view || (member->link != 0 && member->acked >= number))
-            continue;
-        is_degraded = true;
-        if (member->out_until < number)
+        if (is_in_view(member) && !holds(member, number) &&
+            member->out_until < number)
             member->out_until = number;
     }
-    return is_degraded;
 }
 
 static void answer_waits(struct farm *farm)
 {
     while (farm->waits_count > 0) {
         const struct wait *wait = &farm->waits[farm->waits_first];
-        if (wait->number > held_everywhere(farm) && farm->now < wait->deadline)
+        struct holders holders = count_holders(farm, wait->number);
+        bool is_degraded = holders.count < needed(farm, holders.others);
+        if (is_degraded && holders.awaited > 0 && farm->now < wait->deadline)
             return;
-        bool is_degraded = leave_behind(farm, wait->number) &&
-                           PLANTED != PLANTED_ANSWER_TOO_EARLY;
+        if (is_degraded)
+            leave_behind(farm, wait->number);
+        if (PLANTED == PLANTED_ANSWER_TOO_EARLY)
+            is_degraded = false;
         farm->figures.acks_degraded += is_degraded;
         effect_answer(farm, wait, is_degraded);
         farm->waits_first = (farm->waits_first + 1) % WAITS_MAX;

@@ -27,6 +27,11 @@ struct farm;
  * above INT32_MAX. */
 typedef uint32_t farm_link;
 
+/* Who has to hold a change before it is answered: every other member of the
+ * view; so many that more than half of it hold it, this server among them; or
+ * one other, if there is one. */
+enum farm_ack { FARM_ACK_ALL, FARM_ACK_MAJORITY, FARM_ACK_ONE };
+
 struct farm_settings {
     uint64_t id;  /* drawn at this start */
     uint16_t tag; /* of the store's versions */
@@ -36,6 +41,7 @@ struct farm_settings {
      * address of its host. */
     const char *address;
     time_us heartbeat;
+    enum farm_ack ack;
     time_us ack_timeout;
     time_us lookup_timeout;
     /* What farm_deadline() promises for the ticks of a server that has others,

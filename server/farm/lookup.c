@@ -15,14 +15,14 @@
 #include "proto/base/digest.h"
 #include "server/farm/state.h"
 
-#define LOOKUPS_MAX 4096
-#define WAITERS_MAX 65536
-#define BUCKETS 4096
+#define LOOKUPS_MAX (4096 / TABLES_SHARE)
+#define WAITERS_MAX (65536 / TABLES_SHARE)
+#define BUCKETS (4096 / TABLES_SHARE)
 /* Requests that wait for records to arrive here. */
-#define RESTING_MAX 256
+#define RESTING_MAX (256 / TABLES_SHARE)
 /* What was missing everywhere is not asked for again for so long. */
 #define MISSING_FOR (TIME_US_PER_S / 20)
-#define MISSING_MAX 4096
+#define MISSING_MAX (4096 / TABLES_SHARE)
 /* A value that is being pulled is waited for while it moves. */
 #define PULL_STALL TIME_US_PER_S
 #define NONE UINT32_MAX
@@ -80,8 +80,10 @@ struct lookups {
     size_t linking_count; /* ... a link */
     size_t waiters_count;
     size_t resting_count;
-    uint32_t free;
+    uint32_t free; /* of those that were in use before */
     uint32_t free_waiter;
+    uint32_t used; /* places from here on never were: no memory yet */
+    uint32_t used_waiters;
     uint32_t buckets[BUCKETS];
     struct lookup list[LOOKUPS_MAX];
     struct waiter waiters[WAITERS_MAX];
@@ -100,10 +102,6 @@ struct lookups *lookup_create(void)
     lookups->free_waiter = NONE;
     for (size_t i = 0; i < BUCKETS; i++)
         lookups->buckets[i] = NONE;
-    for (uint32_t i = LOOKUPS_MAX; i-- > 0; lookups->free = i)
-        lookups->list[i].next = lookups->free;
-    for (uint32_t i = WAITERS_MAX; i-- > 0; lookups->free_waiter = i)
-        lookups->waiters[i].next = lookups->free_waiter;
     return lookups;
 }
 
@@ -126,16 +124,37 @@ static struct lookup *find_id(struct farm *farm, uint64_t id)
     return id != 0 && lookup->id == id ? lookup : NULL;
 }
 
+static uint32_t take_place(struct lookups *lookups)
+{
+    uint32_t place = lookups->free;
+
+    if (place != NONE)
+        lookups->free = lookups->list[place].next;
+    else if (lookups->used < LOOKUPS_MAX)
+        place = lookups->used++;
+    return place;
+}
+
+static uint32_t take_waiter(struct lookups *lookups)
+{
+    uint32_t place = lookups->free_waiter;
+
+    if (place != NONE)
+        lookups->free_waiter = lookups->waiters[place].next;
+    else if (lookups->used_waiters < WAITERS_MAX)
+        place = lookups->used_waiters++;
+    return place;
+}
+
 static struct lookup *add(struct farm *farm, uint64_t hash, struct span key)
 {
     struct lookups *lookups = farm->lookups;
-    uint32_t place = lookups->free;
+    uint32_t place = take_place(lookups);
     uint32_t *bucket = &lookups->buckets[hash % BUCKETS];
 
     if (place == NONE)
         return NULL;
     struct lookup *lookup = &lookups->list[place];
-    lookups->free = lookup->next;
     lookups->count++;
     *lookup =
         (struct lookup){.id = ++lookups->last_id * LOOKUPS_MAX + place,
@@ -173,11 +192,10 @@ static bool add_waiter(struct farm *farm, struct lookup *lookup,
                        uint64_t waiter)
 {
     struct lookups *lookups = farm->lookups;
-    uint32_t place = lookups->free_waiter;
+    uint32_t place = take_waiter(lookups);
 
     if (place == NONE)
         return false;
-    lookups->free_waiter = lookups->waiters[place].next;
     lookups->waiters_count++;
     lookups->waiters[place] = (struct waiter){waiter, lookup->first_waiter};
     lookup->first_waiter = place;
@@ -414,7 +432,7 @@ static void ask_when_awake(struct farm *farm)
 
     if (lookups->waking_count == 0 || farm_is_waking(farm))
         return;
-    for (size_t i = 0; i < LOOKUPS_MAX; i++) {
+    for (size_t i = 0; i < lookups->used; i++) {
         struct lookup *lookup = &lookups->list[i];
         if (lookup->id == 0 || !lookup->awaits_waking)
             continue;
@@ -608,7 +626,7 @@ void lookup_forget(struct farm *farm, const struct member *member)
     struct lookups *lookups = farm->lookups;
     size_t place = member_place(farm, member);
 
-    for (size_t i = 0; lookups->count > 0 && i < LOOKUPS_MAX; i++) {
+    for (size_t i = 0; lookups->count > 0 && i < lookups->used; i++) {
         struct lookup *lookup = &lookups->list[i];
         if (lookup->id == 0)
             continue;
@@ -755,7 +773,7 @@ void lookup_run(struct farm *farm)
     if (farm->now < lookups->deadline)
         return;
     lookups->deadline = UINT64_MAX;
-    for (size_t i = 0; lookups->count > 0 && i < LOOKUPS_MAX; i++) {
+    for (size_t i = 0; lookups->count > 0 && i < lookups->used; i++) {
         struct lookup *lookup = &lookups->list[i];
         if (lookup->id != 0 && lookup->deadline <= farm->now)
             time_out(farm, lookup);
@@ -773,8 +791,10 @@ void lookup_check(const struct farm *farm)
 {
     const struct lookups *lookups = farm->lookups;
 
-    assert(lookups->count <= LOOKUPS_MAX);
-    assert(lookups->waiters_count <= WAITERS_MAX);
+    assert(lookups->used <= LOOKUPS_MAX);
+    assert(lookups->count <= lookups->used);
+    assert(lookups->used_waiters <= WAITERS_MAX);
+    assert(lookups->waiters_count <= lookups->used_waiters);
     assert(lookups->resting_count <= RESTING_MAX);
     assert(lookups->count > 0 || lookups->waiters_count == 0);
     assert(lookups->linking_count <= lookups->count);

@@ -8,9 +8,13 @@
 #include "proto/base/prng.h"
 #include "server/farm/farm.h"
 
-#define LINKS_MAX 256
+/* The fuzzers' tables are that much smaller (scripts/fuzz). */
+#ifndef TABLES_SHARE
+#define TABLES_SHARE 1
+#endif
+#define LINKS_MAX (256 / TABLES_SHARE)
 #define SEEDS_MAX 64
-#define WAITS_MAX 65536
+#define WAITS_MAX (65536 / TABLES_SHARE)
 /* What is on its way to a member and not acknowledged by it. */
 #define WINDOW_RECORDS 4096
 /* Nothing more is streamed on a link that has so much to send already. */

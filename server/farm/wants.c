@@ -16,7 +16,7 @@
 
 #include "server/farm/state.h"
 
-#define PULLS_MAX 1024
+#define PULLS_MAX (1024 / TABLES_SHARE)
 /* Of these are asked for at a time; the others wait their turn. */
 #define ACTIVE_MAX 16
 /* Pieces of one value that are on their way at a time. */

@@ -158,8 +158,9 @@ static bool add_line(struct farm_keys *keys, const char *line, size_t length,
                     "them",
                     number, file, 2 * FARM_KEY_BYTES);
     }
-    bool has_room = keys->count < FARM_KEYS_MAX;
-    if (has_room && !is_known(keys, &key))
+    bool is_new = !is_known(keys, &key);
+    bool has_room = !is_new || keys->count < FARM_KEYS_MAX;
+    if (is_new && has_room)
         keys->list[keys->count++] = key;
     OPENSSL_cleanse(&key, sizeof(key));
     return has_room || fail(error,

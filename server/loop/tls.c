@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,7 +25,9 @@
 #define RECORDS_PER_READ_MAX 64
 /* Of a member's link, before its key for sending is renewed: far below what
  * AES-GCM allows (RFC 8446, 5.5: 2^24.5 records). */
+#ifndef RECORDS_PER_KEY_MAX
 #define RECORDS_PER_KEY_MAX (UINT32_C(1) << 22)
+#endif
 
 struct tls {
     struct tls_settings settings; /* for clients, or: */
@@ -545,16 +548,28 @@ size_t tls_record_bytes(const struct tls_link *link)
     return link->tls->settings.record_bytes;
 }
 
+/* The next call would tell the far end of the new key, and what is not told
+ * keeps the link from reading: two ends that do not read would wait for each
+ * other.  So it is told at once, when there is room for it. */
+static void renew_key(struct tls_link *link)
+{
+    struct pollfd descriptor = {.fd = link->fd, .events = POLLOUT};
+
+    if (poll(&descriptor, 1, 0) != 1)
+        return; /* after another record, then */
+    link->records_sent = 0;
+    /* Without asking the far end for its own. */
+    if (SSL_key_update(link->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+        SSL_do_handshake(link->ssl);
+    ERR_clear_error();
+}
+
 /* Clients come and go; a member's link may stay for a year. */
 static void count_record(struct tls_link *link)
 {
-    if (!link->tls->is_for_members ||
-        ++link->records_sent < RECORDS_PER_KEY_MAX)
-        return;
-    link->records_sent = 0;
-    /* Told before the next record, without asking the far end for its own. */
-    if (SSL_key_update(link->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1)
-        ERR_clear_error();
+    if (link->tls->is_for_members &&
+        ++link->records_sent >= RECORDS_PER_KEY_MAX)
+        renew_key(link);
 }
 
 ssize_t tls_write(struct tls_link *link, struct span bytes)

@@ -207,6 +207,15 @@ bool link_add(struct link *link, struct span bytes)
     return true;
 }
 
+/* Where reading waits to write, something to read is no news: the turn would
+ * come at once, again and again. */
+void link_want(struct link *link)
+{
+    bool reads_later = transport_read_waits_to_write(&link->transport);
+
+    watch_want(link->watch, !reads_later, link->is_blocked || reads_later);
+}
+
 bool link_flush(struct link *link)
 {
     while (link_backlog_bytes(link) > 0) {
@@ -223,9 +232,7 @@ bool link_flush(struct link *link)
         link->moved_bytes += (uint64_t)sent;
     }
     link->is_blocked = link_backlog_bytes(link) > 0;
-    watch_want(link->watch, true,
-               link->is_blocked ||
-                   transport_read_waits_to_write(&link->transport));
+    link_want(link);
     if (link->is_blocked)
         return true;
     link->output_bytes = 0;

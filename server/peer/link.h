@@ -91,6 +91,9 @@ void link_take(struct link *link, size_t bytes);
 /* Adds to what is to be sent; false if memory is out. */
 MUST_USE bool link_add(struct link *link, struct span bytes);
 
+/* After reading or sending: says what the turns of a link wait for. */
+void link_want(struct link *link);
+
 /* Sends what the socket takes.  False: the far end is gone. */
 MUST_USE bool link_flush(struct link *link);
 

@@ -279,7 +279,10 @@ static void read_frames(struct peers *peers, struct link *link)
         }
         take_frames(peers, link);
     }
-    if (link->state <= LINK_UP && link_has_more(link))
+    if (link->state > LINK_UP)
+        return;
+    link_want(link);
+    if (link_has_more(link))
         watch_again(link->watch);
 }
 

@@ -252,6 +252,7 @@ static bool open_farm(struct peers *peers)
                                  .name = peers->name,
                                  .address = peers->place.told,
                                  .heartbeat = settings->heartbeat,
+                                 .ack = settings->ack,
                                  .ack_timeout =
                                      settings->ack_timeout - timer_slack,
                                  .lookup_timeout = settings->lookup_timeout,

@@ -53,6 +53,7 @@ struct peers_settings {
     size_t item_bytes_max;
     enum peers_lookup lookup;
     bool waits_for_acks;
+    enum farm_ack ack;  /* if so */
     size_t crews_count; /* threads that wait for acknowledgements */
 };
 

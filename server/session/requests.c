@@ -2,6 +2,8 @@
 #include "server/session/state.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <sys/random.h>
 
 #include "proto/memcached/binary.h"
 #include "server/session/statistics.h"
@@ -167,6 +169,28 @@ static void restrict_command(const struct clients_settings *settings,
     command->compare = UINT64_MAX;
 }
 
+/* Nobody can guess the key of somebody else's session. */
+static void mint(struct command *command)
+{
+    uint8_t random[COMMAND_MINTED_BYTES / 2];
+
+    /* So few are had at once, or the system never started properly. */
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        abort();
+    command_mint(command, random);
+}
+
+/* By now most of what leads to them has come. */
+static void prefetch_items(const struct crew *crew, size_t batch_count)
+{
+    struct store *store = crew->clients->settings.store;
+
+    for (size_t i = 0; batch_count > 1 && i < batch_count; i++) {
+        if (crew->batch[i].key.length > 0)
+            store_prefetch_item(store, crew->onlooker, crew->batch[i].hash);
+    }
+}
+
 /* Parses up to a batch, and asks for the memory that it will need. */
 static size_t parse_batch(struct session *session, size_t batch_max,
                           struct span *input)
@@ -191,6 +215,8 @@ static size_t parse_batch(struct session *session, size_t batch_max,
         if (clients->restricts)
             restrict_command(&clients->settings, command);
         batch_count++;
+        if (command->mints && command->kind == COMMAND_STORE)
+            mint(command);
         if (command->key.length > 0) {
             command->hash = store_hash(store, command->key);
             store_prefetch(store, command->hash);
@@ -199,6 +225,7 @@ static size_t parse_batch(struct session *session, size_t batch_max,
             break;
     }
     *input = rest;
+    prefetch_items(crew, batch_count);
     return batch_count;
 }
 

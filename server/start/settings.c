@@ -77,6 +77,18 @@ static enum peers_lookup lookup(const struct config *config)
     }
 }
 
+static enum farm_ack ack(const struct config *config)
+{
+    switch (config->farm_ack) {
+    case ACK_ONE:
+        return FARM_ACK_ONE;
+    case ACK_MAJORITY:
+        return FARM_ACK_MAJORITY;
+    default:
+        return FARM_ACK_ALL;
+    }
+}
+
 struct peers_settings settings_peers(const struct config *config)
 {
     return (struct peers_settings){
@@ -96,7 +108,8 @@ struct peers_settings settings_peers(const struct config *config)
         .memory_bytes = config->memory_megabytes * MEGABYTE,
         .item_bytes_max = config->item_bytes_max,
         .lookup = lookup(config),
-        .waits_for_acks = config->farm_ack == ACK_ALL,
+        .waits_for_acks = config->farm_ack != ACK_LOCAL,
+        .ack = ack(config),
         .crews_count = config->threads};
 }
 

@@ -14,6 +14,9 @@
 #define TAG_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
 #define PAGE_BYTES ((size_t)4096)
+#define CACHE_LINE_BYTES 64
+/* Of an item, before it is known how many it has. */
+#define PREFETCH_LINES 3
 
 /* Address space, and no memory yet; NULL where there is none. */
 static void *reserve(size_t bytes)
@@ -60,10 +63,13 @@ bool index_init(struct index *index, size_t bytes_max, size_t bytes_limit,
         !reserve_buckets(index, bytes_max))
         return false;
     index->stripes = aligned_alloc(128, INDEX_STRIPES * sizeof(struct stripe));
-    if (index->stripes == NULL) {
+    index->onlookers =
+        aligned_alloc(128, INDEX_ONLOOKERS_MAX * sizeof(struct onlooker));
+    if (index->stripes == NULL || index->onlookers == NULL) {
         index_release(index);
         return false;
     }
+    memset(index->onlookers, 0, INDEX_ONLOOKERS_MAX * sizeof(struct onlooker));
     memset(index->stripes, 0, INDEX_STRIPES * sizeof(struct stripe));
     for (size_t i = 0; i < INDEX_STRIPES; i++)
         pthread_mutex_init(&index->stripes[i].lock, NULL);
@@ -100,6 +106,8 @@ void index_release(struct index *index)
 {
     free(index->stripes);
     index->stripes = NULL;
+    free(index->onlookers);
+    index->onlookers = NULL;
     if (index->buckets != NULL)
         munmap(index->buckets, index->buckets_limit * sizeof(struct bucket));
     index->buckets = NULL;
@@ -131,21 +139,92 @@ static struct bucket *bucket_of(const struct index *index, uint64_t hash)
     return &index->buckets[bucket_number(hash, count)];
 }
 
+static struct stripe *stripe_of(const struct index *index, uint64_t hash)
+{
+    return &index->stripes[hash % INDEX_STRIPES];
+}
+
 void index_prefetch(const struct index *index, uint64_t hash)
 {
     __builtin_prefetch(bucket_of(index, hash));
+    __builtin_prefetch(stripe_of(index, hash));
+}
+
+/* Overflow buckets are left out: they are few. */
+void index_prefetch_item(struct index *index, struct onlooker *onlooker,
+                         uint64_t hash)
+{
+    if (!index_look(index, onlooker, hash))
+        return;
+    const struct bucket *bucket = bucket_of(index, hash);
+    for (size_t i = 0; i < INDEX_SLOTS; i++) {
+        if (bucket->slots[i] >> TAG_SHIFT != hash >> TAG_SHIFT)
+            continue;
+        const uint8_t *item = (const uint8_t *)index_item(bucket->slots[i]);
+        for (size_t line = 0; line < PREFETCH_LINES; line++)
+            __builtin_prefetch(item + line * CACHE_LINE_BYTES);
+    }
+    index_look_away(onlooker);
+}
+
+/* ---- who writes, and who looks ---- */
+
+struct onlooker *index_add_onlooker(struct index *index)
+{
+    size_t number = atomic_fetch_add(&index->onlookers_count, 1);
+
+    if (number < INDEX_ONLOOKERS_MAX)
+        return &index->onlookers[number];
+    atomic_fetch_sub(&index->onlookers_count, 1);
+    return NULL;
+}
+
+/*
+ * A reader says where it looks and then asks whether anybody writes there; a
+ * writer says that it writes and then asks whether anybody looks.  All four
+ * are sequentially consistent, so that of two who meet one sees the other.
+ */
+bool index_look(struct index *index, struct onlooker *onlooker, uint64_t hash)
+{
+    struct stripe *stripe = stripe_of(index, hash);
+
+    atomic_store(&onlooker->stripe, stripe);
+    if (!atomic_load(&stripe->is_written))
+        return true;
+    index_look_away(onlooker);
+    return false;
+}
+
+void index_look_away(struct onlooker *onlooker)
+{
+    atomic_store_explicit(&onlooker->stripe, NULL, memory_order_release);
+}
+
+/* None of them waits for anything while it looks; but the system may have
+ * stopped it just then. */
+static void await_onlookers(struct index *index, const struct stripe *stripe)
+{
+    size_t count = atomic_load(&index->onlookers_count);
+
+    for (size_t i = 0; i < count && i < INDEX_ONLOOKERS_MAX; i++) {
+        while (atomic_load(&index->onlookers[i].stripe) == stripe)
+            sched_yield();
+    }
 }
 
 struct stripe *index_lock(struct index *index, uint64_t hash)
 {
-    struct stripe *stripe = &index->stripes[hash % INDEX_STRIPES];
+    struct stripe *stripe = stripe_of(index, hash);
 
     pthread_mutex_lock(&stripe->lock);
+    atomic_store(&stripe->is_written, true);
+    await_onlookers(index, stripe);
     return stripe;
 }
 
 void index_unlock(struct stripe *stripe)
 {
+    atomic_store_explicit(&stripe->is_written, false, memory_order_release);
     pthread_mutex_unlock(&stripe->lock);
 }
 

@@ -6,8 +6,8 @@
  *         the life part is not as old as the value part, token (8) where the
  *         client named it, flags (4) where not 0; then key, then value.
  * Threads: `room_bytes`, `shape`, `key_bytes` and the key never change once
- *         the item is stored; all else is read and written under its key's
- *         lock only.
+ *         the item is stored; all else is written under its key's lock
+ *         only, but for its use, which those who look at it together write.
  */
 #ifndef SERVER_STORE_ITEM_H
 #define SERVER_STORE_ITEM_H
@@ -31,6 +31,15 @@ enum item_mark {
     ITEM_HOMED = 8
 };
 
+/* How it was used, in one byte. */
+union item_use {
+    struct {
+        uint8_t count : 2;      /* since it was written or last spared */
+        uint8_t is_fetched : 1; /* since it was written */
+    };
+    uint8_t byte;
+};
+
 /* What was done with an item here, and nowhere else: other servers are not
  * told of `accessed`, `uses` and `is_fetched`. */
 struct item {
@@ -41,9 +50,14 @@ struct item {
     uint8_t shape;
     uint8_t key_bytes;
     uint8_t marks;
-    uint8_t uses : 2;       /* since it was written or last spared */
-    uint8_t is_fetched : 1; /* since it was written */
-    time_s accessed;        /* the second of its last use */
+    union {
+        struct { /* as in item_use */
+            uint8_t uses : 2;
+            uint8_t is_fetched : 1;
+        };
+        uint8_t use;
+    };
+    time_s accessed; /* the second of its last use */
 } __attribute__((packed, aligned(4)));
 
 _Static_assert(sizeof(struct item) == 28, "items are many: keep them lean");
@@ -111,13 +125,29 @@ static inline uint64_t item_token(const struct item *item)
 /* The second in which a client last used it; that of its writing, before. */
 static inline time_s item_accessed(const struct item *item)
 {
-    return item->accessed;
+    return __atomic_load_n(&item->accessed, __ATOMIC_RELAXED);
+}
+
+static inline void item_set_accessed(struct item *item, time_s second)
+{
+    __atomic_store_n(&item->accessed, second, __ATOMIC_RELAXED);
+}
+
+static inline union item_use item_use(const struct item *item)
+{
+    return (union item_use){.byte =
+                                __atomic_load_n(&item->use, __ATOMIC_RELAXED)};
+}
+
+static inline void item_set_use(struct item *item, union item_use use)
+{
+    __atomic_store_n(&item->use, use.byte, __ATOMIC_RELAXED);
 }
 
 /* Whether a client has read it since it was written. */
 static inline bool item_is_fetched(const struct item *item)
 {
-    return item->is_fetched;
+    return item_use(item).is_fetched;
 }
 
 static inline uint32_t item_flags(const struct item *item)

@@ -486,7 +486,6 @@ struct segment *segment_pin(struct segment_pool *pool, const void *item)
 {
     struct segment *segment = segment_of(pool, item);
 
-    assert(segment->is_private);
     atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
     return segment;
 }

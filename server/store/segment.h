@@ -148,7 +148,7 @@ void segment_expires(struct segment_pool *pool, void *item, time_s exptime);
 bool segment_is_private(const struct segment_pool *pool, const void *item);
 bool segment_is_pinned(const struct segment_pool *pool, const void *item);
 
-/* Keeps a private segment's bytes as they are until segment_unpin(). */
+/* Keeps the item's bytes as they are until segment_unpin(). */
 struct segment *segment_pin(struct segment_pool *pool, const void *item);
 void segment_unpin(struct segment_pool *pool, struct segment *segment);
 

@@ -15,6 +15,9 @@
 /* A sweep is called often: what it leaves waits for the next one. */
 #define SWEEP_SEGMENTS_MAX 256
 #define HASTY_SWEEPS_MAX 4
+/* Of one value; of a larger one the processor sees by itself what is next. */
+#define PREFETCH_BYTES_MAX ((size_t)16 * 1024)
+#define CACHE_LINE_BYTES 64
 
 /* Most of it is never touched, and takes no memory. */
 static bool create_sizes(struct store *store)
@@ -94,6 +97,13 @@ uint64_t store_hash(const struct store *store, struct span key)
 void store_prefetch(const struct store *store, uint64_t hash)
 {
     index_prefetch(&store->index, hash);
+}
+
+void store_prefetch_item(struct store *store, struct onlooker *onlooker,
+                         uint64_t hash)
+{
+    if (onlooker != NULL)
+        index_prefetch_item(&store->index, onlooker, hash);
 }
 
 void store_set_tag(struct store *store, uint16_t tag)
@@ -266,6 +276,8 @@ static void look(struct store_hold *hold)
                                          .exptime = item->exptime};
         return;
     }
+    if (hold->onlooker != NULL)
+        return;
     replica_expire(store, hold->stripe, hold->hash, hold->slot);
     hold->slot = NULL;
 }
@@ -283,6 +295,7 @@ static inline void begin_hold(struct store_hold *hold, struct store *store,
     hold->stub = (struct store_stub){0};
     hold->digest = (struct span){0};
     hold->stripe = NULL;
+    hold->onlooker = NULL;
     hold->slot = NULL;
     hold->is_crowded = false;
 }
@@ -310,10 +323,37 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
     look(hold);
 }
 
+struct onlooker *store_add_onlooker(struct store *store)
+{
+    return index_add_onlooker(&store->index);
+}
+
+bool store_look(struct store *store, struct onlooker *onlooker, struct span key,
+                uint64_t hash, time_us now, struct store_hold *hold)
+{
+    if (onlooker == NULL || !index_look(&store->index, onlooker, hash))
+        return false;
+    begin_hold(hold, store, hash, now);
+    hold->key = key;
+    hold->onlooker = onlooker;
+    hold->slot = index_find(&store->index, hash, key);
+    look(hold);
+    /* What is found dead is buried at once, which takes a lock. */
+    bool is_to_bury =
+        hold->absence != STORE_NEVER && !store->settings.replicates;
+    if (is_to_bury)
+        index_look_away(onlooker);
+    return !is_to_bury;
+}
+
 void store_release(struct store_hold *hold)
 {
-    index_unlock(hold->stripe);
     hold->item = NULL;
+    if (hold->onlooker != NULL) {
+        index_look_away(hold->onlooker);
+        return;
+    }
+    index_unlock(hold->stripe);
     /* One insertion, up to two splits: growth keeps ahead of filling. */
     if (hold->is_crowded) {
         index_grow(&hold->store->index);
@@ -328,18 +368,23 @@ static void add_use(struct item *item, unsigned uses)
     item->uses = uses & ITEM_USES_MAX;
 }
 
+/* Those who look do so at once: each field is written whole, and of two
+ * uses at the same time one may be lost. */
 void store_use(struct store_hold *hold)
 {
     struct item *item = hold->item;
+    union item_use use = item_use(item);
     time_s second = time_seconds(hold->now);
 
     /* Cores share what is only read: the rest is not written each time. */
-    if (item->uses < ITEM_USES_MAX || !item->is_fetched) {
-        add_use(item, item->uses);
-        item->is_fetched = true;
+    if (use.count < ITEM_USES_MAX || !use.is_fetched) {
+        if (use.count < ITEM_USES_MAX)
+            use.count++;
+        use.is_fetched = true;
+        item_set_use(item, use);
     }
-    if (item->accessed != second)
-        item->accessed = second;
+    if (item_accessed(item) != second)
+        item_set_accessed(item, second);
 }
 
 void store_spare(struct store_hold *hold)
@@ -422,7 +467,9 @@ static bool fits_in_place(const struct store_hold *hold,
             (i > 0 || part != value.data))
             return false;
     }
-    return !segment_is_private(pool, item) || !segment_is_pinned(pool, item);
+    /* A pin is for the sake of large values alone, whoever else has it. */
+    return item->value_bytes < STORE_PIN_BYTES_MIN ||
+           !segment_is_pinned(pool, item);
 }
 
 void replica_write_use(struct item *item, const struct store_hold *hold,
@@ -506,6 +553,7 @@ enum store_result store_put(struct store_hold *hold,
     size_t room_bytes = item_room_bytes(shape, hold->key.length, value_bytes);
 
     assert(value_bytes <= store->settings.item_bytes_max);
+    assert(hold->onlooker == NULL);
     if (fits_in_place(hold, write, shape, room_bytes)) {
         put_in_place(hold, write);
         return STORE_OK;
@@ -597,13 +645,25 @@ struct segment *store_pin(struct store_hold *hold)
 {
     struct segment_pool *pool = &hold->store->pool;
 
-    return segment_is_private(pool, hold->item) ? segment_pin(pool, hold->item)
-                                                : NULL;
+    struct span value = item_value(hold->item);
+
+    if (value.length < STORE_PIN_BYTES_MIN)
+        return NULL;
+    /* The system's copying waits for every line otherwise. */
+    for (size_t at = 0; at < value.length && at < PREFETCH_BYTES_MAX;
+         at += CACHE_LINE_BYTES)
+        __builtin_prefetch(value.data + at, 0, 2);
+    return segment_pin(pool, hold->item);
 }
 
 void store_unpin(struct store *store, struct segment *pinned)
 {
     segment_unpin(&store->pool, pinned);
+}
+
+bool store_pin_is_shared(const struct segment *pinned)
+{
+    return !pinned->is_private;
 }
 
 /* ---- memory ---- */

@@ -3,7 +3,8 @@
  * Store: the replica; every item, found by key, bounded by memory.
  *
  * All that is done to a key is done while holding it: store_hold(), look at
- * `hold->item`, put or touch or remove, store_release().
+ * `hold->item`, put or touch or remove, store_release().  Who only wants to
+ * look holds it beside others by store_look().
  *
  * Owns:    all items; hold->item and its spans last until the hold changes
  *          them or is released.  A pinned value lasts until it is unpinned.
@@ -21,6 +22,7 @@
 
 struct store;
 struct segment;
+struct onlooker;
 
 /* Told of an item that is about to be evicted, its key locked, by whichever
  * thread needs its room: it must not wait, nor call the store. */
@@ -68,9 +70,10 @@ struct store_hold {
     time_us now;
     struct item *item; /* live, or NULL */
     enum store_absence absence;
-    struct store_stub stub; /* of the key, or STUB_NONE */
-    struct span digest;     /* of a key that is not known itself */
-    struct stripe *stripe;  /* the rest is the store's own */
+    struct store_stub stub;    /* of the key, or STUB_NONE */
+    struct span digest;        /* of a key that is not known itself */
+    struct stripe *stripe;     /* the rest is the store's own */
+    struct onlooker *onlooker; /* it looks beside others, and locked nothing */
     uint64_t *slot;
     bool is_crowded;
 };
@@ -132,7 +135,12 @@ void store_destroy(struct store *store);
 size_t store_item_bytes_max(const struct store *store);
 
 uint64_t store_hash(const struct store *store, struct span key);
+
+/* Where many keys are looked for, one behind the other: brings nearer what
+ * leads to an item, for all of them, then the items themselves. */
 void store_prefetch(const struct store *store, uint64_t hash);
+void store_prefetch_item(struct store *store, struct onlooker *onlooker,
+                         uint64_t hash);
 
 /* Versions that are drawn from now on carry `tag`. */
 void store_set_tag(struct store *store, uint16_t tag);
@@ -144,6 +152,16 @@ uint64_t store_next_version(struct store *store, time_us now);
 void store_hold(struct store *store, struct span key, uint64_t hash,
                 time_us now, struct store_hold *hold);
 void store_release(struct store_hold *hold);
+
+/* A thread that looks: for its calls of store_look(), as long as the store
+ * lives.  NULL, for which they are false, where there are very many. */
+struct onlooker *store_add_onlooker(struct store *store);
+
+/* The same for who changes nothing but by store_use(): nobody who looks waits
+ * for another.  False where store_hold() has to be called instead. */
+MUST_USE bool store_look(struct store *store, struct onlooker *onlooker,
+                         struct span key, uint64_t hash, time_us now,
+                         struct store_hold *hold);
 
 /* The item was used by a client: eviction spares what is used. */
 void store_use(struct store_hold *hold);
@@ -220,10 +238,15 @@ MUST_USE enum merge_result
 store_merge_reserved(struct store_hold *hold, const struct store_write *news,
                      struct store_reservation *reservation);
 
-/* Keeps hold->item's value where it is, past the hold; NULL if it is small
- * enough to be better copied. */
+/* Keeps hold->item's value where it is, past the hold, and brings it nearer;
+ * NULL if it is small enough to be better copied. */
+#define STORE_PIN_BYTES_MIN ((size_t)8 * 1024)
 struct segment *store_pin(struct store_hold *hold);
 void store_unpin(struct store *store, struct segment *pinned);
+
+/* True where other items are in what is pinned: who does not know how long he
+ * will need it copies the value, and unpins. */
+bool store_pin_is_shared(const struct segment *pinned);
 
 /* Frees memory for an item of `bytes`; false when that cannot be done. */
 MUST_USE bool store_make_room(struct store *store, size_t bytes, time_us now);

@@ -96,6 +96,21 @@ static bool parse_number(const char *word, unsigned long most,
     return true;
 }
 
+static bool parse_ack(const char *word, enum farm_ack *ack)
+{
+    static const char *const names[] = {[FARM_ACK_ALL] = "all",
+                                        [FARM_ACK_MAJORITY] = "majority",
+                                        [FARM_ACK_ONE] = "one"};
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(word, names[i]) == 0) {
+            *ack = (enum farm_ack)i;
+            return true;
+        }
+    }
+    return complain("%s is no ack: say all, majority or one", word);
+}
+
 /* Seconds from now, with or without `s`. */
 static bool parse_exptime(const char *word, time_s *exptime)
 {
@@ -124,6 +139,7 @@ static bool do_farm(const struct words *words)
 {
     unsigned long seed = 1;
     unsigned long memory = 0;
+    enum farm_ack ack = FARM_ACK_ALL;
 
     if (play.is_open)
         return complain("there is a farm already");
@@ -139,6 +155,11 @@ static bool do_farm(const struct words *words)
                 return false;
             continue;
         }
+        if (strcmp(word, "ack") == 0 && i + 1 < words->count) {
+            if (!parse_ack(words->list[++i], &ack))
+                return false;
+            continue;
+        }
         if (play.stage.servers_count == STAGE_SERVERS_MAX ||
             strlen(word) > STAGE_NAME_BYTES_MAX)
             return complain("%s: at most %d servers, with names of at most "
@@ -149,6 +170,7 @@ static bool do_farm(const struct words *words)
         strcpy(play.stage.servers[play.stage.servers_count++].name, word);
     }
     stage_open(&play.stage, seed);
+    play.stage.world.ack = ack;
     if (memory > 0) {
         /* As real servers have it. */
         play.stage.world.memory_bytes = (size_t)memory << 20;

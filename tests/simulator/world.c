@@ -94,6 +94,7 @@ void world_start(struct world *world, unsigned number)
                                      .name = server->address,
                                      .address = server->address,
                                      .heartbeat = TIME_US_PER_S / 2,
+                                     .ack = world->ack,
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,
                                      .tick_interval = TIME_US_PER_S / 50,

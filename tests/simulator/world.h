@@ -100,6 +100,7 @@ struct world {
     uint64_t rate[WORLD_SERVERS_MAX][WORLD_SERVERS_MAX];
     bool has_rates;
     size_t memory_bytes; /* of each server's items, and of its ring */
+    enum farm_ack ack;
     size_t journal_bytes;
     time_us delay_least;
     time_us delay_most;

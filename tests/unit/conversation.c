@@ -154,6 +154,7 @@ static void print_command(FILE *to, const struct command *command)
         fprintf(to, " value_bytes=%zu", command->value_bytes);
     print_number(to, "swallow", command->swallow_bytes);
     print_flag(to, "quiet", command->quiet);
+    print_flag(to, "mints", command->mints);
     print_flag(to, "with_key", command->with_key);
     print_flag(to, "with_token", command->with_token && !is_binary);
     print_flag(to, "without_token", !command->with_token && is_binary);

@@ -318,6 +318,57 @@ static void who_was_refused_does_not_begin_alone(void **state)
     assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
 }
 
+static void who_takes_a_members_id_is_refused_and_the_member_stays(void **state)
+{
+    struct bench *bench = *state;
+    struct message hello = hello_of(bench, 2000);
+    struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST};
+
+    be_ready(bench);
+    hello.hello.name = SPAN("web3");
+    hello.hello.address = SPAN("10.0.0.9:11311");
+    refuse_with(bench, &hello,
+                "its id is that of the member web2 at 10.0.0.2:11311");
+    assert_int_equal(row_of(bench, 1).id, 2000);
+    assert_string_equal(row_of(bench, 1).name, "web2");
+    assert_int_equal(row_of(bench, 1).state, MEMBER_READY);
+    take(bench, 1, &request);
+    assert_non_null(sent(bench, MESSAGE_HEARTBEAT));
+    assert_int_equal(bench->frames[0].link, 1);
+
+    /* Nor under the address of the member itself. */
+    hello.hello.address = SPAN("10.0.0.2:11311");
+    refuse_with(bench, &hello, "its id is that of the member web2");
+    take(bench, 1, &request);
+    assert_non_null(sent(bench, MESSAGE_HEARTBEAT));
+}
+
+static void who_was_rejected_does_not_begin_alone(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, (struct farm_input){.kind = FARM_REJECTED});
+    run(bench, 5 * TIME_US_PER_S / 2);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_JOINING);
+    /* Each attempt begins it anew. */
+    step(bench, (struct farm_input){.kind = FARM_REJECTED});
+    run(bench, 5 * TIME_US_PER_S / 2);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_JOINING);
+    run(bench, TIME_US_PER_S);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
+}
+
+static void who_is_ready_stays_so_when_it_is_rejected(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    step(bench, (struct farm_input){.kind = FARM_REJECTED});
+    tick(bench, TIME_US_PER_S / 50);
+    assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
+    assert_int_equal(row_of(bench, 1).state, MEMBER_READY);
+}
+
 /* ---- time ---- */
 
 static void a_newcomer_takes_the_time_outright_and_then_slews(void **state)
@@ -601,6 +652,9 @@ int main(void)
         CASE(a_refusal_says_what_is_wrong),
         CASE(a_newcomer_is_not_refused_for_its_clock),
         CASE(who_was_refused_does_not_begin_alone),
+        CASE(who_takes_a_members_id_is_refused_and_the_member_stays),
+        CASE(who_was_rejected_does_not_begin_alone),
+        CASE(who_is_ready_stays_so_when_it_is_rejected),
         CASE(a_newcomer_takes_the_time_outright_and_then_slews),
         CASE(a_lonely_server_has_its_own_time),
         CASE(what_lay_in_a_queue_does_not_shift_the_time),

@@ -562,6 +562,21 @@ static void a_retrieval_is_one_command_for_each_key(void **state)
     assert_scenes(scenes);
 }
 
+static void a_mint_is_a_set_of_a_prefix(void **state)
+{
+    static const struct scene scenes[] = {
+        {SAID("mint s. 3 60 2\r\nab\r\n"),
+         "store set key='s.' value='ab' flags=3 exptime=60 mints\n"},
+        {SAID("mint s. 0 0 2 noreply\r\nab\r\n"),
+         "store set key='s.' value='ab' quiet mints\n"},
+        {SAID("mint s. 0 0\r\n"), "refused format mints\n"},
+        {SAID("mint\r\n"), "refused format mints\n"},
+    };
+
+    (void)state;
+    assert_scenes(scenes);
+}
+
 static void a_retrieval_takes_noreply_for_a_key(void **state)
 {
     static const struct scene scenes[] = {
@@ -941,6 +956,7 @@ int main(void)
         cmocka_unit_test(a_cas_token_has_64_bits_and_may_be_zero),
         cmocka_unit_test(a_key_has_250_bytes_and_not_one_more),
         cmocka_unit_test(a_retrieval_is_one_command_for_each_key),
+        cmocka_unit_test(a_mint_is_a_set_of_a_prefix),
         cmocka_unit_test(a_retrieval_takes_noreply_for_a_key),
         cmocka_unit_test(a_retrieval_without_a_key_is_badly_formed),
         cmocka_unit_test(a_get_and_touch_needs_a_number),
