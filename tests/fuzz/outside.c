@@ -62,7 +62,6 @@ static struct {
     size_t dialled_count;
     bool refuses_dials;
     bool has_frame; /* in guarded memory */
-    unsigned lines;
 } outside;
 
 /* ---- what a fuzzer does ---- */
@@ -84,7 +83,6 @@ void outside_begin(void)
     outside.watches_end = 0;
     outside.letters_count = 0;
     outside.refuses_dials = false;
-    outside.lines = 0;
     assert(outside.dialled_count == 0);
 }
 
@@ -200,11 +198,6 @@ int outside_take_dialled(void)
 void outside_answer_dials(bool answers)
 {
     outside.refuses_dials = !answers;
-}
-
-unsigned outside_lines(void)
-{
-    return outside.lines;
 }
 
 /* ---- OpenSSL's memory ---- */
@@ -365,7 +358,6 @@ void log_event(struct log *log, enum log_kind kind, enum log_severity severity,
     int length = vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     assert(length > 0);
-    outside.lines++;
 }
 
 /* ---- clock ---- */

@@ -46,9 +46,6 @@ void outside_connect(int ends[2], int bytes);
 int outside_take_dialled(void);
 void outside_answer_dials(bool answers);
 
-/* Lines that were logged. */
-unsigned outside_lines(void);
-
 /* How many links of the peers a machine knows. */
 struct farm;
 size_t outside_links(const struct farm *farm);
