@@ -305,6 +305,8 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
 {
     begin_hold(hold, store, hash, now);
     hold->key = key;
+    /* What is held like this is mostly to be written. */
+    summary_prefetch(&store->summary, hash);
     hold->stripe = index_lock(&store->index, hash);
     hold->slot = index_find(&store->index, hash, key);
     look(hold);
