@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/prng.h"
 #include "tests/fuzz/far.h"
 #include "tests/fuzz/heard.h"
 #include "tests/fuzz/outside.h"
@@ -82,6 +83,9 @@ struct scene {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+                               unsigned seed);
 const char *__asan_default_options(void);
 
 static struct tls *near_keys;
@@ -453,4 +457,47 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     near_destroy(&scene.near);
     outside_end();
     return 0;
+}
+
+/* ---- changes that chance seldom makes ---- */
+
+/* Where the length of some message's body stands, or 0. */
+static size_t pick_length(const uint8_t *data, size_t size, struct prng *prng)
+{
+    size_t picked = 0;
+    size_t count = 0;
+
+    for (size_t at = 1; at + 3 <= size;) {
+        bool is_message = (data[at] & STEP_KIND) <= STEP_LIE;
+        size_t length = is_message ? bigendian_load16(data + at + 1) : 0;
+        if (length >= BODY_BYTES_MAX || at + 3 + length > size)
+            break;
+        if (length > 0 && prng_below(prng, ++count) == 0)
+            picked = at + 1;
+        at += 3 + length + (is_message && (data[0] & SCENE_CUT) != 0);
+    }
+    return picked;
+}
+
+/* A body gets a byte more or less, and its length goes with it. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+                               unsigned seed)
+{
+    struct prng prng = {.state = seed};
+    size_t at = pick_length(data, size, &prng);
+
+    if (at == 0 || size == max_size || prng_below(&prng, 8) != 0)
+        return LLVMFuzzerMutate(data, size, max_size);
+    size_t length = bigendian_load16(data + at);
+    uint8_t *end = data + at + 2 + length;
+    size_t rest = size - (size_t)(end - data);
+    if (prng_below(&prng, 2) == 0) {
+        memmove(end - 1, end, rest);
+        bigendian_store16(data + at, (uint16_t)(length - 1));
+        return size - 1;
+    }
+    memmove(end + 1, end, rest);
+    *end = 0;
+    bigendian_store16(data + at, (uint16_t)(length + 1));
+    return size + 1;
 }
