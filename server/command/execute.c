@@ -121,7 +121,7 @@ static void note_sighting(const struct store_hold *hold,
     if (hold->item == NULL)
         return;
     sighting->value_bytes = item_value(hold->item).length;
-    sighting->exptime = hold->item->exptime;
+    sighting->exptime = item_exptime(hold->item);
 }
 
 static enum store_result hold_and_run(const struct command *command,

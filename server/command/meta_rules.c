@@ -43,11 +43,11 @@ void rule_describe(const struct command *command, struct execution *execution)
     to->was_won = item->marks & ITEM_WIN_SENT;
     to->was_stale = item->marks & ITEM_STALE;
     to->is_base64 = item->marks & ITEM_KEY_BASE64;
-    to->exptime = item->exptime;
+    to->exptime = item_exptime(item);
     to->idle_s =
         to->now > item_accessed(item) ? to->now - item_accessed(item) : 0;
-    to->value_bytes = item->value_bytes;
-    to->room_bytes = item->room_bytes;
+    to->value_bytes = (uint32_t)item_value(item).length;
+    to->room_bytes = (uint32_t)item_room(item);
 }
 
 /* ---- retrieval ---- */
@@ -59,7 +59,7 @@ static bool is_due(const struct command *command,
 {
     struct span rest = command->tokens;
     struct span flag;
-    time_s exptime = execution->hold.item->exptime;
+    time_s exptime = item_exptime(execution->hold.item);
     time_s due;
 
     if (!command->recaches ||
@@ -92,11 +92,11 @@ static enum store_result change(const struct command *command,
 
     if (!is_won && !command->touches)
         return STORE_OK;
-    time_s exptime = rule_meta_life(command, execution, item->exptime);
+    time_s exptime = rule_meta_life(command, execution, item_exptime(item));
     if (!is_won)
         return rule_renew(execution, exptime);
-    execution->needed_bytes =
-        store_item_bytes(execution->store, hold->key.length, item->value_bytes);
+    execution->needed_bytes = store_item_bytes(
+        execution->store, hold->key.length, item_value(item).length);
     execution->mutation.kind = MUTATION_UPDATE;
     uint64_t stamp = command->touches
                          ? store_next_version(execution->store, execution->now)
@@ -181,7 +181,8 @@ void rule_meta_read(const struct command *command, struct execution *execution)
     if (execution->hold.item == NULL)
         return;
     rule_describe(command, execution);
-    execution->outcome.item.touched_exptime = execution->hold.item->exptime;
+    execution->outcome.item.touched_exptime =
+        item_exptime(execution->hold.item);
     show(command, execution);
 }
 
@@ -201,7 +202,7 @@ enum store_result rule_invalidate(const struct command *command,
     } else {
         write.parts[0] = item_value(item);
         write.flags = item_flags(item);
-        write.exptime = item->exptime;
+        write.exptime = item_exptime(item);
         write.stamp = item_stamp(item);
         write.is_fetched = item_is_fetched(item);
         write.accessed = item_accessed(item);

@@ -93,7 +93,7 @@ static enum store_result put_outdated(const struct command *command,
     struct store_write write = {.flags = command->flags,
                                 .marks =
                                     ITEM_STALE | (item->marks & ITEM_WIN_SENT),
-                                .exptime = item->exptime,
+                                .exptime = item_exptime(item),
                                 .stamp = item_stamp(item)};
 
     return put_value(command, execution, &write);
@@ -126,7 +126,7 @@ static enum store_result extend(const struct command *command,
     struct span more = command->value;
     struct store_write write = {.flags = item_flags(item),
                                 .marks = item->marks & ITEM_KEY_BASE64,
-                                .exptime = item->exptime,
+                                .exptime = item_exptime(item),
                                 .token = command->token};
 
     if (execution->reservation != NULL)

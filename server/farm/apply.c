@@ -40,7 +40,7 @@ struct record apply_record_of(const struct item *item)
     return (struct record){.kind = RECORD_UPDATE,
                            .marks = item->marks,
                            .flags = item_flags(item),
-                           .exptime = item->exptime,
+                           .exptime = item_exptime(item),
                            .version = item->version,
                            .stamp = item_stamp(item),
                            .token = item_token(item),

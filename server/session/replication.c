@@ -37,7 +37,7 @@ uint64_t replication_journal(struct peers *peers, const struct command *command,
     } else {
         record.marks = item->marks;
         record.flags = item_flags(item);
-        record.exptime = item->exptime;
+        record.exptime = item_exptime(item);
         record.version = item->version;
         record.stamp = item_stamp(item);
         record.token = item_token(item);

@@ -13,6 +13,8 @@
 #define DEAD_PERCENT 15
 /* Without eviction anything that gains a little has to be tried. */
 #define DEAD_PERCENT_LAST_RESORT 2
+/* An eighth of a segment at least goes, however much of it was used. */
+#define SPARED_SHARE 8
 /* Large items that were used get so many second chances in one call; then
  * the oldest goes, used or not: a client waits. */
 #define CHANCES_MAX 32
@@ -22,11 +24,14 @@
 
 struct round {
     time_us now;
+    struct segment *segment;
+    size_t end_bytes;     /* of what stays in it, moved to its start */
+    enum queue queue;     /* where it was */
+    enum life_class life; /* for what moves */
     bool evicts;
     size_t spared_bytes;
     size_t spared_bytes_max;
     unsigned chances_left;
-    bool is_stuck; /* an item could not be moved */
     unsigned moved_count;
 };
 
@@ -37,13 +42,13 @@ static bool is_spared(const struct round *round, const struct item *item)
     if (!round->evicts)
         return true;
     return is_wanted &&
-           round->spared_bytes + item->room_bytes <= round->spared_bytes_max;
+           round->spared_bytes + item_room(item) <= round->spared_bytes_max;
 }
 
 static void evict_item(struct store *store, struct stripe *stripe,
-                       uint64_t hash, uint64_t *slot, time_us now)
+                       uint64_t hash, struct slot *slot, time_us now)
 {
-    const struct item *item = index_item(*slot);
+    const struct item *item = index_item(&store->index, slot);
     time_s second = time_seconds(now);
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
@@ -58,17 +63,17 @@ static void evict_item(struct store *store, struct stripe *stripe,
             tally(store, TALLY_EVICTED_ACTIVE, 1);
         if (!atomic_load_explicit(&store->has_evicted, memory_order_relaxed))
             atomic_store(&store->has_evicted, true);
-        stripe_add(stripe, STRIPE_EVICTED_EXPIRING, item->exptime != 0);
+        stripe_add(stripe, STRIPE_EVICTED_EXPIRING, item_exptime(item) != 0);
         stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, !item_is_fetched(item));
     }
     replica_unlink(store, stripe, hash, slot);
 }
 
 static void clear_item(struct store *store, struct stripe *stripe,
-                       uint64_t hash, uint64_t *slot, void *context)
+                       uint64_t hash, struct slot *slot, void *context)
 {
     struct round *round = context;
-    struct item *item = index_item(*slot);
+    struct item *item = index_item(&store->index, slot);
 
     /* Of the dead, expiry leaves the graves where there are to be any. */
     if (!store->settings.replicates &&
@@ -77,35 +82,35 @@ static void clear_item(struct store *store, struct stripe *stripe,
         return;
     }
     if (is_spared(round, item)) {
-        size_t room_bytes = item->room_bytes;
+        size_t room_bytes = item_room(item);
         /* Compaction leaves an item's uses to the round that judges it. */
         if (round->evicts && item->uses > 0)
-            item->uses--;
-        if (replica_move(store, slot)) {
-            round->spared_bytes += room_bytes;
-            round->moved_count++;
-            return;
-        }
-        if (!round->evicts) {
-            round->is_stuck = true;
-            return;
-        }
+            item->uses = round->queue == QUEUE_FRESH
+                             ? 0
+                             : (item->uses - 1) & ITEM_USES_MAX;
+        replica_move(store, slot, round->life, round->segment,
+                     &round->end_bytes);
+        round->spared_bytes += room_bytes;
+        round->moved_count++;
+        return;
     }
+    if (round->queue == QUEUE_FRESH && (item->shape & ITEM_IS_STUB) == 0)
+        ghosts_add(&store->ghosts, hash);
     evict_item(store, stripe, hash, slot, round->now);
 }
 
 static void spare_or_evict(struct store *store, struct stripe *stripe,
-                           uint64_t hash, uint64_t *slot, void *context)
+                           uint64_t hash, struct slot *slot, void *context)
 {
     struct round *round = context;
-    struct item *item = index_item(*slot);
+    struct item *item = index_item(&store->index, slot);
 
     if (!store->settings.replicates &&
         replica_death(store, item, round->now) != STORE_NEVER) {
         replica_expire(store, stripe, hash, slot);
     } else if (item->uses > 0 && round->chances_left > 0) {
         item->uses--;
-        round->spared_bytes = item->room_bytes;
+        round->spared_bytes = item_room(item);
     } else {
         evict_item(store, stripe, hash, slot, round->now);
     }
@@ -127,6 +132,22 @@ static void clear_private(struct store *store, struct segment *segment,
     }
 }
 
+/* What is to stay moves, some of it to the start of the segment. */
+static void clear(struct store *store, struct segment *segment,
+                  size_t end_bytes, struct round *round)
+{
+    round->segment = segment;
+    round->end_bytes = SEGMENT_HEADER_BYTES;
+    round->queue = segment->queue;
+    round->life =
+        round->evicts || segment->queue == QUEUE_KEPT ? LIFE_KEPT : LIFE_MOVED;
+    replica_walk(store, segment, end_bytes, clear_item, round);
+    if (round->end_bytes > SEGMENT_HEADER_BYTES)
+        segment_reopen(&store->pool, segment, round->life, round->end_bytes);
+    else
+        segment_yield(&store->pool, segment);
+}
+
 static bool compact(struct store *store, time_us now, unsigned dead_percent)
 {
     size_t end_bytes = 0;
@@ -136,11 +157,10 @@ static bool compact(struct store *store, time_us now, unsigned dead_percent)
     if (segment == NULL)
         return false;
     struct round round = {.now = now};
-    replica_walk(store, segment, end_bytes, clear_item, &round);
+    clear(store, segment, end_bytes, &round);
     tally(store, TALLY_COMPACTIONS, 1);
     tally(store, TALLY_RESCUED, round.moved_count);
-    segment_yield(&store->pool, segment);
-    return !round.is_stuck;
+    return true;
 }
 
 static bool evict(struct store *store, size_t bytes, time_us now,
@@ -156,18 +176,35 @@ static bool evict(struct store *store, size_t bytes, time_us now,
         clear_private(store, segment, end_bytes, now, chances);
         return true;
     }
-    struct round round = {
-        .now = now, .evicts = true, .spared_bytes_max = end_bytes / 2};
-    replica_walk(store, segment, end_bytes, clear_item, &round);
+    ghosts_fit(&store->ghosts, index_slots_used(&store->index));
+    struct round round = {.now = now,
+                          .evicts = true,
+                          .spared_bytes_max =
+                              end_bytes / SPARED_SHARE * (SPARED_SHARE - 1)};
+    clear(store, segment, end_bytes, &round);
     tally(store, TALLY_SPARED, round.moved_count);
-    segment_yield(&store->pool, segment);
     return true;
+}
+
+/* The caller may reckon with up to so much more than what the item takes. */
+#define RECKONED_MORE_BYTES 512
+
+bool eviction_has_room(struct store *store, size_t bytes)
+{
+    if (!segment_has_room(&store->pool, bytes))
+        return false;
+    /* Hardly large, it may turn out to be none that has a private segment. */
+    bool is_sure =
+        bytes < RECKONED_MORE_BYTES ||
+        segment_is_large(&store->pool, bytes) ==
+            segment_is_large(&store->pool, bytes - RECKONED_MORE_BYTES);
+    return is_sure || segment_has_room(&store->pool, 1);
 }
 
 /* Room for an item of `bytes`; 0: segments more than any item needs. */
 static bool has_room(struct store *store, size_t bytes)
 {
-    return bytes > 0 ? segment_has_room(&store->pool, bytes)
+    return bytes > 0 ? eviction_has_room(store, bytes)
                      : segment_has_slack(&store->pool);
 }
 

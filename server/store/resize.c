@@ -15,7 +15,7 @@
 #define MERGES_MAX 32768
 /* Buckets are merged while there are fewer keys for each, on average: far
  * from where they would be split again. */
-#define SPARSE_KEYS 3
+#define SPARSE_KEYS 6
 /* The smallest of memories that is better than none. */
 #define ITEMS_MIN 2
 

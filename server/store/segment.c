@@ -6,14 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Small memories have small segments: some 256 of them, within bounds. */
+/* Small memories have small segments: some 512 of them, within bounds. */
 #define SEGMENT_BYTES_MIN ((size_t)64 * 1024)
 #define SEGMENT_BYTES_MAX ((size_t)1024 * 1024)
-#define SEGMENTS_WANTED 256
+#define SEGMENTS_WANTED 512
 /* An item above segment_bytes / PRIVATE_SHARE has a private segment. */
 #define PRIVATE_SHARE 8
-/* Kept for moving items: moving fills at most one segment and begins one. */
-#define RESERVE_SEGMENTS 2
 /* While memory shrinks so many more are kept free, for clients. */
 #define SLACK_SEGMENTS 3
 /* One open for each life, the reserve, and some to choose from. */
@@ -21,6 +19,9 @@
 #define PAGE_BYTES ((size_t)4096)
 /* The system maps some 65,000 ranges at most (vm.max_map_count). */
 #define LARGE_MAX 30000
+/* A tenth of memory is for what is fresh (S3-FIFO, SOSP '23): what was not
+ * used while it was there does not get into the rest. */
+#define FRESH_SHARE 10
 /* A sweep that freed less than a quarter, or a sixteenth, was too early. */
 #define REST_SHORT_S 2
 #define REST_LONG_S 15
@@ -70,10 +71,10 @@ static void unlock(struct segment_pool *pool)
 }
 
 /* Zeroed memory at a multiple of `align`, not touched yet; NULL if none. */
-static void *map_aligned(size_t bytes, size_t align)
+static void *map_aligned(size_t bytes, size_t align, int protection)
 {
     size_t mapped_bytes = bytes + align;
-    uint8_t *mapped = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE,
+    uint8_t *mapped = mmap(NULL, mapped_bytes, protection,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (mapped == MAP_FAILED)
@@ -98,73 +99,75 @@ static bool fits_budget(const struct segment_pool *pool, size_t more_bytes)
     return pool->held_bytes + index_bytes(pool) + more_bytes <= pool->bytes_max;
 }
 
-static bool add_arena(struct segment_pool *pool, size_t bytes)
+/* The first `bytes` of the arena may be used from now on. */
+static bool make_usable(struct segment_pool *pool, size_t bytes)
 {
-    struct arena *arena = calloc(1, sizeof(*arena));
-
-    if (arena == NULL)
-        return false;
-    arena->bytes = bytes;
-    arena->start = map_aligned(bytes, pool->segment_bytes);
-    if (arena->start == NULL) {
-        free(arena);
-        return false;
-    }
-    if (pool->uses_large_pages)
-        madvise(arena->start, bytes, MADV_HUGEPAGE);
-    pthread_mutex_lock(&pool->lock);
-    arena->next = pool->arenas;
-    pool->arenas = arena;
-    pool->arena_bytes += bytes;
-    pthread_mutex_unlock(&pool->lock);
-    return true;
+    return bytes <= pool->arena_limit &&
+           mprotect(pool->arena, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
-/* Segments that were never used; NULL when there are none left. */
-static struct arena *uncarved(const struct segment_pool *pool)
+/* What of `bytes` is whole segments. */
+static size_t whole_segments(const struct segment_pool *pool, size_t bytes)
 {
-    struct arena *arena = pool->arenas;
+    return bytes - bytes % pool->segment_bytes;
+}
 
-    while (arena != NULL && arena->carved_bytes == arena->bytes)
-        arena = arena->next;
-    return arena;
+static bool reserve_arena(struct segment_pool *pool, size_t bytes)
+{
+    pool->arena_limit = whole_segments(pool, bytes);
+    pool->arena =
+        map_aligned(pool->arena_limit, pool->segment_bytes, PROT_NONE);
+    return pool->arena != NULL;
 }
 
 bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
+                       size_t bytes_limit, size_t reserve_count,
                        _Atomic size_t *index_bytes_shared)
 {
     *pool = (struct segment_pool){.bytes_max = bytes_max,
+                                  .reserve_count = reserve_count,
                                   .index_bytes = index_bytes_shared,
                                   .segment_bytes = SEGMENT_BYTES_MIN,
                                   .expiry_min = UINT32_MAX};
     while (pool->segment_bytes < SEGMENT_BYTES_MAX &&
            pool->segment_bytes * SEGMENTS_WANTED < bytes_max)
         pool->segment_bytes *= 2;
+    /* Where address space is scarce it may not grow later. */
+    if (!reserve_arena(pool, bytes_limit) && !reserve_arena(pool, bytes_max))
+        return false;
+    pool->arena_bytes = whole_segments(pool, bytes_max);
+    if (!make_usable(pool, pool->arena_bytes)) {
+        munmap(pool->arena, pool->arena_limit);
+        return false;
+    }
     pthread_mutex_init(&pool->lock, NULL);
-    if (add_arena(pool, bytes_max - bytes_max % pool->segment_bytes))
-        return true;
-    pthread_mutex_destroy(&pool->lock);
-    return false;
+    return true;
 }
 
 void segment_use_large_pages(struct segment_pool *pool)
 {
-    pool->uses_large_pages = true;
-    for (struct arena *arena = pool->arenas; arena != NULL; arena = arena->next)
-        madvise(arena->start, arena->bytes, MADV_HUGEPAGE);
+    madvise(pool->arena, pool->arena_limit, MADV_HUGEPAGE);
+}
+
+static void doom_private(struct segment_pool *pool, struct segment_list *list)
+{
+    for (struct segment *s = list->first; s != NULL;) {
+        struct segment *next = s->next;
+        if (s->is_private) {
+            list_remove(list, s);
+            list_append(&pool->doomed, s);
+        }
+        s = next;
+    }
 }
 
 void segment_pool_release(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    pool->doomed = pool->large;
+    for (int queue = 0; queue < QUEUES; queue++)
+        doom_private(pool, &pool->sealed[queue]);
     unlock(pool);
-    while (pool->arenas != NULL) {
-        struct arena *arena = pool->arenas;
-        pool->arenas = arena->next;
-        munmap(arena->start, arena->bytes);
-        free(arena);
-    }
+    munmap(pool->arena, pool->arena_limit);
     pthread_mutex_destroy(&pool->lock);
 }
 
@@ -187,23 +190,24 @@ static void segment_open(struct segment *segment, size_t capacity_bytes,
     atomic_store_explicit(&segment->expiry_min, UINT32_MAX,
                           memory_order_relaxed);
     segment->state = SEGMENT_OPEN;
+    segment->queue = QUEUE_FRESH;
     segment->is_private = false;
     segment->is_claimed = false;
     segment->rests_until = 0;
 }
 
-static struct segment_list *list_of(struct segment_pool *pool,
-                                    const struct segment *segment)
+static void unseal(struct segment_pool *pool, struct segment *segment)
 {
-    return segment->is_private ? &pool->large : &pool->sealed;
+    list_remove(&pool->sealed[segment->queue], segment);
+    pool->sealed_bytes[segment->queue] -= segment->capacity_bytes;
 }
 
-/* The youngest of its list. */
+/* The youngest of its queue. */
 static void seal(struct segment_pool *pool, struct segment *segment)
 {
     segment->state = SEGMENT_SEALED;
-    segment->age = ++pool->last_age;
-    list_append(list_of(pool, segment), segment);
+    list_append(&pool->sealed[segment->queue], segment);
+    pool->sealed_bytes[segment->queue] += segment->capacity_bytes;
 }
 
 /* How many more segments could be opened now without freeing any. */
@@ -227,7 +231,6 @@ static size_t available_count(const struct segment_pool *pool)
 static struct segment *take_free(struct segment_pool *pool)
 {
     struct segment *segment = pool->free.first;
-    struct arena *arena;
 
     if (segment != NULL) {
         list_remove(&pool->free, segment);
@@ -238,10 +241,8 @@ static struct segment *take_free(struct segment_pool *pool)
         segment = pool->returned.first;
         list_remove(&pool->returned, segment);
         pool->held_bytes += pool->segment_bytes;
-    } else if ((arena = uncarved(pool)) != NULL) {
-        segment =
-            (struct segment *)(void *)(arena->start + arena->carved_bytes);
-        arena->carved_bytes += pool->segment_bytes;
+    } else if (pool->carved_bytes < pool->arena_bytes) {
+        segment = (struct segment *)(void *)(pool->arena + pool->carved_bytes);
         pool->carved_bytes += pool->segment_bytes;
         pool->held_bytes += pool->segment_bytes;
     } else {
@@ -286,7 +287,7 @@ static void free_if_empty(struct segment_pool *pool, struct segment *segment)
     if (segment->state == SEGMENT_SEALED && !segment->is_claimed &&
         atomic_load(&segment->live_bytes) == 0 &&
         atomic_load(&segment->pins) == 0) {
-        list_remove(list_of(pool, segment), segment);
+        unseal(pool, segment);
         give_free(pool, segment);
     }
 }
@@ -344,7 +345,7 @@ static bool fits_private(const struct segment_pool *pool, size_t capacity_bytes)
 
     return pool->large_count < LARGE_MAX &&
            in_use_bytes + index_bytes(pool) + capacity_bytes +
-                   RESERVE_SEGMENTS * pool->segment_bytes <=
+                   pool->reserve_count * pool->segment_bytes <=
                pool->bytes_max;
 }
 
@@ -365,7 +366,8 @@ void *segment_append_private(struct segment_pool *pool, size_t bytes,
     if (!fits)
         return NULL;
 
-    struct segment *segment = map_aligned(capacity_bytes, pool->segment_bytes);
+    struct segment *segment = map_aligned(capacity_bytes, pool->segment_bytes,
+                                          PROT_READ | PROT_WRITE);
     pthread_mutex_lock(&pool->lock);
     if (segment == NULL) {
         pool->held_bytes -= capacity_bytes;
@@ -394,17 +396,31 @@ static struct segment *open_for(struct segment_pool *pool, enum life_class life,
         segment->used_bytes + bytes <= segment->capacity_bytes)
         return segment;
     trim_free(pool, 0);
-    if (life != LIFE_MOVED && available_count(pool) <= RESERVE_SEGMENTS)
+    if (life != LIFE_MOVED && available_count(pool) <= pool->reserve_count)
         return NULL;
     struct segment *fresh = take_free(pool);
     if (fresh == NULL)
         return NULL;
+    fresh->queue = life == LIFE_KEPT ? QUEUE_KEPT : QUEUE_FRESH;
     pool->open[life] = fresh;
     if (segment != NULL) {
         seal(pool, segment);
         free_if_empty(pool, segment);
     }
     return fresh;
+}
+
+static uint8_t *append_to(struct segment_pool *pool, struct segment *segment,
+                          size_t bytes, time_s exptime)
+{
+    uint8_t *room = (uint8_t *)segment + segment->used_bytes;
+
+    segment->used_bytes += bytes;
+    atomic_fetch_add_explicit(&segment->live_bytes, bytes,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
+    lower_expiry(pool, segment, exptime);
+    return room;
 }
 
 void *segment_append(struct segment_pool *pool, enum life_class life,
@@ -416,14 +432,22 @@ void *segment_append(struct segment_pool *pool, enum life_class life,
     uint8_t *room = NULL;
     pthread_mutex_lock(&pool->lock);
     struct segment *segment = open_for(pool, life, bytes);
-    if (segment != NULL) {
-        room = (uint8_t *)segment + segment->used_bytes;
-        segment->used_bytes += bytes;
-        atomic_fetch_add_explicit(&segment->live_bytes, bytes,
-                                  memory_order_relaxed);
-        atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
-        lower_expiry(pool, segment, exptime);
-    }
+    if (segment != NULL)
+        room = append_to(pool, segment, bytes, exptime);
+    pthread_mutex_unlock(&pool->lock);
+    return room;
+}
+
+void *segment_append_rest(struct segment_pool *pool, enum life_class life,
+                          size_t bytes, time_s exptime)
+{
+    uint8_t *room = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    struct segment *segment = pool->open[life];
+    if (segment != NULL &&
+        segment->used_bytes + bytes <= segment->capacity_bytes)
+        room = append_to(pool, segment, bytes, exptime);
     pthread_mutex_unlock(&pool->lock);
     return room;
 }
@@ -501,7 +525,7 @@ bool segment_has_room(struct segment_pool *pool, size_t bytes)
     pthread_mutex_lock(&pool->lock);
     bool has_room = segment_is_large(pool, bytes)
                         ? fits_private(pool, private_bytes(bytes))
-                        : available_count(pool) > RESERVE_SEGMENTS;
+                        : available_count(pool) > pool->reserve_count;
     pthread_mutex_unlock(&pool->lock);
     return has_room;
 }
@@ -511,25 +535,25 @@ bool segment_has_room(struct segment_pool *pool, size_t bytes)
 bool segment_has_slack(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    bool has_slack = available_count(pool) > RESERVE_SEGMENTS + SLACK_SEGMENTS;
+    bool has_slack =
+        available_count(pool) > pool->reserve_count + SLACK_SEGMENTS;
     pthread_mutex_unlock(&pool->lock);
     return has_slack;
 }
 
 bool segment_pool_grow(struct segment_pool *pool, size_t bytes_max)
 {
-    size_t wanted_bytes = bytes_max - bytes_max % pool->segment_bytes;
+    size_t wanted_bytes = whole_segments(pool, bytes_max);
 
     pthread_mutex_lock(&pool->lock);
-    size_t arena_bytes = pool->arena_bytes;
+    bool is_usable =
+        wanted_bytes <= pool->arena_bytes || make_usable(pool, wanted_bytes);
+    if (is_usable && wanted_bytes > pool->arena_bytes)
+        pool->arena_bytes = wanted_bytes;
+    if (is_usable)
+        pool->bytes_max = bytes_max;
     pthread_mutex_unlock(&pool->lock);
-    if (wanted_bytes > arena_bytes &&
-        !add_arena(pool, wanted_bytes - arena_bytes))
-        return false;
-    pthread_mutex_lock(&pool->lock);
-    pool->bytes_max = bytes_max;
-    pthread_mutex_unlock(&pool->lock);
-    return true;
+    return is_usable;
 }
 
 bool segment_pool_lower(struct segment_pool *pool, size_t goal)
@@ -587,10 +611,14 @@ struct segment *segment_claim_dead(struct segment_pool *pool,
     size_t most_bytes = pool->segment_bytes * dead_percent / 100;
 
     pthread_mutex_lock(&pool->lock);
-    for (struct segment *s = pool->sealed.first; s != NULL; s = s->next) {
-        if (dead_bytes(s) >= most_bytes && is_claimable(s)) {
-            deadest = s;
-            most_bytes = dead_bytes(s) + 1;
+    for (int queue = 0; queue < QUEUES; queue++) {
+        for (struct segment *s = pool->sealed[queue].first; s != NULL;
+             s = s->next) {
+            if (dead_bytes(s) >= most_bytes && !s->is_private &&
+                is_claimable(s)) {
+                deadest = s;
+                most_bytes = dead_bytes(s) + 1;
+            }
         }
     }
     claim(deadest, end_bytes);
@@ -598,11 +626,13 @@ struct segment *segment_claim_dead(struct segment_pool *pool,
     return deadest;
 }
 
-static struct segment *oldest_of(const struct segment_list *list)
+static struct segment *oldest_of(const struct segment_list *list,
+                                 bool is_private)
 {
     struct segment *oldest = list->first;
 
-    while (oldest != NULL && !is_claimable(oldest))
+    while (oldest != NULL &&
+           !(is_claimable(oldest) && (oldest->is_private || !is_private)))
         oldest = oldest->next;
     return oldest;
 }
@@ -611,13 +641,16 @@ struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
                                      size_t *end_bytes)
 {
     pthread_mutex_lock(&pool->lock);
-    struct segment *oldest = oldest_of(&pool->large);
+    size_t fresh_bytes = pool->sealed_bytes[QUEUE_FRESH];
+    size_t kept_bytes = pool->sealed_bytes[QUEUE_KEPT];
+    enum queue turn = fresh_bytes > (fresh_bytes + kept_bytes) / FRESH_SHARE
+                          ? QUEUE_FRESH
+                          : QUEUE_KEPT;
     /* Where there are too many mappings no ordinary segment is of help. */
-    if (!is_large || pool->large_count < LARGE_MAX) {
-        struct segment *ordinary = oldest_of(&pool->sealed);
-        if (oldest == NULL || (ordinary != NULL && ordinary->age < oldest->age))
-            oldest = ordinary;
-    }
+    bool is_private = is_large && pool->large_count >= LARGE_MAX;
+    struct segment *oldest = oldest_of(&pool->sealed[turn], is_private);
+    if (oldest == NULL)
+        oldest = oldest_of(&pool->sealed[QUEUES - 1 - turn], is_private);
     claim(oldest, end_bytes);
     pthread_mutex_unlock(&pool->lock);
     return oldest;
@@ -663,10 +696,8 @@ struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
         if (has_expired(pool, pool->open[life], now))
             expired = pool->open[life];
     }
-    if (expired == NULL)
-        expired = first_expired(pool, &pool->sealed, now);
-    if (expired == NULL)
-        expired = first_expired(pool, &pool->large, now);
+    for (int queue = 0; queue < QUEUES && expired == NULL; queue++)
+        expired = first_expired(pool, &pool->sealed[queue], now);
     /* The walk lowers it again for what it leaves behind; others wait. */
     if (claim(expired, end_bytes) != NULL) {
         atomic_store(&expired->expiry_min, UINT32_MAX);
@@ -697,12 +728,33 @@ void segment_yield_swept(struct segment_pool *pool, struct segment *segment,
     segment_yield(pool, segment);
 }
 
+void segment_reopen(struct segment_pool *pool, struct segment *segment,
+                    enum life_class life, size_t end_bytes)
+{
+    pthread_mutex_lock(&pool->lock);
+    assert(segment->is_claimed && segment->state == SEGMENT_SEALED);
+    struct segment *full = pool->open[life];
+    unseal(pool, segment);
+    segment->is_claimed = false;
+    segment->used_bytes = end_bytes;
+    segment->begun = pool->second;
+    segment->state = SEGMENT_OPEN;
+    segment->queue = life == LIFE_KEPT ? QUEUE_KEPT : QUEUE_FRESH;
+    pool->open[life] = segment;
+    if (full != NULL) {
+        seal(pool, full);
+        free_if_empty(pool, full);
+    }
+    unlock(pool);
+}
+
 void segment_spare(struct segment_pool *pool, struct segment *segment)
 {
     pthread_mutex_lock(&pool->lock);
     assert(segment->is_claimed && segment->state == SEGMENT_SEALED);
     segment->is_claimed = false;
-    list_remove(list_of(pool, segment), segment);
+    unseal(pool, segment);
+    segment->queue = QUEUE_KEPT;
     seal(pool, segment);
     segment->begun = pool->second;
     free_if_empty(pool, segment);
@@ -727,8 +779,8 @@ void segment_expire_all(struct segment_pool *pool)
         atomic_store(&open->expiry_min, 0);
         open->rests_until = 0;
     }
-    expire_list(&pool->sealed);
-    expire_list(&pool->large);
+    for (int queue = 0; queue < QUEUES; queue++)
+        expire_list(&pool->sealed[queue]);
     atomic_store(&pool->expiry_min, 0);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -748,8 +800,8 @@ void segment_wake_all(struct segment_pool *pool, time_s now)
         if (pool->open[life] != NULL)
             pool->open[life]->rests_until = 0;
     }
-    wake_list(&pool->sealed, now);
-    wake_list(&pool->large, now);
+    for (int queue = 0; queue < QUEUES; queue++)
+        wake_list(&pool->sealed[queue], now);
     lower(&pool->expiry_min, now);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -779,8 +831,8 @@ void segment_tick(struct segment_pool *pool, time_s now)
             if (pool->open[life] != NULL)
                 pool->open[life]->begun = now;
         }
-        begin_list(&pool->sealed, now);
-        begin_list(&pool->large, now);
+        for (int queue = 0; queue < QUEUES; queue++)
+            begin_list(&pool->sealed[queue], now);
     }
     pool->second = now;
     pthread_mutex_unlock(&pool->lock);
@@ -795,8 +847,8 @@ void segment_read_figures(struct segment_pool *pool,
                           struct segment_figures *figures)
 {
     pthread_mutex_lock(&pool->lock);
-    time_s oldest = older_of(pool->second, pool->sealed.first);
-    oldest = older_of(oldest, pool->large.first);
+    time_s oldest = older_of(pool->second, pool->sealed[QUEUE_FRESH].first);
+    oldest = older_of(oldest, pool->sealed[QUEUE_KEPT].first);
     for (int life = 0; life < LIFE_CLASSES; life++)
         oldest = older_of(oldest, pool->open[life]);
     *figures = (struct segment_figures){.held_bytes = pool->held_bytes,

@@ -71,7 +71,7 @@ struct store_hold {
     struct store_stub stub; /* of the key, or STUB_NONE */
     struct span digest;     /* of a key that is not known itself */
     struct stripe *stripe;  /* the rest is the store's own */
-    uint64_t *slot;
+    struct slot *slot;
     bool is_crowded;
 };
 

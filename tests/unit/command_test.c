@@ -519,8 +519,8 @@ static void a_full_store_says_so_and_keeps_what_it_has(void **state)
     char key[32];
 
     (void)state;
-    unsigned count = fill(100);
-    assert_int_equal(put(MODE_ADD, "another", "x", 0), OUTCOME_STORED);
+    unsigned count = fill(150);
+    assert_int_equal(put(MODE_ADD, "another", "", 0), OUTCOME_STORED);
     count = fill(0);
     assert_int_equal(put(MODE_ADD, "a-new-one", "x", 0), OUTCOME_NO_MEMORY);
     assert_gone("a-new-one");

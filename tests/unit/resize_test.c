@@ -173,7 +173,7 @@ static void the_index_shrinks_with_it(void **state)
     for (unsigned number = 0; number < 600000; number++)
         assert_true(put(store, number, 10));
     store_read_figures(store, &before);
-    assert_true(before.index_bytes > 5 * MEGABYTE);
+    assert_true(before.index_bytes > 4 * MEGABYTE);
     assert_true(store_resize(store, 8 * MEGABYTE));
     maintain_until(store, 8 * MEGABYTE);
     for (unsigned round = 0; round < 200; round++)

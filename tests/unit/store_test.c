@@ -584,7 +584,7 @@ static void check_against_model(struct store *store, unsigned number,
         assert_int_equal(value.length, item->length);
         for (size_t i = 0; i < value.length; i++)
             assert_int_equal(value.data[i], item->filler);
-        assert_int_equal(held.item->exptime, item->exptime);
+        assert_int_equal(item_exptime(held.item), item->exptime);
     } else if (!evicts) {
         assert_false(model_lives(item, now));
     }
@@ -740,7 +740,7 @@ static void a_mark_changes_nothing_else(void **state)
         assert_int_equal(held.item->marks, ITEM_WIN_SENT);
         assert_int_equal(item_token(held.item), write.version);
         assert_int_equal(item_stamp(held.item), stamp);
-        assert_int_equal(held.item->exptime, write.exptime);
+        assert_int_equal(item_exptime(held.item), write.exptime);
         assert_int_equal(item_flags(held.item), 77);
         assert_true(span_equal(item_value(held.item), SPAN("value")));
         assert_true(item_is_fetched(held.item));
