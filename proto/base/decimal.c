@@ -65,6 +65,11 @@ static size_t count_digits(uint64_t value)
 
 uint8_t *decimal_format(uint8_t to[DECIMAL_DIGITS_MAX], uint64_t value)
 {
+    /* Most flags are. */
+    if (value < 10) {
+        *to = (uint8_t)('0' + value);
+        return to + 1;
+    }
     uint8_t *end = to + count_digits(value);
     uint8_t *at = end;
 

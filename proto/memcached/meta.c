@@ -166,14 +166,15 @@ static enum refusal take_flags(struct command *command, int *mode)
 {
     struct span rest = command->tokens;
     struct span flag;
-    bool is_seen[256] = {false};
+    uint64_t seen[256 / 64] = {0};
     enum refusal refusal = REFUSAL_NONE;
 
     while (meta_next_flag(&rest, &flag)) {
         uint8_t letter = flag.data[0];
-        if (is_seen[letter])
+        uint64_t bit = UINT64_C(1) << letter % 64;
+        if (seen[letter / 64] & bit)
             return REFUSAL_FLAG_TWICE;
-        is_seen[letter] = true;
+        seen[letter / 64] |= bit;
         enum refusal found = take_flag(flag, command, mode);
         if (found == REFUSAL_FLAG || !isalnum(letter))
             return found;
@@ -233,14 +234,17 @@ static enum refusal set_count_mode(int letter, struct command *command)
 
 /* ---- lines ---- */
 
-static size_t count_words(struct span rest)
+/* More than a line may have, behind the `count` words before them. */
+static bool are_many(struct span flags, size_t count)
 {
-    struct span word;
-    size_t count = 0;
+    struct span flag;
 
-    while (meta_next_flag(&rest, &word))
+    /* Each is two bytes, its blank among them: most lines need no counting. */
+    if (flags.length / 2 + count < META_WORDS_MAX)
+        return false;
+    while (meta_next_flag(&flags, &flag))
         count++;
-    return count;
+    return count > META_WORDS_MAX;
 }
 
 static enum refusal parse_flags(struct command *command)
@@ -283,7 +287,7 @@ static enum refusal parse_inspection(struct command *command)
 /* `rest` is the line behind the word. */
 static enum refusal parse(struct span rest, struct command *command)
 {
-    size_t words_count = 1 + count_words(rest);
+    size_t words_count = 2; /* the command and the key */
     struct span length = {0};
     uint64_t value_bytes;
 
@@ -294,6 +298,7 @@ static enum refusal parse(struct span rest, struct command *command)
             !decimal_parse_whole(length, &value_bytes) ||
             value_bytes > INT32_MAX - 2)
             return REFUSAL_FORMAT;
+        words_count++;
         /* From here on the length is known, so a refusal skips the block. */
         command->value_bytes = value_bytes;
         command->swallow_bytes = value_bytes + 2;
@@ -303,7 +308,7 @@ static enum refusal parse(struct span rest, struct command *command)
     command->tokens = rest;
     if (command->kind == COMMAND_INSPECT)
         return parse_inspection(command);
-    if (words_count > META_WORDS_MAX)
+    if (are_many(command->tokens, words_count))
         return REFUSAL_FLAGS_MANY;
     return parse_flags(command);
 }

@@ -33,16 +33,7 @@ static inline bool meta_next_flag(struct span *tokens, struct span *flag)
 {
     if (tokens->length == 0)
         return false;
-    const uint8_t *at = tokens->data;
-    const uint8_t *end = tokens->data + tokens->length;
-
-    while (at < end && *at == ' ')
-        at++;
-    const uint8_t *start = at;
-    while (at < end && *at != ' ')
-        at++;
-    *tokens = span_of(at, (size_t)(end - at));
-    *flag = span_of(start, (size_t)(at - start));
+    *flag = span_take_word(tokens);
     return flag->length > 0;
 }
 

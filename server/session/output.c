@@ -49,6 +49,39 @@ bool output_refer(struct output *output, struct store *store, struct span value,
     }
     output->references[output->references_used++] =
         (struct reference){output->used_bytes, value, pinned};
+    if (store_pin_is_shared(pinned))
+        output->shared_bytes += value.length;
+    return true;
+}
+
+static void drop_reference(struct output *output, struct store *store,
+                           struct reference *reference)
+{
+    if (reference->pinned != NULL) {
+        store_unpin(store, reference->pinned);
+        return;
+    }
+    output->copied_bytes -= reference->value.length;
+    free((void *)(uintptr_t)reference->value.data);
+}
+
+bool output_unshare(struct output *output, struct store *store)
+{
+    for (size_t i = output->references_sent; i < output->references_used; i++) {
+        struct reference *reference = &output->references[i];
+        size_t bytes = reference->value.length;
+        if (reference->pinned == NULL ||
+            !store_pin_is_shared(reference->pinned))
+            continue;
+        uint8_t *copy = malloc(bytes);
+        if (copy == NULL)
+            return false;
+        span_copy(copy, reference->value);
+        store_unpin(store, reference->pinned);
+        reference->pinned = NULL;
+        reference->value = span_of(copy, bytes);
+        output->copied_bytes += bytes;
+    }
     return true;
 }
 
@@ -197,7 +230,7 @@ static void drop_sent(struct output *output, struct store *store, size_t limit,
             return;
         }
         bytes -= left_bytes;
-        store_unpin(store, reference->pinned);
+        drop_reference(output, store, reference);
         output->references_sent++;
         output->reference_sent_bytes = 0;
     }
@@ -258,6 +291,7 @@ static void start_again(struct output *output)
     output->sent_bytes = 0;
     output->references_used = 0;
     output->references_sent = 0;
+    output->shared_bytes = 0;
 }
 
 /* Whatever there is, wherever it lies, as far as it is not held back. */
@@ -319,7 +353,7 @@ enum output_result output_send(struct output *output, struct store *store,
 void output_release(struct output *output, struct store *store)
 {
     for (size_t i = output->references_sent; i < output->references_used; i++)
-        store_unpin(store, output->references[i].pinned);
+        drop_reference(output, store, &output->references[i]);
     free(output->references);
     free(output->held);
     free(output->bytes);

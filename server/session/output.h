@@ -42,7 +42,7 @@ struct held_reply {
 struct reference {
     size_t at_bytes; /* of the buffer; the value goes before them */
     struct span value;
-    struct segment *pinned;
+    struct segment *pinned; /* NULL: the value is a copy, on the heap */
 };
 
 struct output {
@@ -59,6 +59,8 @@ struct output {
     size_t references_used;
     size_t references_sent;
     size_t reference_sent_bytes; /* of the first one not sent */
+    size_t shared_bytes; /* of values, sent or not, whose pin is shared */
+    size_t copied_bytes; /* of those, copied as the client was too slow */
     size_t held_first;
     size_t held_used;
 };
@@ -75,7 +77,7 @@ static inline bool output_is_empty(const struct output *output)
 
 static inline bool output_is_high(const struct output *output)
 {
-    return output->used_bytes >= OUTPUT_BYTES_HIGH ||
+    return output->used_bytes + output->shared_bytes >= OUTPUT_BYTES_HIGH ||
            output->references_used >= OUTPUT_REFERENCES_HIGH;
 }
 
@@ -127,6 +129,10 @@ MUST_USE bool output_replace_held(struct output *output, struct span reply);
 enum output_result output_send(struct output *output, struct store *store,
                                const struct transport *transport,
                                size_t *sent_bytes);
+
+/* What is left waits for a client: values that share what is pinned with
+ * others are copied, lest he keep it. */
+MUST_USE bool output_unshare(struct output *output, struct store *store);
 
 /* Drops what was not sent, and the memory. */
 void output_release(struct output *output, struct store *store);

@@ -167,6 +167,17 @@ static void restrict_command(const struct clients_settings *settings,
     command->compare = UINT64_MAX;
 }
 
+/* By now most of what leads to them has come. */
+static void prefetch_items(const struct crew *crew, size_t batch_count)
+{
+    const struct store *store = crew->clients->settings.store;
+
+    for (size_t i = 0; batch_count > 1 && i < batch_count; i++) {
+        if (crew->batch[i].key.length > 0)
+            store_prefetch_item(store, crew->batch[i].hash);
+    }
+}
+
 /* Parses up to a batch, and asks for the memory that it will need. */
 static size_t parse_batch(struct session *session, size_t batch_max,
                           struct span *input)
@@ -199,6 +210,7 @@ static size_t parse_batch(struct session *session, size_t batch_max,
             break;
     }
     *input = rest;
+    prefetch_items(crew, batch_count);
     return batch_count;
 }
 

@@ -17,18 +17,22 @@ void session_borrow_output(struct session *session)
 
 static void return_output(struct session *session)
 {
-    if (!output_is_empty(&session->output)) {
-        replies_count(session, session->output.capacity_bytes);
+    struct output *output = &session->output;
+
+    if (!output_is_empty(output)) {
+        if (!output_unshare(output, session_store(session)))
+            session_break(session, COUNTER_NO_OUTPUT_MEMORY);
+        replies_count(session, output->capacity_bytes + output->copied_bytes);
         return;
     }
     if (session->output_counted_bytes > 0)
         replies_count(session, 0);
     /* A giant's buffer is not kept for dwarfs. */
     if (session->crew->output.bytes == NULL &&
-        session->output.capacity_bytes <= 2 * OUTPUT_BYTES_HIGH)
-        output_hand_over(&session->output, &session->crew->output);
+        output->capacity_bytes <= 2 * OUTPUT_BYTES_HIGH)
+        output_hand_over(output, &session->crew->output);
     else
-        output_release(&session->output, session_store(session));
+        output_release(output, session_store(session));
 }
 
 /* The client, or the farm, has to come after before more is answered. */

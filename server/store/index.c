@@ -14,6 +14,7 @@
 #define TAG_SHIFT 56
 #define FAR_BIT (UINT64_C(1) << 39)
 #define PAGE_BYTES ((size_t)4096)
+#define CACHE_LINE_BYTES 64
 
 /* Address space, and no memory yet; NULL where there is none. */
 static void *reserve(size_t bytes)
@@ -143,6 +144,7 @@ static struct bucket *bucket_of(const struct index *index, uint64_t hash)
 void index_prefetch(const struct index *index, uint64_t hash)
 {
     __builtin_prefetch(bucket_of(index, hash));
+    __builtin_prefetch(&index->stripes[hash % INDEX_STRIPES]);
 }
 
 struct stripe *index_lock(struct index *index, uint64_t hash)
@@ -200,25 +202,59 @@ static uint8_t *place_at(const struct index *index, const struct slot *slot)
     return spare->places[offset % sizeof(struct spare)];
 }
 
+static struct item *item_at(const struct index *index, uint64_t place)
+{
+    uintptr_t address =
+        (place & FAR_BIT)
+            ? (place ^ FAR_BIT) * INDEX_FAR_ALIGN + INDEX_FAR_OFFSET
+            : (uintptr_t)index->arena + place;
+
+    return (struct item *)address;
+}
+
 struct item *index_item(const struct index *index, const struct slot *slot)
 {
     uint64_t place = 0;
 
     memcpy(&place, place_at(index, slot), INDEX_PLACE_BYTES);
-    place = little_endian(place);
-    uintptr_t address =
-        (place & FAR_BIT)
-            ? (place ^ FAR_BIT) * INDEX_FAR_ALIGN + INDEX_FAR_OFFSET
-            : (uintptr_t)index->arena + place;
-    return (struct item *)address;
+    return item_at(index, little_endian(place));
+}
+
+/* Spares are left out: they are few, and may go meanwhile. */
+void index_prefetch_item(const struct index *index, uint64_t hash)
+{
+    const struct bucket *bucket = bucket_of(index, hash);
+    uint8_t tag = tag_of(hash);
+
+    for (size_t i = 0; i < INDEX_SLOTS; i++) {
+        if (__atomic_load_n(&bucket->slots[i].tag, __ATOMIC_RELAXED) != tag)
+            continue;
+        uint64_t place = 0;
+        for (size_t byte = 0; byte < INDEX_PLACE_BYTES; byte++)
+            place |= (uint64_t)__atomic_load_n(&bucket->places[i][byte],
+                                               __ATOMIC_RELAXED)
+                     << 8 * byte;
+        const uint8_t *item = (const uint8_t *)item_at(index, place);
+        __builtin_prefetch(item);
+        __builtin_prefetch(item + CACHE_LINE_BYTES);
+        __builtin_prefetch(item + 2 * CACHE_LINE_BYTES);
+    }
+}
+
+/* By bytes, for those who prefetch without the stripe's lock. */
+static void write_tag(struct slot *slot, uint8_t tag)
+{
+    __atomic_store_n(&slot->tag, tag, __ATOMIC_RELAXED);
 }
 
 void index_replace(const struct index *index, struct slot *slot,
                    const struct item *item)
 {
-    uint64_t place = little_endian(place_of(index, item));
+    uint64_t place = place_of(index, item);
+    uint8_t *at = place_at(index, slot);
 
-    memcpy(place_at(index, slot), &place, INDEX_PLACE_BYTES);
+    for (size_t i = 0; i < INDEX_PLACE_BYTES; i++)
+        __atomic_store_n(&at[i], (uint8_t)(place >> 8 * i), __ATOMIC_RELAXED);
 }
 
 /* ---- chains: a bucket and its spares ---- */
@@ -386,7 +422,7 @@ static struct slot *place(struct index *index, struct bucket *bucket,
         unsigned empty = slots_with(&link, 0);
         if (empty != 0) {
             struct slot *slot = &link.slots[__builtin_ctz(empty)];
-            slot->tag = tag;
+            write_tag(slot, tag);
             index_replace(index, slot, item);
             return slot;
         }
@@ -449,10 +485,10 @@ static void fill_gap(struct index *index, struct bucket *bucket,
     unsigned used = all & ~slots_with(&link, 0);
     if (used != 0) {
         struct slot *last = &link.slots[__builtin_ctz(used)];
-        gap->tag = last->tag;
+        write_tag(gap, last->tag);
         index_replace(index, gap, index_item(index, last));
         if (last != gap)
-            last->tag = 0;
+            write_tag(last, 0);
     }
     drop_empty_spares(index, bucket);
 }
@@ -469,7 +505,7 @@ static void gather(struct index *index, struct bucket *bucket)
             if (tag == 0)
                 continue;
             const struct item *item = index_item(index, slot);
-            slot->tag = 0;
+            write_tag(slot, 0);
             /* Its own slot is empty by now: there is always room. */
             if (place(index, bucket, tag, item) == NULL)
                 abort();
@@ -485,7 +521,7 @@ void index_remove(struct index *index, uint64_t hash, struct slot *slot)
                                             memory_order_relaxed);
 
     assert(used > 0);
-    slot->tag = 0;
+    write_tag(slot, 0);
     if (bucket->overflow != 0)
         fill_gap(index, bucket, slot);
 }
@@ -541,7 +577,7 @@ static bool split(struct index *index, struct bucket *source,
                 continue;
             if (place(index, target, slot->tag, item) == NULL)
                 return false;
-            slot->tag = 0;
+            write_tag(slot, 0);
         }
     } while (link_next(index, &link));
     gather(index, source);
@@ -563,7 +599,7 @@ static bool move_all(struct index *index, struct bucket *source,
                 continue;
             if (place(index, source, slot->tag, index_item(index, slot)) !=
                 NULL)
-                slot->tag = 0;
+                write_tag(slot, 0);
             else
                 is_all = false;
         }

@@ -9,7 +9,8 @@
  *
  * Threads: keys are locked by stripe; all that happens to a key happens
  *          between index_lock() and index_unlock() of its hash.  At most one
- *          stripe is locked by a thread at a time.
+ *          stripe is locked by a thread at a time.  Slots are written
+ *          atomically, for the prefetching of items, which takes no lock.
  */
 #ifndef SERVER_STORE_INDEX_H
 #define SERVER_STORE_INDEX_H
@@ -121,6 +122,10 @@ static inline uint64_t index_hash(const struct index *index, struct span key)
 
 /* Brings the key's bucket nearer, long before it is needed. */
 void index_prefetch(const struct index *index, uint64_t hash);
+
+/* The same, once the bucket has come, for the item that it leads to.  Needs no
+ * lock, as it looks at no item. */
+void index_prefetch_item(const struct index *index, uint64_t hash);
 
 struct stripe *index_lock(struct index *index, uint64_t hash);
 void index_unlock(struct stripe *stripe);

@@ -510,9 +510,12 @@ struct segment *segment_pin(struct segment_pool *pool, const void *item)
 {
     struct segment *segment = segment_of(pool, item);
 
-    assert(segment->is_private);
-    atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
-    return segment;
+    /* Of who pins and who claims, one at least sees the other. */
+    atomic_fetch_add(&segment->pins, 1);
+    if (segment->is_private || !atomic_load(&segment->is_claimed))
+        return segment;
+    let_go(pool, segment, 0, 1);
+    return NULL;
 }
 
 void segment_unpin(struct segment_pool *pool, struct segment *segment)
@@ -589,12 +592,17 @@ static bool is_claimable(const struct segment *segment)
            atomic_load_explicit(&segment->pins, memory_order_acquire) == 0;
 }
 
+/* NULL where there is none, or a reader was faster. */
 static struct segment *claim(struct segment *segment, size_t *end_bytes)
 {
-    if (segment != NULL) {
-        segment->is_claimed = true;
-        *end_bytes = segment->used_bytes;
+    if (segment == NULL)
+        return NULL;
+    atomic_store(&segment->is_claimed, true);
+    if (atomic_load(&segment->pins) > 0) {
+        atomic_store(&segment->is_claimed, false);
+        return NULL;
     }
+    *end_bytes = segment->used_bytes;
     return segment;
 }
 
@@ -621,20 +629,20 @@ struct segment *segment_claim_dead(struct segment_pool *pool,
             }
         }
     }
-    claim(deadest, end_bytes);
+    deadest = claim(deadest, end_bytes);
     pthread_mutex_unlock(&pool->lock);
     return deadest;
 }
 
-static struct segment *oldest_of(const struct segment_list *list,
-                                 bool is_private)
+static struct segment *claim_oldest_of(const struct segment_list *list,
+                                       bool is_private, size_t *end_bytes)
 {
-    struct segment *oldest = list->first;
-
-    while (oldest != NULL &&
-           !(is_claimable(oldest) && (oldest->is_private || !is_private)))
-        oldest = oldest->next;
-    return oldest;
+    for (struct segment *s = list->first; s != NULL; s = s->next) {
+        if (is_claimable(s) && (s->is_private || !is_private) &&
+            claim(s, end_bytes) != NULL)
+            return s;
+    }
+    return NULL;
 }
 
 struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
@@ -648,10 +656,11 @@ struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
                           : QUEUE_KEPT;
     /* Where there are too many mappings no ordinary segment is of help. */
     bool is_private = is_large && pool->large_count >= LARGE_MAX;
-    struct segment *oldest = oldest_of(&pool->sealed[turn], is_private);
+    struct segment *oldest =
+        claim_oldest_of(&pool->sealed[turn], is_private, end_bytes);
     if (oldest == NULL)
-        oldest = oldest_of(&pool->sealed[QUEUES - 1 - turn], is_private);
-    claim(oldest, end_bytes);
+        oldest = claim_oldest_of(&pool->sealed[QUEUES - 1 - turn], is_private,
+                                 end_bytes);
     pthread_mutex_unlock(&pool->lock);
     return oldest;
 }
@@ -699,10 +708,11 @@ struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
     for (int queue = 0; queue < QUEUES && expired == NULL; queue++)
         expired = first_expired(pool, &pool->sealed[queue], now);
     /* The walk lowers it again for what it leaves behind; others wait. */
-    if (claim(expired, end_bytes) != NULL) {
-        atomic_store(&expired->expiry_min, UINT32_MAX);
+    if (expired != NULL)
         lower(&pool->expiry_min, now);
-    }
+    expired = claim(expired, end_bytes);
+    if (expired != NULL)
+        atomic_store(&expired->expiry_min, UINT32_MAX);
     pthread_mutex_unlock(&pool->lock);
     return expired;
 }

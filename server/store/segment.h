@@ -11,7 +11,8 @@
  *
  * States: free -> open (items are appended) -> sealed -> free.
  * Pins:   whoever still writes an item, or sends a value from where it lies,
- *         holds a pin; a pinned segment is neither moved nor freed.
+ *         holds a pin; a pinned segment is neither moved nor freed, and of
+ *         one that is claimed no reader gets a pin.
  * Threads: any.  The pool's lock is taken inside a key's lock, never the
  *         other way round.
  */
@@ -54,9 +55,9 @@ struct segment {
     enum segment_state state;
     enum queue queue;
     bool is_private;
-    bool is_claimed;    /* eviction or expiry walks through it */
-    time_s rests_until; /* expiry found little in it */
-    time_s begun;       /* when it was opened or spared; 0: not known yet */
+    _Atomic bool is_claimed; /* eviction or expiry walks through it */
+    time_s rests_until;      /* expiry found little in it */
+    time_s begun; /* when it was opened or spared; 0: not known yet */
 };
 
 #define SEGMENT_HEADER_BYTES 128
@@ -151,7 +152,8 @@ void segment_expires(struct segment_pool *pool, void *item, time_s exptime);
 bool segment_is_private(const struct segment_pool *pool, const void *item);
 bool segment_is_pinned(const struct segment_pool *pool, const void *item);
 
-/* Keeps a private segment's bytes as they are until segment_unpin(). */
+/* Keeps the item's bytes as they are until segment_unpin(); NULL where they may
+ * be about to move. */
 struct segment *segment_pin(struct segment_pool *pool, const void *item);
 void segment_unpin(struct segment_pool *pool, struct segment *segment);
 

@@ -17,6 +17,9 @@
 /* A sweep is called often: what it leaves waits for the next one. */
 #define SWEEP_SEGMENTS_MAX 256
 #define HASTY_SWEEPS_MAX 4
+/* Of one value; of a larger one the processor sees by itself what is next. */
+#define PREFETCH_BYTES_MAX ((size_t)16 * 1024)
+#define CACHE_LINE_BYTES 64
 
 /* Most of it is never touched, and takes no memory. */
 static bool create_sizes(struct store *store)
@@ -106,6 +109,11 @@ uint64_t store_hash(const struct store *store, struct span key)
 void store_prefetch(const struct store *store, uint64_t hash)
 {
     index_prefetch(&store->index, hash);
+}
+
+void store_prefetch_item(const struct store *store, uint64_t hash)
+{
+    index_prefetch_item(&store->index, hash);
 }
 
 void store_set_tag(struct store *store, uint16_t tag)
@@ -472,7 +480,8 @@ static bool fits_in_place(const struct store_hold *hold,
             (i > 0 || part != value.data))
             return false;
     }
-    return !segment_is_private(pool, item) || !segment_is_pinned(pool, item);
+    /* A pin is for the sake of large values alone, whoever else has it. */
+    return value.length < STORE_PIN_BYTES_MIN || !segment_is_pinned(pool, item);
 }
 
 void replica_write_use(struct item *item, const struct store_hold *hold,
@@ -657,13 +666,25 @@ struct segment *store_pin(struct store_hold *hold)
 {
     struct segment_pool *pool = &hold->store->pool;
 
-    return segment_is_private(pool, hold->item) ? segment_pin(pool, hold->item)
-                                                : NULL;
+    struct span value = item_value(hold->item);
+
+    if (value.length < STORE_PIN_BYTES_MIN)
+        return NULL;
+    /* The system's copying waits for every line otherwise. */
+    for (size_t at = 0; at < value.length && at < PREFETCH_BYTES_MAX;
+         at += CACHE_LINE_BYTES)
+        __builtin_prefetch(value.data + at, 0, 2);
+    return segment_pin(pool, hold->item);
 }
 
 void store_unpin(struct store *store, struct segment *pinned)
 {
     segment_unpin(&store->pool, pinned);
+}
+
+bool store_pin_is_shared(const struct segment *pinned)
+{
+    return !pinned->is_private;
 }
 
 /* ---- memory ---- */

@@ -132,7 +132,11 @@ void store_destroy(struct store *store);
 size_t store_item_bytes_max(const struct store *store);
 
 uint64_t store_hash(const struct store *store, struct span key);
+
+/* Where many keys are looked for, one behind the other: brings nearer what
+ * leads to an item, for all of them, then the items themselves. */
 void store_prefetch(const struct store *store, uint64_t hash);
+void store_prefetch_item(const struct store *store, uint64_t hash);
 
 /* Versions that are drawn from now on carry `tag`. */
 void store_set_tag(struct store *store, uint16_t tag);
@@ -220,10 +224,15 @@ MUST_USE enum merge_result
 store_merge_reserved(struct store_hold *hold, const struct store_write *news,
                      struct store_reservation *reservation);
 
-/* Keeps hold->item's value where it is, past the hold; NULL if it is small
- * enough to be better copied. */
+/* Keeps hold->item's value where it is, past the hold, and brings it nearer;
+ * NULL if it is small enough to be better copied. */
+#define STORE_PIN_BYTES_MIN ((size_t)8 * 1024)
 struct segment *store_pin(struct store_hold *hold);
 void store_unpin(struct store *store, struct segment *pinned);
+
+/* True where other items are in what is pinned: who does not know how long he
+ * will need it copies the value, and unpins. */
+bool store_pin_is_shared(const struct segment *pinned);
 
 /* Frees memory for an item of `bytes`; false when that cannot be done. */
 MUST_USE bool store_make_room(struct store *store, size_t bytes, time_us now);

@@ -23,7 +23,7 @@ static const struct row {
 } rows[] = {
     {{"host", required_argument, NULL, 'H'}, "NAME, by default 127.0.0.1"},
     {{"port", required_argument, NULL, 'p'}, "N"},
-    {{"protocol", required_argument, NULL, 'P'}, "text (default) or binary"},
+    {{"protocol", required_argument, NULL, 'P'}, "text (default), meta or binary"},
     {{"connections", required_argument, NULL, 'c'}, "N, by default 1"},
     {{"pipeline", required_argument, NULL, 'd'},
      "N requests in a batch, by default 1"},
@@ -125,7 +125,7 @@ static void protocol_parse(struct plan *plan, const char *name)
 {
     plan->protocol = protocol_named(name);
     if (plan->protocol == NULL)
-        errx(EXIT_USAGE, "--protocol is text or binary, not %s", name);
+        errx(EXIT_USAGE, "--protocol is text, meta or binary, not %s", name);
 }
 
 static void option_apply(struct plan *plan, int letter, char *text)

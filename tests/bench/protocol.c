@@ -7,6 +7,7 @@ const struct protocol *protocol_named(const char *name)
 {
     static const struct protocol *const all[] = {
         &protocol_text,
+        &protocol_meta,
         &protocol_binary,
     };
 

@@ -52,6 +52,7 @@ struct protocol {
 };
 
 extern const struct protocol protocol_text;
+extern const struct protocol protocol_meta;
 extern const struct protocol protocol_binary;
 
 /* NULL if there is none of that name. */

@@ -5,10 +5,8 @@
 
 #include "key.h"
 #include "protocol.h"
+#include "reading.h"
 #include "value.h"
-
-/* Longer than any line a server has reason to send. */
-#define LINE_BYTES_MAX 2048
 
 #define SET_LINE_BYTES_MAX (KEY_BYTES_MAX + 64)
 
@@ -43,27 +41,6 @@ static void set_write(const struct request *request, size_t key_bytes,
     buffer_add(out, (size_t)(at - start));
 }
 
-static bool starts_with(const char *line, size_t length, const char *word)
-{
-    size_t word_bytes = strlen(word);
-
-    return length >= word_bytes && memcmp(line, word, word_bytes) == 0;
-}
-
-/* A number and the one byte that has to follow it; false if they do not. */
-static bool number_read(const char **at, const char *end, char follower,
-                        size_t *number)
-{
-    const char *start = *at;
-
-    for (*number = 0; *at < end && **at >= '0' && **at <= '9'; (*at)++) {
-        if (*number > VALUE_BYTES_MAX)
-            return false;
-        *number = *number * 10 + (size_t)(**at - '0');
-    }
-    return *at > start && *at < end && *(*at)++ == follower;
-}
-
 /* VALUE <key> <flags> <bytes>\r\n<value>\r\n; nobody asked for a cas. */
 static struct response value_read(const char *bytes, size_t length,
                                   size_t line_bytes)
@@ -77,8 +54,8 @@ static struct response value_read(const char *bytes, size_t length,
     if (at == NULL)
         return broken;
     response.key_bytes = (size_t)(at++ - response.key);
-    if (!number_read(&at, value, ' ', &flags) || flags != 0 ||
-        !number_read(&at, value, '\r', &response.value_bytes) ||
+    if (!reading_number(&at, value, ' ', &flags) || flags != 0 ||
+        !reading_number(&at, value, '\r', &response.value_bytes) ||
         at + 1 != value)
         return broken;
 
@@ -93,27 +70,16 @@ static struct response value_read(const char *bytes, size_t length,
 
 static struct response response_read(const char *bytes, size_t length)
 {
-    struct response response = {.is_last = true};
-    const char *newline = memchr(bytes, '\n', length);
+    struct response response = reading_line(bytes, length);
 
-    if (newline == NULL) {
-        response.is_broken = length > LINE_BYTES_MAX;
-        response.used = response.is_broken ? length : 0;
+    if (response.used == 0 || response.is_broken || response.is_error)
         return response;
-    }
-
-    response.used = (size_t)(newline - bytes) + 1;
-    if (starts_with(bytes, response.used, "VALUE "))
+    if (reading_starts_with(bytes, response.used, "VALUE "))
         return value_read(bytes, length, response.used);
-    if (starts_with(bytes, response.used, "STORED\r\n"))
-        response.is_stored = true;
-    else if (starts_with(bytes, response.used, "ERROR\r\n") ||
-             starts_with(bytes, response.used, "CLIENT_ERROR ") ||
-             starts_with(bytes, response.used, "SERVER_ERROR ") ||
-             starts_with(bytes, response.used, "NOT_STORED\r\n"))
-        response.is_error = true;
-    else if (!starts_with(bytes, response.used, "END\r\n"))
-        response.is_broken = true;
+    response.is_stored =
+        reading_starts_with(bytes, response.used, "STORED\r\n");
+    response.is_broken = !response.is_stored &&
+                         !reading_starts_with(bytes, response.used, "END\r\n");
     return response;
 }
 

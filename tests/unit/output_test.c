@@ -24,6 +24,8 @@
 #define NOW (UINT64_C(1800000000) * TIME_US_PER_S)
 /* Large enough to lie in a segment of its own, and so to be pinned. */
 #define LARGE_BYTES ((size_t)40000)
+/* Pinned, too, in a segment that others share. */
+#define SHARED_BYTES ((size_t)10000)
 #define EXPECTED_BYTES_MAX (16 * MEGABYTE)
 
 static struct store *store;
@@ -50,7 +52,7 @@ static void make_tiny(int fd)
 
 static int set_up(void **state)
 {
-    struct store_settings settings = {.memory_bytes_max = 8 * MEGABYTE,
+    struct store_settings settings = {.memory_bytes_max = 64 * MEGABYTE,
                                       .item_bytes_max = MEGABYTE,
                                       .evicts = true,
                                       .seed = 3};
@@ -402,6 +404,32 @@ static void a_value_is_let_go_when_it_is_sent(void **state)
     assert_int_equal(segment_bytes(), empty_bytes);
 }
 
+/* Who is slow gets what he was to get, and keeps nothing of the store. */
+static void a_value_among_others_is_copied_for_who_is_slow(void **state)
+{
+    (void)state;
+    put_large("a", SHARED_BYTES, 'o');
+    put_large("b", LARGE_BYTES, 'b');
+    for (int i = 0; i < 5; i++) {
+        add(SPAN("VALUE\r\n"));
+        refer(i == 2 ? "b" : "a");
+    }
+    assert_int_equal(output.shared_bytes, 4 * SHARED_BYTES);
+    while (got_bytes < SHARED_BYTES + 100) {
+        output_send(&output, store, &wire, &sent_bytes);
+        read_some(100);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_true(output_unshare(&output, store));
+        assert_true(output.copied_bytes >= 2 * SHARED_BYTES);
+    }
+    put_large("a", SHARED_BYTES, 'n');
+    put_large("b", LARGE_BYTES, 'n');
+    assert_true(send_all(NULL) > 0);
+    assert_int_equal(output.copied_bytes, 0);
+    assert_int_equal(output.shared_bytes, 0);
+}
+
 static void what_is_not_sent_is_let_go_at_the_end(void **state)
 {
     size_t empty_bytes = segment_bytes();
@@ -477,6 +505,7 @@ int main(void)
         ON_SOCKET(any_mixture_arrives_whole),
         ON_SOCKET(a_value_overwritten_arrives_as_it_was),
         ON_SOCKET(a_value_is_let_go_when_it_is_sent),
+        ON_SOCKET(a_value_among_others_is_copied_for_who_is_slow),
         ON_SOCKET(what_is_not_sent_is_let_go_at_the_end),
         ON_SOCKET(a_client_that_is_gone_is_noticed),
         ON_SOCKET(much_to_send_is_high),
