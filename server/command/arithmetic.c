@@ -81,7 +81,7 @@ enum store_result rule_arithmetic(const struct command *command,
     else
         number = number > command->delta ? number - command->delta : 0;
     struct store_write write = {.flags = item_flags(item),
-                                .marks = item->marks,
+                                .marks = item_marks(item),
                                 .exptime = item_exptime(item),
                                 .token = command->token,
                                 .is_fetched = item_is_fetched(item)};

@@ -124,13 +124,35 @@ static void note_sighting(const struct store_hold *hold,
     sighting->exptime = item_exptime(hold->item);
 }
 
+/* Such a command changes nothing, but that a stale item is won by whoever
+ * reads it first. */
+static bool only_looks(const struct command *command)
+{
+    return command->kind == COMMAND_RETRIEVE && !command->touches &&
+           !command->creates && !command->recaches;
+}
+
+static void hold(const struct command *command, struct execution *execution)
+{
+    struct store_hold *hold = &execution->hold;
+
+    execution->is_held = true;
+    if (only_looks(command) &&
+        store_look(execution->store, execution->onlooker, command->key,
+                   command->hash, execution->now, hold)) {
+        if (hold->item == NULL || (item_marks(hold->item) & ITEM_STALE) == 0)
+            return;
+        store_release(hold);
+    }
+    store_hold(execution->store, command->key, command->hash, execution->now,
+               hold);
+}
+
 static enum store_result hold_and_run(const struct command *command,
                                       struct execution *execution)
 {
     outcome_clear(&execution->outcome);
-    store_hold(execution->store, command->key, command->hash, execution->now,
-               &execution->hold);
-    execution->is_held = true;
+    hold(command, execution);
     /* What a retry finds is gone already: the first look is what counts. */
     if (execution->hold.absence != STORE_NEVER)
         execution->absence = execution->hold.absence;

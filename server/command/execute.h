@@ -54,6 +54,7 @@ struct execution {
     /* The value of a COMMAND_STORE that arrived in pieces, or NULL. */
     struct store_reservation *reservation;
     struct sighting *sighting; /* NULL: nobody wants to know */
+    struct onlooker *onlooker; /* of this thread, or NULL */
     bool replicates;           /* other servers hear of mutations */
     enum asking asking;
     bool is_asked;   /* they were, for this key */

@@ -40,9 +40,9 @@ void rule_describe(const struct command *command, struct execution *execution)
     if (item == NULL)
         return;
     to->was_fetched = item_is_fetched(item);
-    to->was_won = item->marks & ITEM_WIN_SENT;
-    to->was_stale = item->marks & ITEM_STALE;
-    to->is_base64 = item->marks & ITEM_KEY_BASE64;
+    to->was_won = item_marks(item) & ITEM_WIN_SENT;
+    to->was_stale = item_marks(item) & ITEM_STALE;
+    to->is_base64 = item_marks(item) & ITEM_KEY_BASE64;
     to->exptime = item_exptime(item);
     to->idle_s =
         to->now > item_accessed(item) ? to->now - item_accessed(item) : 0;
@@ -78,9 +78,9 @@ static bool wins(const struct command *command,
 {
     const struct item *item = execution->hold.item;
 
-    if (item->marks & ITEM_WIN_SENT)
+    if (item_marks(item) & ITEM_WIN_SENT)
         return false;
-    return (item->marks & ITEM_STALE) || is_due(command, execution);
+    return (item_marks(item) & ITEM_STALE) || is_due(command, execution);
 }
 
 /* What a retrieval changes: the life of the item, its marks, or both. */
@@ -101,7 +101,7 @@ static enum store_result change(const struct command *command,
     uint64_t stamp = command->touches
                          ? store_next_version(execution->store, execution->now)
                          : 0;
-    return store_mark(hold, item->marks | ITEM_WIN_SENT, exptime, stamp);
+    return store_mark(hold, item_marks(item) | ITEM_WIN_SENT, exptime, stamp);
 }
 
 /* An empty item stands for the value that the winner is to bring. */
@@ -192,7 +192,7 @@ enum store_result rule_invalidate(const struct command *command,
                                   struct execution *execution)
 {
     const struct item *item = execution->hold.item;
-    struct store_write write = {.marks = item->marks & ITEM_KEY_BASE64,
+    struct store_write write = {.marks = item_marks(item) & ITEM_KEY_BASE64,
                                 .token = command->token};
 
     if (command->invalidates)

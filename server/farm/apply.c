@@ -38,7 +38,7 @@ static void hold_key_of(struct farm *farm, const struct record *record,
 struct record apply_record_of(const struct item *item)
 {
     return (struct record){.kind = RECORD_UPDATE,
-                           .marks = item->marks,
+                           .marks = item_marks(item),
                            .flags = item_flags(item),
                            .exptime = item_exptime(item),
                            .version = item->version,

@@ -59,6 +59,7 @@ static bool start_crew(struct clients *clients, size_t number)
     if (crew == NULL)
         return false;
     crew->number = number;
+    crew->onlooker = store_add_onlooker(clients->settings.store);
     snprintf(name, sizeof(name), "client-%zu", number);
     if (!worker_start(crew->worker, name)) {
         destroy_crew(crew);

@@ -70,12 +70,13 @@ struct crew {
     struct clients *clients;
     struct worker *worker;
     struct counters counters;
-    struct holdings inputs;   /* of requests that are not whole */
-    struct holdings outputs;  /* of replies that are not read */
-    size_t number;            /* among the crews */
-    struct session *sessions; /* all of this thread */
-    struct session *holding;  /* those with replies that are held back */
-    struct session *greeting; /* encrypted ones that have yet to begin */
+    struct onlooker *onlooker; /* of the store, for this thread */
+    struct holdings inputs;    /* of requests that are not whole */
+    struct holdings outputs;   /* of replies that are not read */
+    size_t number;             /* among the crews */
+    struct session *sessions;  /* all of this thread */
+    struct session *holding;   /* those with replies that are held back */
+    struct session *greeting;  /* encrypted ones that have yet to begin */
     struct session **greeting_end;
     struct timer *greeting_timer;
     struct session *watching;

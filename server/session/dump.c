@@ -112,7 +112,7 @@ static bool is_binary(const struct item *item)
 {
     struct span key = item_key(item);
 
-    if (item->marks & ITEM_KEY_BASE64)
+    if (item_marks(item) & ITEM_KEY_BASE64)
         return true;
     for (size_t i = 0; i < key.length; i++) {
         if (key.data[i] <= ' ' || key.data[i] == 0x7f)

@@ -35,7 +35,7 @@ uint64_t replication_journal(struct peers *peers, const struct command *command,
         record.version = mutation->version;
         record.moment = mutation->moment;
     } else {
-        record.marks = item->marks;
+        record.marks = item_marks(item);
         record.flags = item_flags(item);
         record.exptime = item_exptime(item);
         record.version = item->version;

@@ -170,11 +170,11 @@ static void restrict_command(const struct clients_settings *settings,
 /* By now most of what leads to them has come. */
 static void prefetch_items(const struct crew *crew, size_t batch_count)
 {
-    const struct store *store = crew->clients->settings.store;
+    struct store *store = crew->clients->settings.store;
 
     for (size_t i = 0; batch_count > 1 && i < batch_count; i++) {
         if (crew->batch[i].key.length > 0)
-            store_prefetch_item(store, crew->batch[i].hash);
+            store_prefetch_item(store, crew->onlooker, crew->batch[i].hash);
     }
 }
 

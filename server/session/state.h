@@ -366,6 +366,7 @@ static inline void session_begin_execution(const struct session *session,
     execution->reservation = NULL;
     execution->sighting =
         session->crew->reporting != 0 ? &session->crew->sighting : NULL;
+    execution->onlooker = session->crew->onlooker;
     execution->replicates = session_peers(session) != NULL;
     execution->asking = ASK_NEVER;
     execution->is_asked = false;

@@ -37,7 +37,7 @@ struct round {
 
 static bool is_spared(const struct round *round, const struct item *item)
 {
-    bool is_wanted = item->uses > 0 || (item->shape & ITEM_IS_STUB);
+    bool is_wanted = item_use(item).count > 0 || (item->shape & ITEM_IS_STUB);
 
     if (!round->evicts)
         return true;
@@ -59,7 +59,7 @@ static void evict_item(struct store *store, struct stripe *stripe,
             atomic_store_explicit(&store->evicted_age,
                                   second - item_accessed(item),
                                   memory_order_relaxed);
-        if (item->uses > 0)
+        if (item_use(item).count > 0)
             tally(store, TALLY_EVICTED_ACTIVE, 1);
         if (!atomic_load_explicit(&store->has_evicted, memory_order_relaxed))
             atomic_store(&store->has_evicted, true);
@@ -67,6 +67,18 @@ static void evict_item(struct store *store, struct stripe *stripe,
         stripe_add(stripe, STRIPE_EVICTED_UNFETCHED, !item_is_fetched(item));
     }
     replica_unlink(store, stripe, hash, slot);
+}
+
+/* What was used is spared for that, once. */
+static void judge(struct item *item, enum queue queue)
+{
+    union item_use use = item_use(item);
+
+    if (queue == QUEUE_FRESH)
+        use.count = 0;
+    else if (use.count > 0)
+        use.count--;
+    item_set_use(item, use);
 }
 
 static void clear_item(struct store *store, struct stripe *stripe,
@@ -84,10 +96,8 @@ static void clear_item(struct store *store, struct stripe *stripe,
     if (is_spared(round, item)) {
         size_t room_bytes = item_room(item);
         /* Compaction leaves an item's uses to the round that judges it. */
-        if (round->evicts && item->uses > 0)
-            item->uses = round->queue == QUEUE_FRESH
-                             ? 0
-                             : (item->uses - 1) & ITEM_USES_MAX;
+        if (round->evicts)
+            judge(item, round->queue);
         replica_move(store, slot, round->life, round->segment,
                      &round->end_bytes);
         round->spared_bytes += room_bytes;
@@ -108,8 +118,8 @@ static void spare_or_evict(struct store *store, struct stripe *stripe,
     if (!store->settings.replicates &&
         replica_death(store, item, round->now) != STORE_NEVER) {
         replica_expire(store, stripe, hash, slot);
-    } else if (item->uses > 0 && round->chances_left > 0) {
-        item->uses--;
+    } else if (item_use(item).count > 0 && round->chances_left > 0) {
+        judge(item, QUEUE_KEPT);
         round->spared_bytes = item_room(item);
     } else {
         evict_item(store, stripe, hash, slot, round->now);

@@ -15,6 +15,8 @@
 #define FAR_BIT (UINT64_C(1) << 39)
 #define PAGE_BYTES ((size_t)4096)
 #define CACHE_LINE_BYTES 64
+/* Of an item, before it is known how many it has. */
+#define PREFETCH_LINES 3
 
 /* Address space, and no memory yet; NULL where there is none. */
 static void *reserve(size_t bytes)
@@ -62,10 +64,14 @@ bool index_init(struct index *index, size_t bytes_max, size_t bytes_limit,
         return false;
     index->stripes = aligned_alloc(128, INDEX_STRIPES * sizeof(struct stripe));
     index->groups = aligned_alloc(64, INDEX_GROUPS * sizeof(struct group));
-    if (index->stripes == NULL || index->groups == NULL) {
+    index->onlookers =
+        aligned_alloc(128, INDEX_ONLOOKERS_MAX * sizeof(struct onlooker));
+    if (index->stripes == NULL || index->groups == NULL ||
+        index->onlookers == NULL) {
         index_release(index);
         return false;
     }
+    memset(index->onlookers, 0, INDEX_ONLOOKERS_MAX * sizeof(struct onlooker));
     memset(index->stripes, 0, INDEX_STRIPES * sizeof(struct stripe));
     memset(index->groups, 0, INDEX_GROUPS * sizeof(struct group));
     for (size_t i = 0; i < INDEX_STRIPES; i++)
@@ -105,6 +111,8 @@ void index_release(struct index *index)
     index->stripes = NULL;
     free(index->groups);
     index->groups = NULL;
+    free(index->onlookers);
+    index->onlookers = NULL;
     if (index->buckets != NULL)
         munmap(index->buckets, index->buckets_limit * sizeof(struct bucket));
     index->buckets = NULL;
@@ -141,22 +149,75 @@ static struct bucket *bucket_of(const struct index *index, uint64_t hash)
     return &index->buckets[bucket_number(hash, count)];
 }
 
+static struct stripe *stripe_of(const struct index *index, uint64_t hash)
+{
+    return &index->stripes[hash % INDEX_STRIPES];
+}
+
 void index_prefetch(const struct index *index, uint64_t hash)
 {
     __builtin_prefetch(bucket_of(index, hash));
-    __builtin_prefetch(&index->stripes[hash % INDEX_STRIPES]);
+    __builtin_prefetch(stripe_of(index, hash));
+}
+
+/* ---- who writes, and who looks ---- */
+
+struct onlooker *index_add_onlooker(struct index *index)
+{
+    size_t number = atomic_fetch_add(&index->onlookers_count, 1);
+
+    if (number < INDEX_ONLOOKERS_MAX)
+        return &index->onlookers[number];
+    atomic_fetch_sub(&index->onlookers_count, 1);
+    return NULL;
+}
+
+/*
+ * A reader says where it looks and then asks whether anybody writes there; a
+ * writer says that it writes and then asks whether anybody looks.  All four
+ * are sequentially consistent, so that of two who meet one sees the other.
+ */
+bool index_look(struct index *index, struct onlooker *onlooker, uint64_t hash)
+{
+    struct stripe *stripe = stripe_of(index, hash);
+
+    atomic_store(&onlooker->stripe, stripe);
+    if (!atomic_load(&stripe->is_written))
+        return true;
+    index_look_away(onlooker);
+    return false;
+}
+
+void index_look_away(struct onlooker *onlooker)
+{
+    atomic_store_explicit(&onlooker->stripe, NULL, memory_order_release);
+}
+
+/* None of them waits for anything while it looks; but the system may have
+ * stopped it just then. */
+static void await_onlookers(struct index *index, const struct stripe *stripe)
+{
+    size_t count = atomic_load(&index->onlookers_count);
+
+    for (size_t i = 0; i < count && i < INDEX_ONLOOKERS_MAX; i++) {
+        while (atomic_load(&index->onlookers[i].stripe) == stripe)
+            sched_yield();
+    }
 }
 
 struct stripe *index_lock(struct index *index, uint64_t hash)
 {
-    struct stripe *stripe = &index->stripes[hash % INDEX_STRIPES];
+    struct stripe *stripe = stripe_of(index, hash);
 
     pthread_mutex_lock(&stripe->lock);
+    atomic_store(&stripe->is_written, true);
+    await_onlookers(index, stripe);
     return stripe;
 }
 
 void index_unlock(struct stripe *stripe)
 {
+    atomic_store_explicit(&stripe->is_written, false, memory_order_release);
     pthread_mutex_unlock(&stripe->lock);
 }
 
@@ -220,41 +281,12 @@ struct item *index_item(const struct index *index, const struct slot *slot)
     return item_at(index, little_endian(place));
 }
 
-/* Spares are left out: they are few, and may go meanwhile. */
-void index_prefetch_item(const struct index *index, uint64_t hash)
-{
-    const struct bucket *bucket = bucket_of(index, hash);
-    uint8_t tag = tag_of(hash);
-
-    for (size_t i = 0; i < INDEX_SLOTS; i++) {
-        if (__atomic_load_n(&bucket->slots[i].tag, __ATOMIC_RELAXED) != tag)
-            continue;
-        uint64_t place = 0;
-        for (size_t byte = 0; byte < INDEX_PLACE_BYTES; byte++)
-            place |= (uint64_t)__atomic_load_n(&bucket->places[i][byte],
-                                               __ATOMIC_RELAXED)
-                     << 8 * byte;
-        const uint8_t *item = (const uint8_t *)item_at(index, place);
-        __builtin_prefetch(item);
-        __builtin_prefetch(item + CACHE_LINE_BYTES);
-        __builtin_prefetch(item + 2 * CACHE_LINE_BYTES);
-    }
-}
-
-/* By bytes, for those who prefetch without the stripe's lock. */
-static void write_tag(struct slot *slot, uint8_t tag)
-{
-    __atomic_store_n(&slot->tag, tag, __ATOMIC_RELAXED);
-}
-
 void index_replace(const struct index *index, struct slot *slot,
                    const struct item *item)
 {
-    uint64_t place = place_of(index, item);
-    uint8_t *at = place_at(index, slot);
+    uint64_t place = little_endian(place_of(index, item));
 
-    for (size_t i = 0; i < INDEX_PLACE_BYTES; i++)
-        __atomic_store_n(&at[i], (uint8_t)(place >> 8 * i), __ATOMIC_RELAXED);
+    memcpy(place_at(index, slot), &place, INDEX_PLACE_BYTES);
 }
 
 /* ---- chains: a bucket and its spares ---- */
@@ -422,7 +454,7 @@ static struct slot *place(struct index *index, struct bucket *bucket,
         unsigned empty = slots_with(&link, 0);
         if (empty != 0) {
             struct slot *slot = &link.slots[__builtin_ctz(empty)];
-            write_tag(slot, tag);
+            slot->tag = tag;
             index_replace(index, slot, item);
             return slot;
         }
@@ -485,10 +517,10 @@ static void fill_gap(struct index *index, struct bucket *bucket,
     unsigned used = all & ~slots_with(&link, 0);
     if (used != 0) {
         struct slot *last = &link.slots[__builtin_ctz(used)];
-        write_tag(gap, last->tag);
+        gap->tag = last->tag;
         index_replace(index, gap, index_item(index, last));
         if (last != gap)
-            write_tag(last, 0);
+            last->tag = 0;
     }
     drop_empty_spares(index, bucket);
 }
@@ -505,7 +537,7 @@ static void gather(struct index *index, struct bucket *bucket)
             if (tag == 0)
                 continue;
             const struct item *item = index_item(index, slot);
-            write_tag(slot, 0);
+            slot->tag = 0;
             /* Its own slot is empty by now: there is always room. */
             if (place(index, bucket, tag, item) == NULL)
                 abort();
@@ -521,7 +553,7 @@ void index_remove(struct index *index, uint64_t hash, struct slot *slot)
                                             memory_order_relaxed);
 
     assert(used > 0);
-    write_tag(slot, 0);
+    slot->tag = 0;
     if (bucket->overflow != 0)
         fill_gap(index, bucket, slot);
 }
@@ -534,6 +566,25 @@ size_t index_slots_used(const struct index *index)
         used += atomic_load_explicit(&index->groups[i].slots_used,
                                      memory_order_relaxed);
     return used;
+}
+
+/* ---- prefetching ---- */
+
+/* Spares are left out: they are few. */
+void index_prefetch_item(struct index *index, struct onlooker *onlooker,
+                         uint64_t hash)
+{
+    if (!index_look(index, onlooker, hash))
+        return;
+    struct link link = link_of_bucket(bucket_of(index, hash));
+    for (unsigned found = slots_with(&link, tag_of(hash)); found != 0;
+         found &= found - 1) {
+        const struct slot *slot = &link.slots[__builtin_ctz(found)];
+        const uint8_t *item = (const uint8_t *)index_item(index, slot);
+        for (size_t line = 0; line < PREFETCH_LINES; line++)
+            __builtin_prefetch(item + line * CACHE_LINE_BYTES);
+    }
+    index_look_away(onlooker);
 }
 
 /* ---- growth ---- */
@@ -577,7 +628,7 @@ static bool split(struct index *index, struct bucket *source,
                 continue;
             if (place(index, target, slot->tag, item) == NULL)
                 return false;
-            write_tag(slot, 0);
+            slot->tag = 0;
         }
     } while (link_next(index, &link));
     gather(index, source);
@@ -599,7 +650,7 @@ static bool move_all(struct index *index, struct bucket *source,
                 continue;
             if (place(index, source, slot->tag, index_item(index, slot)) !=
                 NULL)
-                write_tag(slot, 0);
+                slot->tag = 0;
             else
                 is_all = false;
         }

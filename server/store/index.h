@@ -9,8 +9,9 @@
  *
  * Threads: keys are locked by stripe; all that happens to a key happens
  *          between index_lock() and index_unlock() of its hash.  At most one
- *          stripe is locked by a thread at a time.  Slots are written
- *          atomically, for the prefetching of items, which takes no lock.
+ *          stripe is locked by a thread at a time.  Who changes nothing may
+ *          look beside others, between index_look() and index_look_away():
+ *          who locks waits until nobody looks there.
  */
 #ifndef SERVER_STORE_INDEX_H
 #define SERVER_STORE_INDEX_H
@@ -22,6 +23,8 @@
 #include "server/store/item.h"
 
 #define INDEX_STRIPES 1024
+/* Threads that look; others lock. */
+#define INDEX_ONLOOKERS_MAX 64
 #define INDEX_SLOTS 10
 #define INDEX_SPARE_SLOTS 4
 #define INDEX_PLACE_BYTES 5
@@ -42,7 +45,13 @@ enum stripe_figure {
 
 struct stripe {
     _Alignas(128) pthread_mutex_t lock;
+    _Atomic bool is_written; /* and nobody is to look */
     _Atomic uint64_t figures[STRIPE_FIGURES];
+};
+
+/* A thread that looks, in a cache line that only those who lock look at. */
+struct onlooker {
+    _Alignas(128) _Atomic(struct stripe *) stripe; /* where; or NULL */
 };
 
 /* What is in use, counted for some stripes together: of one alone it says too
@@ -78,6 +87,8 @@ _Static_assert(sizeof(struct spare) == 32, "a spare is half a cache line");
 struct index {
     struct stripe *stripes;
     struct group *groups;
+    struct onlooker *onlookers;
+    _Atomic size_t onlookers_count;
     struct bucket *buckets;
     const uint8_t *arena; /* what lies less than ARENA_MAX behind is near */
     size_t buckets_max;   /* under the growth lock */
@@ -123,9 +134,18 @@ static inline uint64_t index_hash(const struct index *index, struct span key)
 /* Brings the key's bucket nearer, long before it is needed. */
 void index_prefetch(const struct index *index, uint64_t hash);
 
-/* The same, once the bucket has come, for the item that it leads to.  Needs no
- * lock, as it looks at no item. */
-void index_prefetch_item(const struct index *index, uint64_t hash);
+/* The same, once the bucket has come, for the item that it leads to. */
+void index_prefetch_item(struct index *index, struct onlooker *onlooker,
+                         uint64_t hash);
+
+/* One more thread that looks, as long as there is an index; NULL where there
+ * are as many as may be. */
+struct onlooker *index_add_onlooker(struct index *index);
+
+/* Looks at what is of that hash; false where that is locked. */
+MUST_USE bool index_look(struct index *index, struct onlooker *onlooker,
+                         uint64_t hash);
+void index_look_away(struct onlooker *onlooker);
 
 struct stripe *index_lock(struct index *index, uint64_t hash);
 void index_unlock(struct stripe *stripe);

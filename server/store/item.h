@@ -10,7 +10,8 @@
  *         size at its end.
  * Align:  none.
  * Threads: room, shape and key never change once the item is stored; all else
- *         is read and written under its key's lock only.
+ *         is written under its key's lock only, but for its use, which those
+ *         who look at it together write.
  */
 #ifndef SERVER_STORE_ITEM_H
 #define SERVER_STORE_ITEM_H
@@ -43,6 +44,17 @@ enum item_mark {
 
 #define ITEM_MARKS 15U
 
+/* How it was used, and what else one byte has room for. */
+union item_use {
+    struct {
+        uint8_t marks : 4;
+        uint8_t count : 2;      /* since it was written or last spared */
+        uint8_t is_fetched : 1; /* since it was written */
+        uint8_t has_slack : 1;  /* behind the value */
+    };
+    uint8_t byte;
+};
+
 /* What was done with an item here, and nowhere else: other servers are not
  * told of `accessed`, `uses` and `is_fetched`. */
 struct item {
@@ -50,11 +62,8 @@ struct item {
     uint16_t room; /* in its segment, this header included, unless it is wide */
     uint8_t key_bytes;
     uint8_t shape;
-    uint8_t marks : 4;
-    uint8_t uses : 2;       /* since it was written or last spared */
-    uint8_t is_fetched : 1; /* since it was written */
-    uint8_t has_slack : 1;  /* behind the value */
-    uint16_t accessed;      /* see item_accessed() */
+    uint8_t use;         /* see item_use() */
+    uint8_t accessed[2]; /* see item_accessed() */
 } __attribute__((packed));
 
 _Static_assert(sizeof(struct item) == 15, "items are many: keep them lean");
@@ -90,6 +99,22 @@ static inline uint8_t item_shape_for(unsigned shape, size_t key_bytes,
                    ITEM_NARROW_BYTES_MAX
                ? narrow | ITEM_IS_WIDE
                : narrow;
+}
+
+static inline union item_use item_use(const struct item *item)
+{
+    return (union item_use){.byte =
+                                __atomic_load_n(&item->use, __ATOMIC_RELAXED)};
+}
+
+static inline void item_set_use(struct item *item, union item_use use)
+{
+    __atomic_store_n(&item->use, use.byte, __ATOMIC_RELAXED);
+}
+
+static inline uint8_t item_marks(const struct item *item)
+{
+    return item_use(item).marks;
 }
 
 static inline const uint8_t *item_extras(const struct item *item)
@@ -138,7 +163,7 @@ static inline size_t item_slack_bytes(const struct item *item)
     const uint8_t *end = (const uint8_t *)item + item_room(item);
     uint32_t bytes = 0;
 
-    if (item->has_slack)
+    if (item_use(item).has_slack)
         bytes = end[-1];
     if (bytes == UINT8_MAX)
         memcpy(&bytes, end - 1 - sizeof(bytes), sizeof(bytes));
@@ -161,7 +186,10 @@ static inline void item_set_value_bytes(struct item *item, size_t bytes)
     uint8_t *end = (uint8_t *)item + item_room(item);
     uint32_t slack = (uint32_t)((size_t)(end - key.data) - key.length - bytes);
 
-    item->has_slack = slack > 0;
+    union item_use use = item_use(item);
+
+    use.has_slack = slack > 0;
+    item_set_use(item, use);
     if (slack >= UINT8_MAX)
         memcpy(end - 1 - sizeof(slack), &slack, sizeof(slack));
     if (slack > 0)
@@ -209,17 +237,6 @@ static inline uint32_t item_flags(const struct item *item)
  */
 #define ITEM_AGE_BITS 11
 
-static inline time_s item_accessed(const struct item *item)
-{
-    uint32_t power = item->accessed >> ITEM_AGE_BITS;
-    uint32_t age = item->accessed & ((1U << ITEM_AGE_BITS) - 1);
-    time_s written = time_seconds(version_time(item->version));
-
-    if (power > 0)
-        age = (age | 1U << ITEM_AGE_BITS) << (power - 1);
-    return written + age;
-}
-
 static inline uint16_t item_age_code(uint64_t version, time_s second)
 {
     time_s written = time_seconds(version_time(version));
@@ -234,10 +251,40 @@ static inline uint16_t item_age_code(uint64_t version, time_s second)
                       (age & ((1U << ITEM_AGE_BITS) - 1)));
 }
 
+static inline uint16_t item_read_age(const struct item *item)
+{
+    return (uint16_t)(__atomic_load_n(&item->accessed[0], __ATOMIC_RELAXED) |
+                      __atomic_load_n(&item->accessed[1], __ATOMIC_RELAXED)
+                          << 8);
+}
+
+static inline time_s item_accessed(const struct item *item)
+{
+    uint32_t code = item_read_age(item);
+    uint32_t power = code >> ITEM_AGE_BITS;
+    uint32_t age = code & ((1U << ITEM_AGE_BITS) - 1);
+
+    if (power > 0)
+        age = (age | 1U << ITEM_AGE_BITS) << (power - 1);
+    return time_seconds(version_time(item->version)) + age;
+}
+
+/* By bytes, as those who look at it together may. */
+static inline void item_set_accessed(struct item *item, time_s second)
+{
+    uint16_t code = item_age_code(item->version, second);
+
+    if (item_read_age(item) == code)
+        return;
+    __atomic_store_n(&item->accessed[0], (uint8_t)code, __ATOMIC_RELAXED);
+    __atomic_store_n(&item->accessed[1], (uint8_t)(code >> 8),
+                     __ATOMIC_RELAXED);
+}
+
 /* Whether a client has read it since it was written. */
 static inline bool item_is_fetched(const struct item *item)
 {
-    return item->is_fetched;
+    return item_use(item).is_fetched;
 }
 
 #endif

@@ -111,9 +111,11 @@ void store_prefetch(const struct store *store, uint64_t hash)
     index_prefetch(&store->index, hash);
 }
 
-void store_prefetch_item(const struct store *store, uint64_t hash)
+void store_prefetch_item(struct store *store, struct onlooker *onlooker,
+                         uint64_t hash)
 {
-    index_prefetch_item(&store->index, hash);
+    if (onlooker != NULL)
+        index_prefetch_item(&store->index, onlooker, hash);
 }
 
 void store_set_tag(struct store *store, uint16_t tag)
@@ -300,6 +302,8 @@ static void look(struct store_hold *hold)
                                          .exptime = item_exptime(item)};
         return;
     }
+    if (hold->onlooker != NULL)
+        return;
     replica_expire(store, hold->stripe, hold->hash, hold->slot);
     hold->slot = NULL;
 }
@@ -317,6 +321,7 @@ static inline void begin_hold(struct store_hold *hold, struct store *store,
     hold->stub = (struct store_stub){0};
     hold->digest = (struct span){0};
     hold->stripe = NULL;
+    hold->onlooker = NULL;
     hold->slot = NULL;
     hold->is_crowded = false;
 }
@@ -345,10 +350,37 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
     look(hold);
 }
 
+struct onlooker *store_add_onlooker(struct store *store)
+{
+    return index_add_onlooker(&store->index);
+}
+
+bool store_look(struct store *store, struct onlooker *onlooker, struct span key,
+                uint64_t hash, time_us now, struct store_hold *hold)
+{
+    if (onlooker == NULL || !index_look(&store->index, onlooker, hash))
+        return false;
+    begin_hold(hold, store, hash, now);
+    hold->key = key;
+    hold->onlooker = onlooker;
+    hold->slot = index_find(&store->index, hash, key);
+    look(hold);
+    /* What is found dead is buried at once, which takes a lock. */
+    bool is_to_bury =
+        hold->absence != STORE_NEVER && !store->settings.replicates;
+    if (is_to_bury)
+        index_look_away(onlooker);
+    return !is_to_bury;
+}
+
 void store_release(struct store_hold *hold)
 {
-    index_unlock(hold->stripe);
     hold->item = NULL;
+    if (hold->onlooker != NULL) {
+        index_look_away(hold->onlooker);
+        return;
+    }
+    index_unlock(hold->stripe);
     /* One insertion, up to two splits: growth keeps ahead of filling. */
     if (hold->is_crowded) {
         index_grow(&hold->store->index);
@@ -356,33 +388,34 @@ void store_release(struct store_hold *hold)
     }
 }
 
-static void add_use(struct item *item, unsigned uses)
+static union item_use used_more(union item_use use)
 {
-    if (uses < ITEM_USES_MAX)
-        uses++;
-    item->uses = uses & ITEM_USES_MAX;
+    if (use.count < ITEM_USES_MAX)
+        use.count++;
+    return use;
 }
 
+/* Those who look do so at once: each field is written whole, and of two
+ * uses at the same time one may be lost. */
 void store_use(struct store_hold *hold)
 {
     struct item *item = hold->item;
+    union item_use use = item_use(item);
     time_s second = time_seconds(hold->now);
 
     /* Cores share what is only read: the rest is not written each time. */
-    if (item->uses < ITEM_USES_MAX || !item->is_fetched) {
-        add_use(item, item->uses);
-        item->is_fetched = true;
+    if (use.count < ITEM_USES_MAX || !use.is_fetched) {
+        use = used_more(use);
+        use.is_fetched = true;
+        item_set_use(item, use);
     }
-    uint16_t accessed = item_age_code(item->version, second);
-    if (item->accessed != accessed)
-        item->accessed = accessed;
+    item_set_accessed(item, second);
 }
 
 void store_spare(struct store_hold *hold)
 {
-    add_use(hold->item, hold->item->uses);
-    hold->item->accessed =
-        item_age_code(hold->item->version, time_seconds(hold->now));
+    item_set_use(hold->item, used_more(item_use(hold->item)));
+    item_set_accessed(hold->item, time_seconds(hold->now));
 }
 
 /* ---- writing ---- */
@@ -413,6 +446,14 @@ static void write_extra(struct item *item, unsigned bit, const void *from,
                from, bytes);
 }
 
+static void set_marks(struct item *item, uint8_t marks)
+{
+    union item_use use = item_use(item);
+
+    use.marks = marks & ITEM_MARKS;
+    item_set_use(item, use);
+}
+
 static void write_exptime(struct item *item, time_s exptime)
 {
     assert(exptime == 0 || (item->shape & ITEM_HAS_EXPTIME));
@@ -428,7 +469,7 @@ uint8_t *replica_write_state(struct item *item, size_t value_bytes,
     uint64_t token = write->token != 0 ? write->token : write->version;
 
     item->version = write->version;
-    item->marks = write->marks & ITEM_MARKS;
+    set_marks(item, write->marks);
     write_exptime(item, write->exptime);
     write_extra(item, ITEM_HAS_FLAGS, &write->flags, sizeof(write->flags));
     write_extra(item, ITEM_HAS_STAMP, &stamp, sizeof(stamp));
@@ -448,9 +489,8 @@ uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
     item->room = (uint16_t)room;
     write_extra(item, ITEM_IS_WIDE, &room, sizeof(room));
     item->key_bytes = (uint8_t)key.length;
-    item->uses = 0;
-    item->is_fetched = false;
-    item->accessed = 0;
+    item_set_use(item, (union item_use){.byte = 0});
+    memset(item->accessed, 0, sizeof(item->accessed));
     return span_copy(replica_write_state(item, value_bytes, write), key);
 }
 
@@ -488,16 +528,18 @@ void replica_write_use(struct item *item, const struct store_hold *hold,
                        const struct store_write *write)
 {
     const struct item *old = hold->item;
+    union item_use use = item_use(item);
 
     /* What is written again is in use, like what is read again. */
-    if (old == NULL)
-        item->uses = 0;
-    else
-        add_use(item, old->uses);
-    item->is_fetched = write->is_fetched;
-    item->accessed = item_age_code(
-        write->version,
-        write->accessed != 0 ? write->accessed : time_seconds(hold->now));
+    use.count = 0;
+    if (old != NULL) {
+        use.count = item_use(old).count;
+        use = used_more(use);
+    }
+    use.is_fetched = write->is_fetched;
+    item_set_use(item, use);
+    item_set_accessed(item, write->accessed != 0 ? write->accessed
+                                                 : time_seconds(hold->now));
 }
 
 static void put_in_place(struct store_hold *hold,
@@ -575,6 +617,7 @@ enum store_result store_put(struct store_hold *hold,
     size_t room_bytes = item_room_bytes(shape, hold->key.length, value_bytes);
 
     assert(value_bytes <= store->settings.item_bytes_max);
+    assert(hold->onlooker == NULL);
     if (fits_in_place(hold, write, shape, value_bytes)) {
         put_in_place(hold, write);
         return STORE_OK;
@@ -612,7 +655,7 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
      * and until when. */
     struct store_write write = {.parts = {item_value(item)},
                                 .flags = item_flags(item),
-                                .marks = item->marks,
+                                .marks = item_marks(item),
                                 .exptime = exptime,
                                 .version = item->version,
                                 .stamp = stamp,
@@ -630,7 +673,7 @@ enum store_result store_mark(struct store_hold *hold, uint8_t marks,
 
     assert(item != NULL);
     if (!store->settings.replicates) {
-        item->marks = marks & ITEM_MARKS;
+        set_marks(item, marks);
         return stamp == 0 ? STORE_OK : store_touch(hold, exptime, stamp);
     }
     struct store_write write = {

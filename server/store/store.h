@@ -3,7 +3,8 @@
  * Store: the replica; every item, found by key, bounded by memory.
  *
  * All that is done to a key is done while holding it: store_hold(), look at
- * `hold->item`, put or touch or remove, store_release().
+ * `hold->item`, put or touch or remove, store_release().  Who only wants to
+ * look holds it beside others by store_look().
  *
  * Owns:    all items; hold->item and its spans last until the hold changes
  *          them or is released.  A pinned value lasts until it is unpinned.
@@ -21,6 +22,7 @@
 
 struct store;
 struct segment;
+struct onlooker;
 
 /* Told of an item that is about to be evicted, its key locked, by whichever
  * thread needs its room: it must not wait, nor call the store. */
@@ -68,9 +70,10 @@ struct store_hold {
     time_us now;
     struct item *item; /* live, or NULL */
     enum store_absence absence;
-    struct store_stub stub; /* of the key, or STUB_NONE */
-    struct span digest;     /* of a key that is not known itself */
-    struct stripe *stripe;  /* the rest is the store's own */
+    struct store_stub stub;    /* of the key, or STUB_NONE */
+    struct span digest;        /* of a key that is not known itself */
+    struct stripe *stripe;     /* the rest is the store's own */
+    struct onlooker *onlooker; /* it looks beside others, and locked nothing */
     struct slot *slot;
     bool is_crowded;
 };
@@ -136,7 +139,8 @@ uint64_t store_hash(const struct store *store, struct span key);
 /* Where many keys are looked for, one behind the other: brings nearer what
  * leads to an item, for all of them, then the items themselves. */
 void store_prefetch(const struct store *store, uint64_t hash);
-void store_prefetch_item(const struct store *store, uint64_t hash);
+void store_prefetch_item(struct store *store, struct onlooker *onlooker,
+                         uint64_t hash);
 
 /* Versions that are drawn from now on carry `tag`. */
 void store_set_tag(struct store *store, uint16_t tag);
@@ -148,6 +152,16 @@ uint64_t store_next_version(struct store *store, time_us now);
 void store_hold(struct store *store, struct span key, uint64_t hash,
                 time_us now, struct store_hold *hold);
 void store_release(struct store_hold *hold);
+
+/* A thread that looks: for its calls of store_look(), as long as the store
+ * lives.  NULL, for which they are false, where there are very many. */
+struct onlooker *store_add_onlooker(struct store *store);
+
+/* The same for who changes nothing but by store_use(): nobody who looks waits
+ * for another.  False where store_hold() has to be called instead. */
+MUST_USE bool store_look(struct store *store, struct onlooker *onlooker,
+                         struct span key, uint64_t hash, time_us now,
+                         struct store_hold *hold);
 
 /* The item was used by a client: eviction spares what is used. */
 void store_use(struct store_hold *hold);

@@ -38,7 +38,7 @@ static void an_add_that_fails_is_a_use_of_the_item(void **state)
     put(MODE_SET, "a", "x", 0);
     assert_int_equal(put(MODE_ADD, "a", "y", 0), OUTCOME_NOT_STORED);
     store_hold(store, key, store_hash(store, key), now, &hold);
-    assert_int_equal(hold.item->uses, 1);
+    assert_int_equal(item_use(hold.item).count, 1);
     store_release(&hold);
 }
 

@@ -36,6 +36,7 @@ void model_init(struct player *player)
     player->keys = calloc(player->keys_count, sizeof(*player->keys));
     player->prng = (struct prng){.state = player->number + 1};
     player->now = MODEL_START_US;
+    player->onlooker = store_add_onlooker(player->store);
     assert(player->keys != NULL);
 }
 
@@ -127,7 +128,7 @@ static void compare_item(struct player *player, const struct known *known,
         CHECK(value.data[i] == known->filler);
     CHECK(item_exptime(item) == known->exptime);
     CHECK(item_flags(item) == known->flags);
-    CHECK(item->marks == known->marks);
+    CHECK(item_marks(item) == known->marks);
     CHECK(item_token(item) == known->token);
     if (player->replicates)
         CHECK(item_stamp(item) == known->stamp);
@@ -151,6 +152,18 @@ static void compare_stub(struct player *player, const struct known *known,
     player->compared++;
 }
 
+/* Half of the time beside others, where that can be. */
+static void look_at_key(struct player *player, size_t key, char text[32],
+                        struct store_hold *hold)
+{
+    struct span span = key_text(player, key, text);
+
+    if (chance(player, 2) == 0 ||
+        !store_look(player->store, player->onlooker, span,
+                    store_hash(player->store, span), player->now, hold))
+        hold_key(player, key, text, hold);
+}
+
 /* The key is as the model has it.  What is lost, as it may be, is forgotten
  * here as well. */
 static void compare(struct player *player, size_t key)
@@ -159,7 +172,7 @@ static void compare(struct player *player, size_t key)
     struct store_hold hold;
     char text[32];
 
-    hold_key(player, key, text, &hold);
+    look_at_key(player, key, text, &hold);
     if (hold.item != NULL) {
         CHECK(known->has_value);
         compare_item(player, known, hold.item);

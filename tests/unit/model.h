@@ -34,6 +34,7 @@ struct known {
 struct player {
     struct store *store;
     unsigned number;
+    struct onlooker *onlooker;
     struct prng prng;
     time_us now;
     _Atomic time_us *clocks; /* of all players of the store, by their numbers */
@@ -48,7 +49,8 @@ struct player {
     uint64_t compared; /* times that a key was there and as it should be */
 };
 
-/* `player` has all but `keys` and `now`; ended by model_release(). */
+/* `player` has all but `keys`, `now` and `onlooker`; ended by model_release().
+ */
 void model_init(struct player *player);
 void model_release(struct player *player);
 

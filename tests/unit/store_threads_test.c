@@ -21,13 +21,16 @@
 #define STEPS 40000
 #define KEYS 4000
 #define COUNTER_KEYS 4
-#define VALUE_BYTES_MAX 3000
+#define VALUE_BYTES_MAX 12000 /* some are large enough to be pinned */
+#define VALUE_BYTES_TIGHT 3000
 #define START_US (UINT64_C(1800000000) * TIME_US_PER_S)
 
 struct player {
     pthread_t thread;
     struct store *store;
+    struct onlooker *onlooker; /* NULL for some: they read under locks */
     struct counters counters;
+    size_t value_bytes_max;
     unsigned number;
     unsigned wrong;
     unsigned refused;
@@ -47,16 +50,24 @@ static bool is_whole(struct span value)
 static enum outcome_kind run(struct player *player, struct command *command,
                              time_us now)
 {
-    struct execution execution = {
-        .store = player->store, .now = now, .counters = &player->counters};
+    struct execution execution = {.store = player->store,
+                                  .now = now,
+                                  .counters = &player->counters,
+                                  .onlooker = player->onlooker};
 
     command->hash = store_hash(player->store, command->key);
     command_execute(command, &execution);
-    if (execution.outcome.kind == OUTCOME_HIT &&
-        !is_whole(execution.outcome.value))
-        player->wrong++;
     enum outcome_kind kind = execution.outcome.kind;
+    struct segment *pinned = NULL;
+    if (kind == OUTCOME_HIT) {
+        player->wrong += !is_whole(execution.outcome.value);
+        pinned = store_pin(&execution.hold);
+    }
     command_finish(&execution);
+    if (pinned != NULL) {
+        player->wrong += !is_whole(execution.outcome.value);
+        store_unpin(player->store, pinned);
+    }
     return kind;
 }
 
@@ -92,7 +103,8 @@ static void *play(void *context)
             command.kind = COMMAND_STORE;
             command.exptime = (int64_t)prng_below(&prng, 20);
             memset(value, (int)prng_below(&prng, 256), sizeof(value));
-            command.value = span_of(value, prng_below(&prng, sizeof(value)));
+            command.value =
+                span_of(value, prng_below(&prng, player->value_bytes_max));
             if (run(player, &command, now) != OUTCOME_STORED)
                 player->refused++;
             break;
@@ -106,6 +118,8 @@ static void *play(void *context)
         case 4:
             if (step % 64 == 0)
                 store_maintain(player->store, now);
+            store_prefetch_item(player->store, player->onlooker,
+                                store_hash(player->store, command.key));
             break;
         default:
             command.kind = COMMAND_RETRIEVE;
@@ -149,7 +163,7 @@ static void start_counters(struct player *player)
     }
 }
 
-static void run_threads(size_t megabytes, bool evicts)
+static void run_threads(size_t megabytes, bool evicts, size_t value_bytes_max)
 {
     struct store_settings settings = {.memory_bytes_max = megabytes << 20,
                                       .item_bytes_max = (megabytes << 20) / 2,
@@ -165,6 +179,8 @@ static void run_threads(size_t megabytes, bool evicts)
     start_counters(&players[0]);
     for (unsigned i = 0; i < THREADS; i++) {
         players[i].store = store;
+        players[i].onlooker = i > 0 ? store_add_onlooker(store) : NULL;
+        players[i].value_bytes_max = value_bytes_max;
         players[i].number = i;
         assert_int_equal(
             pthread_create(&players[i].thread, NULL, play, &players[i]), 0);
@@ -186,13 +202,13 @@ static void run_threads(size_t megabytes, bool evicts)
 static void with_room_for_all_no_step_is_lost(void **state)
 {
     (void)state;
-    run_threads(32, false);
+    run_threads(96, false, VALUE_BYTES_MAX);
 }
 
 static void short_of_memory_no_value_is_torn(void **state)
 {
     (void)state;
-    run_threads(4, true);
+    run_threads(4, true, VALUE_BYTES_TIGHT);
 }
 
 int main(void)
