@@ -7,7 +7,7 @@
  * they were written or last spared move, up to half of the segment, so that
  * each round frees something; the others are evicted.
  */
-#include "server/store/replica.h"
+#include "server/store/stub.h"
 
 /* Above this share of dead bytes, compacting is worth the copying. */
 #define DEAD_PERCENT 15
@@ -158,11 +158,12 @@ static void clear(struct store *store, struct segment *segment,
         segment_yield(&store->pool, segment);
 }
 
-static bool compact(struct store *store, time_us now, unsigned dead_percent)
+static bool compact(struct store *store, time_us now, unsigned dead_percent,
+                    bool is_thorough)
 {
     size_t end_bytes = 0;
     struct segment *segment =
-        segment_claim_dead(&store->pool, dead_percent, &end_bytes);
+        segment_claim_dead(&store->pool, dead_percent, is_thorough, &end_bytes);
 
     if (segment == NULL)
         return false;
@@ -218,6 +219,17 @@ static bool has_room(struct store *store, size_t bytes)
                      : segment_has_slack(&store->pool);
 }
 
+/* True where there is so much of what is dead that it must be somewhere. */
+static bool is_mostly_dead(struct store *store)
+{
+    struct store_figures figures;
+
+    store_read_figures(store, &figures);
+    uint64_t used_bytes = figures.segment_bytes -
+                          figures.segments_free * figures.segment_size_bytes;
+    return figures.item_bytes < used_bytes / 100 * (100 - DEAD_PERCENT);
+}
+
 static bool make_room(struct store *store, size_t bytes, time_us now)
 {
     bool is_enough = false;
@@ -230,12 +242,15 @@ static bool make_room(struct store *store, size_t bytes, time_us now)
         if (is_enough)
             break;
         /* What is not mostly dead now will hardly be so in a moment. */
-        may_compact = may_compact && compact(store, now, DEAD_PERCENT);
+        may_compact =
+            may_compact && (compact(store, now, DEAD_PERCENT, false) ||
+                            (is_mostly_dead(store) &&
+                             compact(store, now, DEAD_PERCENT, true)));
         if (may_compact)
             continue;
         if (store->settings.evicts
                 ? !evict(store, bytes, now, &chances)
-                : !compact(store, now, DEAD_PERCENT_LAST_RESORT))
+                : !compact(store, now, DEAD_PERCENT_LAST_RESORT, true))
             break;
     }
     pthread_mutex_unlock(&store->eviction_lock);

@@ -18,10 +18,13 @@
 #define SEGMENTS_MIN 16
 #define PAGE_BYTES ((size_t)4096)
 /* The system maps some 65,000 ranges at most (vm.max_map_count). */
-#define LARGE_MAX 30000
+#define MAPPED_MAX 30000
 /* A tenth of memory is for what is fresh (S3-FIFO, SOSP '23): what was not
  * used while it was there does not get into the rest. */
 #define FRESH_SHARE 10
+/* Clients wait while dead segments are looked for: of very many, some at a
+ * time. */
+#define SCANNED_MAX 512
 /* A sweep that freed less than a quarter, or a sixteenth, was too early. */
 #define REST_SHORT_S 2
 #define REST_LONG_S 15
@@ -53,7 +56,20 @@ static void list_remove(struct segment_list *list, struct segment *segment)
 
 /* ---- memory ---- */
 
-/* Unmapping takes as long as the segment is large: nobody waits for it. */
+static void leave_place(struct segment_pool *pool, struct segment *segment,
+                        int number)
+{
+    struct extents *extents = &pool->extents[number];
+    size_t place =
+        (size_t)((uint8_t *)segment - extents->start) / extents->place_bytes;
+
+    pthread_mutex_lock(&pool->lock);
+    extents->left[extents->left_count++] = (uint32_t)place;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* To give memory back takes as long as the segment is large: nobody waits for
+ * it. */
 static void unlock(struct segment_pool *pool)
 {
     struct segment *doomed = pool->doomed.first;
@@ -63,9 +79,13 @@ static void unlock(struct segment_pool *pool)
     while (doomed != NULL) {
         struct segment *next = doomed->next;
         size_t bytes = doomed->capacity_bytes;
+        int extents = doomed->extents;
         /* Should it not be unmapped, at least its memory is given back. */
         madvise(doomed, bytes, MADV_DONTNEED);
-        munmap(doomed, bytes);
+        if (extents >= 0)
+            leave_place(pool, doomed, extents);
+        else
+            munmap(doomed, bytes);
         doomed = next;
     }
 }
@@ -97,6 +117,70 @@ static size_t index_bytes(const struct segment_pool *pool)
 static bool fits_budget(const struct segment_pool *pool, size_t more_bytes)
 {
     return pool->held_bytes + index_bytes(pool) + more_bytes <= pool->bytes_max;
+}
+
+/* ---- extents ---- */
+
+/* As many places as there may ever be items that do not fit half of one. */
+static bool reserve_extents(struct segment_pool *pool, struct extents *extents,
+                            size_t place_bytes)
+{
+    size_t places = 2 * pool->arena_limit / place_bytes + 1;
+    void *start = map_aligned(places * place_bytes, pool->segment_bytes,
+                              PROT_READ | PROT_WRITE);
+    void *left = map_aligned(places * sizeof(*extents->left), PAGE_BYTES,
+                             PROT_READ | PROT_WRITE);
+
+    if (start == NULL || left == NULL) {
+        if (start != NULL)
+            munmap(start, places * place_bytes);
+        if (left != NULL)
+            munmap(left, places * sizeof(*extents->left));
+        return false;
+    }
+    *extents = (struct extents){.start = start,
+                                .place_bytes = place_bytes,
+                                .places_max = places,
+                                .left = left};
+    return true;
+}
+
+/* Address space for a private segment, and which extents it is of; NULL where
+ * there is none. */
+static struct segment *take_place(struct segment_pool *pool,
+                                  size_t capacity_bytes, int8_t *number)
+{
+    size_t place_bytes = pool->segment_bytes;
+    size_t place;
+
+    *number = 0;
+    while (place_bytes < capacity_bytes && *number < EXTENTS) {
+        place_bytes *= 2;
+        (*number)++;
+    }
+    if (!pool->has_extents || *number == EXTENTS)
+        return NULL;
+    struct extents *extents = &pool->extents[*number];
+    if (extents->start == NULL && !reserve_extents(pool, extents, place_bytes))
+        return NULL;
+    if (extents->left_count > 0)
+        place = extents->left[--extents->left_count];
+    else if (extents->carved_count < extents->places_max)
+        place = extents->carved_count++;
+    else
+        return NULL;
+    return (struct segment *)(void *)(extents->start + place * place_bytes);
+}
+
+static void release_extents(struct segment_pool *pool)
+{
+    for (size_t i = 0; i < EXTENTS; i++) {
+        struct extents *extents = &pool->extents[i];
+        if (extents->start == NULL)
+            continue;
+        munmap(extents->start, extents->places_max * extents->place_bytes);
+        munmap(extents->left, extents->places_max * sizeof(*extents->left));
+    }
 }
 
 /* The first `bytes` of the arena may be used from now on. */
@@ -140,6 +224,8 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
         munmap(pool->arena, pool->arena_limit);
         return false;
     }
+    /* Where more address space than memory is a matter of course. */
+    pool->has_extents = bytes_limit > bytes_max;
     pthread_mutex_init(&pool->lock, NULL);
     return true;
 }
@@ -167,6 +253,7 @@ void segment_pool_release(struct segment_pool *pool)
     for (int queue = 0; queue < QUEUES; queue++)
         doom_private(pool, &pool->sealed[queue]);
     unlock(pool);
+    release_extents(pool);
     munmap(pool->arena, pool->arena_limit);
     pthread_mutex_destroy(&pool->lock);
 }
@@ -192,14 +279,18 @@ static void segment_open(struct segment *segment, size_t capacity_bytes,
     segment->state = SEGMENT_OPEN;
     segment->queue = QUEUE_FRESH;
     segment->is_private = false;
+    segment->extents = -1;
     segment->is_claimed = false;
     segment->rests_until = 0;
 }
 
 static void unseal(struct segment_pool *pool, struct segment *segment)
 {
+    if (pool->scanned == segment)
+        pool->scanned = segment->next;
     list_remove(&pool->sealed[segment->queue], segment);
     pool->sealed_bytes[segment->queue] -= segment->capacity_bytes;
+    pool->sealed_count--;
 }
 
 /* The youngest of its queue. */
@@ -208,6 +299,7 @@ static void seal(struct segment_pool *pool, struct segment *segment)
     segment->state = SEGMENT_SEALED;
     list_append(&pool->sealed[segment->queue], segment);
     pool->sealed_bytes[segment->queue] += segment->capacity_bytes;
+    pool->sealed_count++;
 }
 
 /* How many more segments could be opened now without freeing any. */
@@ -272,7 +364,7 @@ static void give_free(struct segment_pool *pool, struct segment *segment)
 {
     if (segment->is_private) {
         pool->held_bytes -= segment->capacity_bytes;
-        pool->large_count--;
+        pool->mapped_count -= segment->extents < 0;
         list_append(&pool->doomed, segment);
         return;
     }
@@ -343,7 +435,7 @@ static bool fits_private(const struct segment_pool *pool, size_t capacity_bytes)
     size_t in_use_bytes =
         pool->held_bytes - pool->free_count * pool->segment_bytes;
 
-    return pool->large_count < LARGE_MAX &&
+    return pool->mapped_count < MAPPED_MAX &&
            in_use_bytes + index_bytes(pool) + capacity_bytes +
                    pool->reserve_count * pool->segment_bytes <=
                pool->bytes_max;
@@ -354,28 +446,35 @@ void *segment_append_private(struct segment_pool *pool, size_t bytes,
 {
     size_t capacity_bytes = private_bytes(bytes);
 
+    int8_t extents = -1;
+
     /* The budget is taken before the memory: it is never exceeded. */
     pthread_mutex_lock(&pool->lock);
     bool fits = fits_private(pool, capacity_bytes);
+    struct segment *segment = NULL;
     if (fits) {
         trim_free(pool, capacity_bytes);
         pool->held_bytes += capacity_bytes;
-        pool->large_count++;
+        segment = take_place(pool, capacity_bytes, &extents);
+        pool->mapped_count += segment == NULL;
     }
     unlock(pool);
     if (!fits)
         return NULL;
-
-    struct segment *segment = map_aligned(capacity_bytes, pool->segment_bytes,
-                                          PROT_READ | PROT_WRITE);
+    if (segment == NULL) {
+        extents = -1;
+        segment = map_aligned(capacity_bytes, pool->segment_bytes,
+                              PROT_READ | PROT_WRITE);
+    }
     pthread_mutex_lock(&pool->lock);
     if (segment == NULL) {
         pool->held_bytes -= capacity_bytes;
-        pool->large_count--;
+        pool->mapped_count--;
         unlock(pool);
         return NULL;
     }
     segment_open(segment, capacity_bytes, pool->second);
+    segment->extents = extents;
     segment->is_private = true;
     segment->used_bytes += bytes;
     atomic_store_explicit(&segment->live_bytes, bytes, memory_order_relaxed);
@@ -612,21 +711,37 @@ static size_t dead_bytes(const struct segment *segment)
            atomic_load_explicit(&segment->live_bytes, memory_order_relaxed);
 }
 
+/* The next one of all that are sealed, round and round; there is one. */
+static struct segment *scan(struct segment_pool *pool)
+{
+    struct segment *segment = pool->scanned;
+
+    if (segment == NULL)
+        segment = pool->sealed[QUEUE_KEPT].first;
+    if (segment == NULL)
+        segment = pool->sealed[QUEUE_FRESH].first;
+    pool->scanned = segment->next;
+    if (segment->next == NULL && segment->queue == QUEUE_KEPT)
+        pool->scanned = pool->sealed[QUEUE_FRESH].first;
+    return segment;
+}
+
 struct segment *segment_claim_dead(struct segment_pool *pool,
-                                   unsigned dead_percent, size_t *end_bytes)
+                                   unsigned dead_percent, bool is_thorough,
+                                   size_t *end_bytes)
 {
     struct segment *deadest = NULL;
     size_t most_bytes = pool->segment_bytes * dead_percent / 100;
 
     pthread_mutex_lock(&pool->lock);
-    for (int queue = 0; queue < QUEUES; queue++) {
-        for (struct segment *s = pool->sealed[queue].first; s != NULL;
-             s = s->next) {
-            if (dead_bytes(s) >= most_bytes && !s->is_private &&
-                is_claimable(s)) {
-                deadest = s;
-                most_bytes = dead_bytes(s) + 1;
-            }
+    size_t count = pool->sealed_count;
+    if (!is_thorough && count > SCANNED_MAX)
+        count = SCANNED_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct segment *s = scan(pool);
+        if (dead_bytes(s) >= most_bytes && !s->is_private && is_claimable(s)) {
+            deadest = s;
+            most_bytes = dead_bytes(s) + 1;
         }
     }
     deadest = claim(deadest, end_bytes);
@@ -655,7 +770,7 @@ struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
                           ? QUEUE_FRESH
                           : QUEUE_KEPT;
     /* Where there are too many mappings no ordinary segment is of help. */
-    bool is_private = is_large && pool->large_count >= LARGE_MAX;
+    bool is_private = is_large && pool->mapped_count >= MAPPED_MAX;
     struct segment *oldest =
         claim_oldest_of(&pool->sealed[turn], is_private, end_bytes);
     if (oldest == NULL)

@@ -55,6 +55,7 @@ struct segment {
     enum segment_state state;
     enum queue queue;
     bool is_private;
+    int8_t extents;          /* the number of those that it is of, or -1 */
     _Atomic bool is_claimed; /* eviction or expiry walks through it */
     time_s rests_until;      /* expiry found little in it */
     time_s begun; /* when it was opened or spared; 0: not known yet */
@@ -63,6 +64,19 @@ struct segment {
 #define SEGMENT_HEADER_BYTES 128
 _Static_assert(sizeof(struct segment) <= SEGMENT_HEADER_BYTES,
                "a segment's header fits before its first item");
+
+/* Address space for private segments up to a size, taken place by place.  A
+ * place that is left takes no memory. */
+struct extents {
+    uint8_t *start; /* NULL: not reserved yet */
+    size_t place_bytes;
+    size_t places_max;
+    size_t carved_count; /* ever used, from the start */
+    uint32_t *left;      /* those of them that are not in use, as a stack */
+    size_t left_count;
+};
+
+#define EXTENTS 24
 
 struct segment_list {
     struct segment *first; /* the oldest */
@@ -80,12 +94,16 @@ struct segment_pool {
     size_t arena_bytes;  /* of it, those that may be used */
     size_t carved_bytes; /* of these, ever used, from the start */
     size_t held_bytes;   /* of segments that take memory, private included */
-    struct segment_list free;     /* memory kept for the next use */
-    struct segment_list returned; /* memory given back to the system */
+    bool has_extents;
+    struct extents extents[EXTENTS]; /* each twice as large as the one before */
+    struct segment_list free;        /* memory kept for the next use */
+    struct segment_list returned;    /* memory given back to the system */
     struct segment_list sealed[QUEUES];
     size_t sealed_bytes[QUEUES];
+    size_t sealed_count;
+    struct segment *scanned;    /* where the search for dead ones goes on */
     struct segment_list doomed; /* to be unmapped outside of the lock */
-    size_t large_count;
+    size_t mapped_count; /* of private segments, those mapped by themselves */
     size_t free_count;
     struct segment *open[LIFE_CLASSES];
     _Atomic uint32_t expiry_min; /* of all segments, or earlier */
@@ -165,13 +183,15 @@ bool segment_has_slack(struct segment_pool *pool);
 
 /*
  * Claims a segment to walk through, or NULL: one at least `dead_percent` of
- * which is dead, the deadest; the oldest one of the queue whose turn it is to
+ * which is dead, the deadest of some hundred, or of all in a `thorough` search;
+ * the oldest one of the queue whose turn it is to
  * be evicted from, a private one where only that would help an item that
  * `is_large`; one in which something dies by `now`.  `end_bytes` is where its
  * items end.
  */
 struct segment *segment_claim_dead(struct segment_pool *pool,
-                                   unsigned dead_percent, size_t *end_bytes);
+                                   unsigned dead_percent, bool is_thorough,
+                                   size_t *end_bytes);
 struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
                                      size_t *end_bytes);
 struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,

@@ -21,6 +21,8 @@ static void run(size_t megabytes, bool replicates, bool may_lose,
                 unsigned keys_count)
 {
     struct store_settings settings = {.memory_bytes_max = megabytes * MEGABYTE,
+                                      .memory_bytes_limit =
+                                          64 * megabytes * MEGABYTE,
                                       .item_bytes_max = MEGABYTE,
                                       .evicts = true,
                                       .replicates = replicates,

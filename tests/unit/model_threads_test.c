@@ -29,6 +29,7 @@ static void *play(void *context)
 static void run(bool replicates)
 {
     struct store_settings settings = {.memory_bytes_max = 4 * MEGABYTE,
+                                      .memory_bytes_limit = 64 * MEGABYTE,
                                       .item_bytes_max = MEGABYTE,
                                       .evicts = true,
                                       .replicates = replicates,

@@ -29,14 +29,24 @@
 static struct segment_pool pool;
 static _Atomic size_t index_bytes;
 
+static bool init_with(size_t bytes_limit)
+{
+    atomic_store(&index_bytes, 0);
+    return segment_pool_init(&pool, POOL_BYTES, bytes_limit, RESERVE,
+                             &index_bytes);
+}
+
 static int set_up(void **state)
 {
     (void)state;
-    atomic_store(&index_bytes, 0);
-    return segment_pool_init(&pool, POOL_BYTES, POOL_BYTES, RESERVE,
-                             &index_bytes)
-               ? 0
-               : -1;
+    return init_with(2 * POOL_BYTES) ? 0 : -1;
+}
+
+/* Without address space to spare. */
+static int set_up_scarce(void **state)
+{
+    (void)state;
+    return init_with(POOL_BYTES) ? 0 : -1;
 }
 
 /* Checks a queue of sealed segments; the bytes they hold. */
@@ -95,7 +105,7 @@ static void check_pool(void)
         ordinary_count++;
     assert_null(pool.doomed.first);
     assert_int_equal(free_count, pool.free_count);
-    assert_int_equal(large_count, pool.large_count);
+    assert_int_equal(pool.mapped_count, pool.has_extents ? 0 : large_count);
     assert_int_equal(held_bytes, segment_held_bytes(&pool));
     assert_true(held_bytes <= POOL_BYTES);
     assert_int_equal(ordinary_count * pool.segment_bytes, pool.carved_bytes);
@@ -406,6 +416,27 @@ static void a_private_segment_goes_back_with_its_item(void **state)
     assert_int_equal(segment_held_bytes(&pool), 0);
 }
 
+static void a_place_that_was_left_is_taken_again(void **state)
+{
+    uint8_t *places[4];
+    size_t bytes = 3 * SEGMENT_BYTES;
+
+    (void)state;
+    for (size_t round = 0; round < 100; round++) {
+        for (size_t i = 0; i < 4; i++) {
+            places[i] = append(LIFE_UNLIMITED, bytes, 0);
+            assert_non_null(places[i]);
+        }
+        for (size_t i = 0; i < 4; i++)
+            segment_forget(&pool, places[i], bytes);
+    }
+    assert_int_equal(segment_held_bytes(&pool), 0);
+    /* Three segments and a header do not fit a place of two. */
+    assert_int_equal(pool.extents[2].carved_count, 4);
+    assert_int_equal(pool.extents[2].left_count, 4);
+    assert_null(pool.extents[1].start);
+}
+
 static void memory_can_be_used_again_for_ever(void **state)
 {
     void *items[100] = {NULL};
@@ -482,10 +513,10 @@ static void nothing_is_claimed_that_is_open(void **state)
 
     (void)state;
     assert_null(segment_claim_oldest(&pool, false, &end_bytes));
-    assert_null(segment_claim_dead(&pool, 0, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 0, false, &end_bytes));
     forget_shared(append_shared());
     assert_null(segment_claim_oldest(&pool, false, &end_bytes));
-    assert_null(segment_claim_dead(&pool, 0, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 0, false, &end_bytes));
 }
 
 static void the_oldest_is_claimed_once_and_first(void **state)
@@ -524,7 +555,7 @@ static void what_is_pinned_is_not_claimed(void **state)
         items[i] = append(LIFE_MINUTE, SHARED_BYTES_MAX, NOW);
     forget_shared(items[1]);
     assert_null(segment_claim_oldest(&pool, false, &end_bytes));
-    assert_null(segment_claim_dead(&pool, 1, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 1, false, &end_bytes));
     struct segment *open = segment_claim_expired(&pool, NOW, &end_bytes);
     assert_ptr_equal(open, segment_of(items[SHARED_PER_SEGMENT]));
     assert_null(segment_claim_expired(&pool, NOW, &end_bytes));
@@ -568,16 +599,16 @@ static void of_the_dead_the_deadest_is_claimed(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++)
         fill_segment(items[i]);
-    assert_null(segment_claim_dead(&pool, 1, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 1, false, &end_bytes));
     forget_shared(items[0][0]);
     forget_shared(items[1][0]);
     forget_shared(items[1][1]);
     forget_shared(items[2][0]);
-    struct segment *deadest = segment_claim_dead(&pool, 10, &end_bytes);
+    struct segment *deadest = segment_claim_dead(&pool, 10, false, &end_bytes);
     assert_ptr_equal(deadest, segment_of(items[1][0]));
     /* Of a segment an eighth is dead in the others, not a quarter. */
-    assert_null(segment_claim_dead(&pool, 25, &end_bytes));
-    struct segment *other = segment_claim_dead(&pool, 12, &end_bytes);
+    assert_null(segment_claim_dead(&pool, 25, false, &end_bytes));
+    struct segment *other = segment_claim_dead(&pool, 12, false, &end_bytes);
     assert_ptr_equal(other, segment_of(items[0][0]));
     segment_yield(&pool, other);
     segment_yield(&pool, deadest);
@@ -590,7 +621,7 @@ static void private_segments_are_never_compacted(void **state)
     (void)state;
     void *item = append(LIFE_UNLIMITED, SEGMENT_BYTES, 0);
     segment_forget(&pool, item, SEGMENT_BYTES / 2);
-    assert_null(segment_claim_dead(&pool, 0, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 0, false, &end_bytes));
     struct segment *oldest = segment_claim_oldest(&pool, false, &end_bytes);
     assert_ptr_equal(oldest, segment_of(item));
     segment_yield(&pool, oldest);
@@ -855,7 +886,7 @@ static void any_order_of_all_calls_keeps_the_books(void **state)
             if (claimed != NULL)
                 segment_yield(&pool, claimed);
             claimed = prng_below(&prng, 2) == 0
-                          ? segment_claim_dead(&pool, 10, &end_bytes)
+                          ? segment_claim_dead(&pool, 10, false, &end_bytes)
                           : segment_claim_expired(&pool, 50, &end_bytes);
             break;
         default:
@@ -879,6 +910,8 @@ static void any_order_of_all_calls_keeps_the_books(void **state)
 }
 
 #define ON_POOL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define ON_SCARCE(test)                                                        \
+    cmocka_unit_test_setup_teardown(test, set_up_scarce, tear_down)
 
 int main(void)
 {
@@ -920,6 +953,9 @@ int main(void)
         ON_POOL(what_is_left_of_a_cleared_segment_is_used),
         ON_POOL(items_may_be_appended_behind_a_walk),
         ON_POOL(any_order_of_all_calls_keeps_the_books),
+        ON_SCARCE(any_order_of_all_calls_keeps_the_books),
+        ON_SCARCE(a_private_segment_goes_back_with_its_item),
+        ON_POOL(a_place_that_was_left_is_taken_again),
     };
 
     return cmocka_run_group_tests_name("segment", tests, NULL, NULL);
