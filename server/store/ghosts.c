@@ -8,7 +8,7 @@
 
 /* So many items for each fingerprint, or up to twice as many. */
 #define ITEMS_PER_GHOST 3
-#define FINGERPRINT_SHIFT 40
+#define FINGERPRINT_SHIFT 32
 
 bool ghosts_init(struct ghosts *ghosts, size_t items_max, _Atomic size_t *bytes)
 {
@@ -46,7 +46,7 @@ void ghosts_fit(struct ghosts *ghosts, size_t items)
 }
 
 /* The low bits are those of the key's stripe. */
-static uint16_t *set_of(struct ghosts *ghosts, uint64_t hash)
+static uint32_t *set_of(struct ghosts *ghosts, uint64_t hash)
 {
     size_t count =
         atomic_load_explicit(&ghosts->sets_count, memory_order_relaxed);
@@ -55,16 +55,16 @@ static uint16_t *set_of(struct ghosts *ghosts, uint64_t hash)
 }
 
 /* 0 stands for none. */
-static uint16_t fingerprint_of(uint64_t hash)
+static uint32_t fingerprint_of(uint64_t hash)
 {
-    uint16_t fingerprint = (uint16_t)(hash >> FINGERPRINT_SHIFT);
+    uint32_t fingerprint = (uint32_t)(hash >> FINGERPRINT_SHIFT);
 
     return fingerprint == 0 ? 1 : fingerprint;
 }
 
 void ghosts_add(struct ghosts *ghosts, uint64_t hash)
 {
-    uint16_t *set = set_of(ghosts, hash);
+    uint32_t *set = set_of(ghosts, hash);
 
     memmove(set + 1, set, (GHOSTS_SET - 1) * sizeof(*set));
     set[0] = fingerprint_of(hash);
@@ -72,8 +72,8 @@ void ghosts_add(struct ghosts *ghosts, uint64_t hash)
 
 bool ghosts_take(struct ghosts *ghosts, uint64_t hash)
 {
-    uint16_t *set = set_of(ghosts, hash);
-    uint16_t fingerprint = fingerprint_of(hash);
+    uint32_t *set = set_of(ghosts, hash);
+    uint32_t fingerprint = fingerprint_of(hash);
 
     for (size_t i = 0; i < GHOSTS_SET; i++) {
         if (set[i] == fingerprint) {

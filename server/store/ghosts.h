@@ -3,7 +3,7 @@
  * Ghosts: which keys were evicted not long ago, before they were used; inside
  * of the store.
  *
- * Sets of 16 fingerprints, the oldest of which makes way.  There are as many
+ * Sets of 12 fingerprints, the oldest of which makes way.  There are as many
  * as items ask for, up to a fifth or so of them.
  *
  * Threads: a key's set is read and written under its key's lock only.
@@ -16,10 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GHOSTS_SET 16
+#define GHOSTS_SET 12
 
 struct ghosts {
-    uint16_t (*sets)[GHOSTS_SET];
+    uint32_t (*sets)[GHOSTS_SET];
     size_t sets_max;
     _Atomic size_t sets_count; /* a power of two, at least INDEX_STRIPES */
     _Atomic size_t *bytes;     /* told of the memory that is in use */

@@ -632,6 +632,22 @@ bool segment_has_room(struct segment_pool *pool, size_t bytes)
     return has_room;
 }
 
+bool segment_is_short(struct segment_pool *pool)
+{
+    bool is_filling = false;
+
+    pthread_mutex_lock(&pool->lock);
+    for (int life = 0; life < LIFE_CLASSES; life++) {
+        const struct segment *open = pool->open[life];
+        is_filling =
+            is_filling ||
+            (open != NULL && open->used_bytes > open->capacity_bytes / 2);
+    }
+    bool is_short = is_filling && available_count(pool) <= pool->reserve_count;
+    pthread_mutex_unlock(&pool->lock);
+    return is_short;
+}
+
 /* ---- another limit ---- */
 
 bool segment_has_slack(struct segment_pool *pool)

@@ -178,6 +178,9 @@ void segment_unpin(struct segment_pool *pool, struct segment *segment);
 /* True where an item of `bytes` would find room. */
 bool segment_has_room(struct segment_pool *pool, size_t bytes);
 
+/* True where a segment is going to be needed soon, and there is none. */
+bool segment_is_short(struct segment_pool *pool);
+
 /* True where some segments more than that are free. */
 bool segment_has_slack(struct segment_pool *pool);
 

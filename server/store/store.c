@@ -535,6 +535,9 @@ void replica_write_use(struct item *item, const struct store_hold *hold,
     if (old != NULL) {
         use.count = item_use(old).count;
         use = used_more(use);
+    } else if (hold->slot == NULL &&
+               ghosts_take(&hold->store->ghosts, hold->hash)) {
+        use = used_more(use); /* so is what is asked for after its eviction */
     }
     use.is_fetched = write->is_fetched;
     item_set_use(item, use);
@@ -599,15 +602,6 @@ enum store_result replica_link_appended(struct store_hold *hold,
     return result;
 }
 
-/* What is asked for again soon after it was evicted is kept. */
-static enum life_class life_of(struct store_hold *hold,
-                               const struct store_write *write)
-{
-    if (hold->slot == NULL && ghosts_take(&hold->store->ghosts, hold->hash))
-        return LIFE_KEPT;
-    return life_class(write->exptime, time_seconds(hold->now));
-}
-
 enum store_result store_put(struct store_hold *hold,
                             const struct store_write *write)
 {
@@ -622,8 +616,9 @@ enum store_result store_put(struct store_hold *hold,
         put_in_place(hold, write);
         return STORE_OK;
     }
-    struct item *item = segment_append(&store->pool, life_of(hold, write),
-                                       room_bytes, write->exptime);
+    struct item *item = segment_append(
+        &store->pool, life_class(write->exptime, time_seconds(hold->now)),
+        room_bytes, write->exptime);
     if (item == NULL)
         return STORE_NO_ROOM;
     uint8_t *at =
@@ -755,7 +750,7 @@ void store_maintain(struct store *store, time_us now)
     tally(store, TALLY_ROUNDS, 1);
     segment_tick(&store->pool, time_seconds(now));
     expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
-    if (!segment_has_room(&store->pool, 1))
+    if (segment_is_short(&store->pool))
         eviction_make_room(store, 1, now);
     resize_continue(store, now);
 }
