@@ -14,6 +14,7 @@
 #define TAG_SHIFT 56
 #define FAR_BIT (UINT64_C(1) << 39)
 #define PAGE_BYTES ((size_t)4096)
+#define LARGE_PAGE_BYTES ((size_t)2 * 1024 * 1024)
 #define CACHE_LINE_BYTES 64
 /* Of an item, before it is known how many it has. */
 #define PREFETCH_LINES 3
@@ -126,10 +127,14 @@ void index_set_arena(struct index *index, const void *arena)
     index->arena = arena;
 }
 
+/* A small server stays small: from where there are many items. */
 void index_use_large_pages(struct index *index)
 {
-    madvise(index->buckets, index->buckets_max * sizeof(struct bucket),
-            MADV_HUGEPAGE);
+    size_t bytes = index->buckets_max * sizeof(struct bucket);
+
+    if (bytes > LARGE_PAGE_BYTES)
+        madvise((uint8_t *)index->buckets + LARGE_PAGE_BYTES,
+                bytes - LARGE_PAGE_BYTES, MADV_HUGEPAGE);
 }
 
 /* Linear hashing (Litwin, 1980): buckets not split yet use one bit less. */

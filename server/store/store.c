@@ -59,10 +59,10 @@ struct store *store_create(const struct store_settings *settings)
         goto fail_pool;
     if (settings->counts_sizes && !create_sizes(store))
         goto fail_ghosts;
-    if (settings->large_pages) {
-        index_use_large_pages(&store->index);
+    /* Where it grows it is dense: at most one page of it is for later. */
+    index_use_large_pages(&store->index);
+    if (settings->large_pages)
         segment_use_large_pages(&store->pool);
-    }
     version_clock_init(&store->clock, settings->origin_tag);
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
@@ -331,6 +331,8 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
 {
     begin_hold(hold, store, hash, now);
     hold->key = key;
+    /* What is held like this is mostly to be written. */
+    summary_prefetch(&store->summary, hash);
     hold->stripe = index_lock(&store->index, hash);
     hold->slot = index_find(&store->index, hash, key);
     look(hold);

@@ -35,6 +35,13 @@ void summary_release(struct summary *summary);
 void summary_toggle(struct summary *summary, uint64_t hash, uint64_t version,
                     uint64_t stamp);
 
+/* Brings nearer what a toggle of that hash is going to change. */
+static inline void summary_prefetch(const struct summary *summary,
+                                    uint64_t hash)
+{
+    __builtin_prefetch(&summary->leaves[hash % SUMMARY_LEAVES], 1);
+}
+
 /* One number for all leaves; 0 for an empty replica. */
 uint64_t summary_root(struct summary *summary);
 

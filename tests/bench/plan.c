@@ -23,7 +23,8 @@ static const struct row {
 } rows[] = {
     {{"host", required_argument, NULL, 'H'}, "NAME, by default 127.0.0.1"},
     {{"port", required_argument, NULL, 'p'}, "N"},
-    {{"protocol", required_argument, NULL, 'P'}, "text (default), meta or binary"},
+    {{"protocol", required_argument, NULL, 'P'},
+     "text (default), meta or binary"},
     {{"connections", required_argument, NULL, 'c'}, "N, by default 1"},
     {{"pipeline", required_argument, NULL, 'd'},
      "N requests in a batch, by default 1"},

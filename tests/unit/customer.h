@@ -25,6 +25,7 @@
 #define DAYS_30 2592000
 
 static struct store *store;
+static struct onlooker *onlooker;
 static struct counters counters;
 static time_us now;
 /* The value of the last hit. */
@@ -41,6 +42,8 @@ static inline void open_store(bool evicts, bool replicates)
 
     store = store_create(&settings);
     assert_non_null(store);
+    onlooker = store_add_onlooker(store);
+    assert_non_null(onlooker);
     memset(&counters, 0, sizeof(counters));
     now = START_US;
 }
@@ -81,8 +84,10 @@ static inline void pass(uint64_t seconds)
 
 static inline struct execution begin(void)
 {
-    return (struct execution){
-        .store = store, .now = now, .counters = &counters};
+    return (struct execution){.store = store,
+                              .now = now,
+                              .counters = &counters,
+                              .onlooker = onlooker};
 }
 
 static inline struct outcome run(struct command command)

@@ -387,6 +387,59 @@ static void a_pinned_value_outlives_its_item(void **state)
     store_destroy(store);
 }
 
+static bool look(struct store *store, struct onlooker *onlooker,
+                 const char *key, time_us now, struct store_hold *held)
+{
+    struct span span = span_of_string(key);
+
+    return store_look(store, onlooker, span, store_hash(store, span), now,
+                      held);
+}
+
+static void who_looks_sees_what_lives_and_nobody_writes(void **state)
+{
+    struct store *store = create(8);
+    struct onlooker *one = store_add_onlooker(store);
+    struct onlooker *other = store_add_onlooker(store);
+    struct store_hold first;
+    struct store_hold second;
+    struct store_hold written;
+
+    (void)state;
+    assert_true(put_span(store, "k", SPAN("value"), 0, START_US));
+    assert_true(put_span(store, "dead", SPAN("v"), time_seconds(START_US) + 1,
+                         START_US));
+    assert_false(look(store, NULL, "k", START_US, &first));
+
+    assert_true(look(store, one, "k", START_US, &first));
+    assert_true(look(store, other, "k", START_US, &second));
+    assert_ptr_equal(first.item, second.item);
+    store_use(&first);
+    store_use(&second);
+    assert_int_equal(item_use(first.item).count, 2);
+    store_release(&first);
+    store_release(&second);
+    assert_true(look(store, one, "none", START_US, &first));
+    assert_null(first.item);
+    store_release(&first);
+
+    hold(store, "k", START_US, &written);
+    assert_false(look(store, one, "k", START_US, &first));
+    store_release(&written);
+    assert_true(look(store, one, "k", START_US, &first));
+    store_release(&first);
+
+    /* It is to be buried, which takes a lock. */
+    time_us later = START_US + 2 * TIME_US_PER_S;
+    assert_false(look(store, one, "dead", later, &first));
+    hold(store, "dead", later, &written);
+    assert_int_equal(written.absence, STORE_EXPIRED);
+    store_release(&written);
+    assert_true(look(store, one, "dead", later, &first));
+    store_release(&first);
+    store_destroy(store);
+}
+
 static void a_reserved_value_is_stored_or_cancelled(void **state)
 {
     struct store *store = create(8);
@@ -802,6 +855,7 @@ int main(void)
         cmocka_unit_test(sessions_rewritten_for_ever_evict_nobody),
         cmocka_unit_test(keeps_values_larger_than_a_segment),
         cmocka_unit_test(a_pinned_value_outlives_its_item),
+        cmocka_unit_test(who_looks_sees_what_lives_and_nobody_writes),
         cmocka_unit_test(a_reserved_value_is_stored_or_cancelled),
         cmocka_unit_test(reservations_never_take_more_than_half),
         cmocka_unit_test(versions_grow_whatever_the_clock_does),
