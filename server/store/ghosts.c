@@ -7,7 +7,7 @@
 #include "server/store/index.h"
 
 /* So many items for each fingerprint, or up to twice as many. */
-#define ITEMS_PER_GHOST 3
+#define ITEMS_PER_GHOST 4
 #define FINGERPRINT_SHIFT 32
 
 bool ghosts_init(struct ghosts *ghosts, size_t items_max, _Atomic size_t *bytes)

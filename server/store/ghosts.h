@@ -4,7 +4,7 @@
  * of the store.
  *
  * Sets of 12 fingerprints, the oldest of which makes way.  There are as many
- * as items ask for, up to a fifth or so of them.
+ * as items ask for, an eighth to a quarter of them.
  *
  * Threads: a key's set is read and written under its key's lock only.
  */
