@@ -13,6 +13,7 @@
 #define SPARE_SHARE 2
 #define TAG_SHIFT 56
 #define FAR_BIT (UINT64_C(1) << 39)
+#define PLACE_MASK ((UINT64_C(1) << 40) - 1)
 #define PAGE_BYTES ((size_t)4096)
 #define LARGE_PAGE_BYTES ((size_t)2 * 1024 * 1024)
 #define CACHE_LINE_BYTES 64
@@ -278,12 +279,18 @@ static struct item *item_at(const struct index *index, uint64_t place)
     return (struct item *)address;
 }
 
+/* Behind a place there are three more bytes, in a bucket as in a spare. */
+static struct item *read_place(const struct index *index, const uint8_t *at)
+{
+    uint64_t place;
+
+    memcpy(&place, at, sizeof(place));
+    return item_at(index, little_endian(place) & PLACE_MASK);
+}
+
 struct item *index_item(const struct index *index, const struct slot *slot)
 {
-    uint64_t place = 0;
-
-    memcpy(&place, place_at(index, slot), INDEX_PLACE_BYTES);
-    return item_at(index, little_endian(place));
+    return read_place(index, place_at(index, slot));
 }
 
 void index_replace(const struct index *index, struct slot *slot,
@@ -299,13 +306,15 @@ void index_replace(const struct index *index, struct slot *slot,
 /* The slots of one of a chain, and what follows it. */
 struct link {
     struct slot *slots;
+    uint8_t (*places)[INDEX_PLACE_BYTES];
     unsigned slots_count;
     uint32_t *overflow;
 };
 
 static struct link link_of_bucket(struct bucket *bucket)
 {
-    return (struct link){bucket->slots, INDEX_SLOTS, &bucket->overflow};
+    return (struct link){bucket->slots, bucket->places, INDEX_SLOTS,
+                         &bucket->overflow};
 }
 
 /* Spares are numbered from 1. */
@@ -313,7 +322,8 @@ static struct link link_of_spare(const struct index *index, uint32_t number)
 {
     struct spare *spare = &index->spares[number - 1];
 
-    return (struct link){spare->slots, INDEX_SPARE_SLOTS, &spare->overflow};
+    return (struct link){spare->slots, spare->places, INDEX_SPARE_SLOTS,
+                         &spare->overflow};
 }
 
 /* Goes on to what follows; false at the end. */
@@ -325,36 +335,31 @@ static bool link_next(const struct index *index, struct link *link)
     return true;
 }
 
-/* The high bit of each byte that is 0 (Mycroft; exact, as no carry leaves a
- * byte). */
-static uint64_t zero_bytes(uint64_t word)
-{
-    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+/* A bit for each slot of the link that has this tag, the first one lowest.
+ * Behind the tags there are places enough to read 16 bytes. */
+#ifdef __SSE2__
+typedef char tags __attribute__((vector_size(16)));
 
-    return ~(((word & low) + low) | word | low);
-}
-
-/* A bit for each slot of the link that has this tag, the first one lowest. */
 static inline unsigned slots_with(const struct link *link, uint8_t tag)
 {
-    uint64_t pattern = UINT64_C(0x0101010101010101) * tag;
+    tags wanted = (char)tag - (tags){0};
+    tags there;
+
+    memcpy(&there, link->slots, sizeof(there));
+    unsigned equal =
+        (unsigned)__builtin_ia32_pmovmskb128((tags)(there == wanted));
+    return equal & ((1U << link->slots_count) - 1);
+}
+#else
+static inline unsigned slots_with(const struct link *link, uint8_t tag)
+{
     unsigned found = 0;
 
-    for (unsigned at = 0; at < link->slots_count; at += 8) {
-        uint64_t tags = 0;
-        unsigned count =
-            link->slots_count - at < 8 ? link->slots_count - at : 8;
-        /* Behind the tags there are at least as many bytes of places. */
-        memcpy(&tags, link->slots + at, sizeof(tags));
-        uint64_t matches = zero_bytes(little_endian(tags) ^ pattern);
-        if (count < 8)
-            matches &= (UINT64_C(1) << 8 * count) - 1;
-        /* From eight high bits to eight bits in a row. */
-        found |= (unsigned)((matches >> 7) * UINT64_C(0x0102040810204080) >> 56)
-                 << at;
-    }
+    for (unsigned i = 0; i < link->slots_count; i++)
+        found |= (unsigned)(link->slots[i].tag == tag) << i;
     return found;
 }
+#endif
 
 /* A stub keeps its key as 128 bits of hash. */
 static bool is_of_key(const struct index *index, const struct item *item,
@@ -388,9 +393,9 @@ static inline struct slot *find(struct index *index, uint64_t hash,
     do {
         for (unsigned found = slots_with(&link, tag); found != 0;
              found &= found - 1) {
-            struct slot *slot = &link.slots[__builtin_ctz(found)];
-            if (matches(index, index_item(index, slot), wanted))
-                return slot;
+            int number = __builtin_ctz(found);
+            if (matches(index, read_place(index, link.places[number]), wanted))
+                return &link.slots[number];
         }
     } while (link_next(index, &link));
     return NULL;
@@ -584,8 +589,8 @@ void index_prefetch_item(struct index *index, struct onlooker *onlooker,
     struct link link = link_of_bucket(bucket_of(index, hash));
     for (unsigned found = slots_with(&link, tag_of(hash)); found != 0;
          found &= found - 1) {
-        const struct slot *slot = &link.slots[__builtin_ctz(found)];
-        const uint8_t *item = (const uint8_t *)index_item(index, slot);
+        const uint8_t *item = (const uint8_t *)read_place(
+            index, link.places[__builtin_ctz(found)]);
         for (size_t line = 0; line < PREFETCH_LINES; line++)
             __builtin_prefetch(item + line * CACHE_LINE_BYTES);
     }
