@@ -25,6 +25,9 @@
 /* Clients wait while dead segments are looked for: of very many, some at a
  * time. */
 #define SCANNED_MAX 512
+/* So often at least it is the turn of what is kept: however little of what is
+ * fresh is used, what is not used any more goes in the end. */
+#define KEPT_TURNS 32
 /* A sweep that freed less than a quarter, or a sixteenth, was too early. */
 #define REST_SHORT_S 2
 #define REST_LONG_S 15
@@ -782,9 +785,9 @@ struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
     pthread_mutex_lock(&pool->lock);
     size_t fresh_bytes = pool->sealed_bytes[QUEUE_FRESH];
     size_t kept_bytes = pool->sealed_bytes[QUEUE_KEPT];
-    enum queue turn = fresh_bytes > (fresh_bytes + kept_bytes) / FRESH_SHARE
-                          ? QUEUE_FRESH
-                          : QUEUE_KEPT;
+    bool is_fresh = fresh_bytes > (fresh_bytes + kept_bytes) / FRESH_SHARE &&
+                    ++pool->turns_count % KEPT_TURNS != 0;
+    enum queue turn = is_fresh ? QUEUE_FRESH : QUEUE_KEPT;
     /* Where there are too many mappings no ordinary segment is of help. */
     bool is_private = is_large && pool->mapped_count >= MAPPED_MAX;
     struct segment *oldest =

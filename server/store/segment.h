@@ -101,6 +101,7 @@ struct segment_pool {
     struct segment_list sealed[QUEUES];
     size_t sealed_bytes[QUEUES];
     size_t sealed_count;
+    unsigned turns_count;       /* of evictions */
     struct segment *scanned;    /* where the search for dead ones goes on */
     struct segment_list doomed; /* to be unmapped outside of the lock */
     size_t mapped_count; /* of private segments, those mapped by themselves */

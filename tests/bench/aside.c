@@ -4,6 +4,7 @@
  * stores what was not there.  One connection, in batches; prints one line of
  * figures.  Every value is verified: a wrong one ends the program with 1.
  *
+ * store     stores keys --start .. --start + --keys
  * keep      stores keys --start .. --start + --keys, then counts what is there
  * zipf      asks for keys as Zipf has them; --warm requests are not counted
  * lives     the same at an even --rate, each key with a lifetime of its own
@@ -35,7 +36,8 @@
 #define SCATTER_PRIME 2147483647
 
 static const char usage[] =
-    "use: aside --port PORT --work keep|zipf|lives|sessions|churn [--keys N]\n"
+    "use: aside --port PORT --work store|keep|zipf|lives|sessions|churn "
+    "[--keys N]\n"
     "  [--start N] [--bytes MIN[:MAX[:MIDDLE]]] [--theta T] [--requests N] "
     "[--warm N]\n"
     "  [--rate N] [--seconds N] [--rewrites N] [--seed N]";
@@ -453,7 +455,9 @@ static struct aside aside_parse(int words_count, char **words)
 
 static void run(struct aside *aside, struct figures *figures)
 {
-    if (strcmp(aside->work, "keep") == 0)
+    if (strcmp(aside->work, "store") == 0)
+        store_range(aside, figures);
+    else if (strcmp(aside->work, "keep") == 0)
         keep(aside, figures);
     else if (strcmp(aside->work, "zipf") == 0 ||
              strcmp(aside->work, "lives") == 0)
