@@ -163,9 +163,10 @@ void index_prefetch_item(struct index *index, struct onlooker *onlooker,
         return;
     const struct bucket *bucket = bucket_of(index, hash);
     for (size_t i = 0; i < INDEX_SLOTS; i++) {
-        if (bucket->slots[i] >> TAG_SHIFT != hash >> TAG_SHIFT)
+        uint64_t slot = bucket->slots[i];
+        if (slot == 0 || slot >> TAG_SHIFT != hash >> TAG_SHIFT)
             continue;
-        const uint8_t *item = (const uint8_t *)index_item(bucket->slots[i]);
+        const uint8_t *item = (const uint8_t *)index_item(slot);
         for (size_t line = 0; line < PREFETCH_LINES; line++)
             __builtin_prefetch(item + line * CACHE_LINE_BYTES);
     }
