@@ -81,13 +81,13 @@ enum store_result rule_arithmetic(const struct command *command,
     else
         number = number > command->delta ? number - command->delta : 0;
     struct store_write write = {.flags = item_flags(item),
-                                .marks = item->marks,
-                                .exptime = item->exptime,
+                                .marks = item_marks(item),
+                                .exptime = item_exptime(item),
                                 .token = command->token,
                                 .is_fetched = item_is_fetched(item)};
     if (command->is_meta) {
         rule_describe(command, execution);
-        write.exptime = rule_meta_life(command, execution, item->exptime);
+        write.exptime = rule_meta_life(command, execution, item_exptime(item));
     }
     return put_number(execution, number, &write);
 }

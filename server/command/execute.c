@@ -121,7 +121,7 @@ static void note_sighting(const struct store_hold *hold,
     if (hold->item == NULL)
         return;
     sighting->value_bytes = item_value(hold->item).length;
-    sighting->exptime = hold->item->exptime;
+    sighting->exptime = item_exptime(hold->item);
 }
 
 /* Such a command changes nothing, but that a stale item is won by whoever
@@ -140,7 +140,7 @@ static void hold(const struct command *command, struct execution *execution)
     if (only_looks(command) &&
         store_look(execution->store, execution->onlooker, command->key,
                    command->hash, execution->now, hold)) {
-        if (hold->item == NULL || (hold->item->marks & ITEM_STALE) == 0)
+        if (hold->item == NULL || (item_marks(hold->item) & ITEM_STALE) == 0)
             return;
         store_release(hold);
     }

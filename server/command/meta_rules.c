@@ -40,14 +40,14 @@ void rule_describe(const struct command *command, struct execution *execution)
     if (item == NULL)
         return;
     to->was_fetched = item_is_fetched(item);
-    to->was_won = item->marks & ITEM_WIN_SENT;
-    to->was_stale = item->marks & ITEM_STALE;
-    to->is_base64 = item->marks & ITEM_KEY_BASE64;
-    to->exptime = item->exptime;
+    to->was_won = item_marks(item) & ITEM_WIN_SENT;
+    to->was_stale = item_marks(item) & ITEM_STALE;
+    to->is_base64 = item_marks(item) & ITEM_KEY_BASE64;
+    to->exptime = item_exptime(item);
     to->idle_s =
         to->now > item_accessed(item) ? to->now - item_accessed(item) : 0;
-    to->value_bytes = item->value_bytes;
-    to->room_bytes = item->room_bytes;
+    to->value_bytes = (uint32_t)item_value(item).length;
+    to->room_bytes = (uint32_t)item_room(item);
 }
 
 /* ---- retrieval ---- */
@@ -59,7 +59,7 @@ static bool is_due(const struct command *command,
 {
     struct span rest = command->tokens;
     struct span flag;
-    time_s exptime = execution->hold.item->exptime;
+    time_s exptime = item_exptime(execution->hold.item);
     time_s due;
 
     if (!command->recaches ||
@@ -78,9 +78,9 @@ static bool wins(const struct command *command,
 {
     const struct item *item = execution->hold.item;
 
-    if (item->marks & ITEM_WIN_SENT)
+    if (item_marks(item) & ITEM_WIN_SENT)
         return false;
-    return (item->marks & ITEM_STALE) || is_due(command, execution);
+    return (item_marks(item) & ITEM_STALE) || is_due(command, execution);
 }
 
 /* What a retrieval changes: the life of the item, its marks, or both. */
@@ -92,16 +92,16 @@ static enum store_result change(const struct command *command,
 
     if (!is_won && !command->touches)
         return STORE_OK;
-    time_s exptime = rule_meta_life(command, execution, item->exptime);
+    time_s exptime = rule_meta_life(command, execution, item_exptime(item));
     if (!is_won)
         return rule_renew(execution, exptime);
-    execution->needed_bytes =
-        store_item_bytes(execution->store, hold->key.length, item->value_bytes);
+    execution->needed_bytes = store_item_bytes(
+        execution->store, hold->key.length, item_value(item).length);
     execution->mutation.kind = MUTATION_UPDATE;
     uint64_t stamp = command->touches
                          ? store_next_version(execution->store, execution->now)
                          : 0;
-    return store_mark(hold, item->marks | ITEM_WIN_SENT, exptime, stamp);
+    return store_mark(hold, item_marks(item) | ITEM_WIN_SENT, exptime, stamp);
 }
 
 /* An empty item stands for the value that the winner is to bring. */
@@ -181,7 +181,8 @@ void rule_meta_read(const struct command *command, struct execution *execution)
     if (execution->hold.item == NULL)
         return;
     rule_describe(command, execution);
-    execution->outcome.item.touched_exptime = execution->hold.item->exptime;
+    execution->outcome.item.touched_exptime =
+        item_exptime(execution->hold.item);
     show(command, execution);
 }
 
@@ -191,7 +192,7 @@ enum store_result rule_invalidate(const struct command *command,
                                   struct execution *execution)
 {
     const struct item *item = execution->hold.item;
-    struct store_write write = {.marks = item->marks & ITEM_KEY_BASE64,
+    struct store_write write = {.marks = item_marks(item) & ITEM_KEY_BASE64,
                                 .token = command->token};
 
     if (command->invalidates)
@@ -201,7 +202,7 @@ enum store_result rule_invalidate(const struct command *command,
     } else {
         write.parts[0] = item_value(item);
         write.flags = item_flags(item);
-        write.exptime = item->exptime;
+        write.exptime = item_exptime(item);
         write.stamp = item_stamp(item);
         write.is_fetched = item_is_fetched(item);
         write.accessed = item_accessed(item);

@@ -91,9 +91,9 @@ static enum store_result put_outdated(const struct command *command,
 {
     const struct item *item = execution->hold.item;
     struct store_write write = {.flags = command->flags,
-                                .marks =
-                                    ITEM_STALE | (item->marks & ITEM_WIN_SENT),
-                                .exptime = item->exptime,
+                                .marks = ITEM_STALE |
+                                         (item_marks(item) & ITEM_WIN_SENT),
+                                .exptime = item_exptime(item),
                                 .stamp = item_stamp(item)};
 
     return put_value(command, execution, &write);
@@ -125,8 +125,8 @@ static enum store_result extend(const struct command *command,
     struct span old = item_value(item);
     struct span more = command->value;
     struct store_write write = {.flags = item_flags(item),
-                                .marks = item->marks & ITEM_KEY_BASE64,
-                                .exptime = item->exptime,
+                                .marks = item_marks(item) & ITEM_KEY_BASE64,
+                                .exptime = item_exptime(item),
                                 .token = command->token};
 
     if (execution->reservation != NULL)

@@ -38,9 +38,9 @@ static void hold_key_of(struct farm *farm, const struct record *record,
 struct record apply_record_of(const struct item *item)
 {
     return (struct record){.kind = RECORD_UPDATE,
-                           .marks = item->marks,
+                           .marks = item_marks(item),
                            .flags = item_flags(item),
-                           .exptime = item->exptime,
+                           .exptime = item_exptime(item),
                            .version = item->version,
                            .stamp = item_stamp(item),
                            .token = item_token(item),
@@ -61,41 +61,52 @@ static struct store_write news_of(const struct record *record)
                                 .token = record->token};
 }
 
-static enum merge_result merge_once(struct farm *farm,
-                                    const struct record *record,
-                                    enum news_kind kind,
-                                    struct store_stub *stub)
+/* What came of it, and what is known of the key now. */
+struct merged {
+    enum merge_result result;
+    struct store_stub stub;
+    size_t value_bytes; /* of the value that is here, or 0 */
+};
+
+static struct merged merge_once(struct farm *farm, const struct record *record,
+                                enum news_kind kind)
 {
     struct store_write news = news_of(record);
     struct store_hold hold;
 
     hold_key_of(farm, record, &hold);
-    enum merge_result result = store_merge(&hold, kind, &news);
-    *stub = hold.item == NULL ? hold.stub : (struct store_stub){0};
+    struct merged merged = {.result = store_merge(&hold, kind, &news)};
+    if (hold.item == NULL)
+        merged.stub = hold.stub;
+    else
+        merged.value_bytes = item_value(hold.item).length;
     store_release(&hold);
-    return result;
+    return merged;
 }
 
 static void merge(struct farm *farm, const struct source *source,
                   const struct record *record)
 {
     enum news_kind kind = news_kind_of(record);
-    struct store_stub stub;
 
     /* A value larger than this server allows is only known to exist. */
     if (record->value.length > store_item_bytes_max(farm->store))
         kind = NEWS_LIFE;
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        enum merge_result result = merge_once(farm, record, kind, &stub);
-        if (result == MERGE_OLDER && source->number > 0)
+        struct merged merged = merge_once(farm, record, kind);
+        if (merged.result == MERGE_OLDER && source->number > 0)
             farm->figures.conflicts++;
-        if (result == MERGE_WANTED && record->kind != RECORD_STUB &&
+        if (merged.result == MERGE_WANTED && record->kind != RECORD_STUB &&
             source->member != NULL)
-            wants_pull(farm, source, record->key, stub.version);
-        if (result != MERGE_NO_ROOM)
+            wants_pull(farm, source, record->key, merged.stub.version);
+        if (merged.result != MERGE_NO_ROOM)
             return;
-        size_t bytes = store_item_bytes(farm->store, RECORD_KEY_BYTES_MAX,
-                                        record->value.length);
+        /* A touch may have to move the value that is here. */
+        size_t value_bytes = record->value.length > merged.value_bytes
+                                 ? record->value.length
+                                 : merged.value_bytes;
+        size_t bytes =
+            store_item_bytes(farm->store, RECORD_KEY_BYTES_MAX, value_bytes);
         if (!store_make_room(farm->store, bytes, farm->time))
             return;
     }

@@ -694,13 +694,13 @@ static void answer(struct farm *farm, const struct resting *resting)
                                      .stamp = hold.stub.stamp,
                                      .exptime = hold.stub.exptime};
         effect_send(farm, resting->link, &message);
-    } else if (hold.item->value_bytes > LOOKUP_STATE_BYTES_MAX) {
+    } else if (item_value(hold.item).length > LOOKUP_STATE_BYTES_MAX) {
         message.kind = MESSAGE_HAVE;
-        message.have =
-            (struct message_have){.id = resting->id,
-                                  .version = hold.item->version,
-                                  .stamp = item_stamp(hold.item),
-                                  .value_bytes = hold.item->value_bytes};
+        message.have = (struct message_have){
+            .id = resting->id,
+            .version = hold.item->version,
+            .stamp = item_stamp(hold.item),
+            .value_bytes = (uint32_t)item_value(hold.item).length};
         effect_send(farm, resting->link, &message);
     } else {
         struct record record = apply_record_of(hold.item);

@@ -50,8 +50,8 @@ static void listing_add(const struct store_known *known, void *context)
             abort();
     }
     bool is_item = known->item != NULL;
-    if (is_item && known->item->value_bytes <= listing->record_bytes_max)
-        listing->value_bytes += known->item->value_bytes;
+    if (is_item && item_value(known->item).length <= listing->record_bytes_max)
+        listing->value_bytes += item_value(known->item).length;
     listing->entries[listing->count++] = (struct message_entry){
         .hash = known->hash,
         .version = is_item ? known->item->version : known->stub.version,

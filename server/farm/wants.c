@@ -215,7 +215,7 @@ static struct known look(struct farm *farm, struct span key)
                &hold);
     if (hold.item != NULL)
         known = (struct known){hold.item->version, item_stamp(hold.item),
-                               hold.item->exptime, false};
+                               item_exptime(hold.item), false};
     else
         known =
             (struct known){hold.stub.version, hold.stub.stamp,
@@ -673,7 +673,7 @@ static void send_to_lacking(struct farm *farm, const struct message_list *list,
         uint8_t head[RECORD_HEAD_BYTES_MAX];
         if (member == NULL || !member_is_up(member))
             continue;
-        if (item->value_bytes <= PIECE_BYTES)
+        if (item_value(item).length <= PIECE_BYTES)
             send_whole(farm, member->link, 0, item);
         else
             effect_send_state(farm, member->link, 0, announce_head(item, head),
@@ -699,7 +699,7 @@ void wants_fetch(struct farm *farm, struct member *member,
         }
         effect_send(farm, member->link, &missing);
     } else {
-        if (hold.item->value_bytes <= PIECE_BYTES)
+        if (item_value(hold.item).length <= PIECE_BYTES)
             send_whole(farm, member->link, fetch->id, hold.item);
         else
             send_piece(farm, member->link, fetch, hold.item);

@@ -92,16 +92,16 @@ static uint8_t *put_metadata(uint8_t *at, const struct item *item,
 {
     at = span_copy(at, SPAN("key="));
     at = uri_escape(at, item_key(item));
-    if (item->exptime == 0)
+    if (item_exptime(item) == 0)
         at = span_copy(at, SPAN(" exp=-1"));
     else
-        at = put_number(at, SPAN(" exp="), item->exptime);
+        at = put_number(at, SPAN(" exp="), item_exptime(item));
     at = put_number(at, SPAN(" la="), item_accessed(item));
     at = put_number(at, SPAN(" cas="), token);
     at = span_copy(at, item_is_fetched(item) ? SPAN(" fetch=yes")
                                              : SPAN(" fetch=no"));
     at = put_number(at, SPAN(" cls="), ITEM_CLASS);
-    at = put_number(at, SPAN(" size="), item->room_bytes);
+    at = put_number(at, SPAN(" size="), item_room(item));
     at = put_number(at, SPAN(" flags="), item_flags(item));
     return span_copy(at, SPAN(" \n"));
 }
@@ -112,7 +112,7 @@ static bool is_binary(const struct item *item)
 {
     struct span key = item_key(item);
 
-    if (item->marks & ITEM_KEY_BASE64)
+    if (item_marks(item) & ITEM_KEY_BASE64)
         return true;
     for (size_t i = 0; i < key.length; i++) {
         if (key.data[i] <= ' ' || key.data[i] == 0x7f)

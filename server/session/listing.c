@@ -88,9 +88,9 @@ static void write_item(const struct item *item, void *context)
     uint8_t *at = span_copy(to, SPAN("ITEM "));
     at = uri_escape_blanks(at, item_key(item));
     at = span_copy(at, SPAN(" ["));
-    at = decimal_format(at, item->value_bytes);
+    at = decimal_format(at, item_value(item).length);
     at = span_copy(at, SPAN(" b; "));
-    at = decimal_format(at, item->exptime);
+    at = decimal_format(at, item_exptime(item));
     at = span_copy(at, SPAN(" s]\r\n"));
     size_t bytes = (size_t)(at - to);
     output_add(output, bytes);

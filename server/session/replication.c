@@ -35,9 +35,9 @@ uint64_t replication_journal(struct peers *peers, const struct command *command,
         record.version = mutation->version;
         record.moment = mutation->moment;
     } else {
-        record.marks = item->marks;
+        record.marks = item_marks(item);
         record.flags = item_flags(item);
-        record.exptime = item->exptime;
+        record.exptime = item_exptime(item);
         record.version = item->version;
         record.stamp = item_stamp(item);
         record.token = item_token(item);

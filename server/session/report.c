@@ -453,10 +453,10 @@ void clients_evicted(const struct item *item, time_us now, void *context)
     time_s accessed = item_accessed(item);
     at = put_key(at, item_key(item));
     at = put(at, " fetch=", item_is_fetched(item) ? "yes" : "no");
-    at =
-        put_ttl(at, item->exptime == 0       ? -1
-                    : item->exptime > second ? (int64_t)(item->exptime - second)
-                                             : 0);
+    at = put_ttl(at, item_exptime(item) == 0 ? -1
+                     : item_exptime(item) > second
+                         ? (int64_t)(item_exptime(item) - second)
+                         : 0);
     at = put_number(at, " la=", second > accessed ? second - accessed : 0);
-    end_outside(clients, put_place(at, true, -1, item->value_bytes));
+    end_outside(clients, put_place(at, true, -1, item_value(item).length));
 }

@@ -31,6 +31,8 @@ struct stats_row {
                      0: there always is */
 };
 
+/* Memory has no chunks: who asks for them is told of bytes. */
+#define CHUNK_BYTES 1
 /* Half of one of memcached's pages. */
 #define SLAB_CHUNK_BYTES ((uint64_t)512 * 1024)
 
@@ -463,10 +465,10 @@ static void derive(struct stats_figures *figures)
     figures->age = store->oldest != 0 && second > store->oldest
                        ? second - store->oldest
                        : 0;
-    figures->chunk_bytes = ITEM_ALIGN;
-    figures->chunks_per_page = store->segment_size_bytes / ITEM_ALIGN;
-    figures->chunks = store->segment_bytes / ITEM_ALIGN;
-    figures->chunks_used = store->item_bytes / ITEM_ALIGN;
+    figures->chunk_bytes = CHUNK_BYTES;
+    figures->chunks_per_page = store->segment_size_bytes / CHUNK_BYTES;
+    figures->chunks = store->segment_bytes / CHUNK_BYTES;
+    figures->chunks_used = store->item_bytes / CHUNK_BYTES;
     /* The two are not of the same moment. */
     if (figures->chunks_used > figures->chunks)
         figures->chunks_used = figures->chunks;

@@ -74,7 +74,7 @@ static void visit_known(struct item *item, void *context)
         known.stub = (struct store_stub){.kind = STUB_EXPIRED,
                                          .version = item->version,
                                          .stamp = item_stamp(item),
-                                         .exptime = item->exptime};
+                                         .exptime = item_exptime(item)};
     }
     range->visit(&known, range->context);
 }
@@ -185,7 +185,7 @@ static void count_item(struct item *item, void *context)
         return;
     }
     census->items++;
-    census->item_bytes += item->room_bytes;
+    census->item_bytes += item_room(item);
     summary_toggle(census->summary, store_hash(census->store, item_key(item)),
                    item->version, item_stamp(item));
 }

@@ -18,13 +18,13 @@ struct sweep {
 /* What died here may be news to others: its versions are kept as a grave.
  * Without room for that the dead item itself stays, unseen. */
 static void bury(struct store *store, struct stripe *stripe, uint64_t hash,
-                 uint64_t *slot)
+                 struct slot *slot)
 {
-    struct item *item = index_item(*slot);
+    struct item *item = index_item(&store->index, slot);
     struct store_stub stub = {.kind = STUB_EXPIRED,
                               .version = item->version,
                               .stamp = item_stamp(item),
-                              .exptime = item->exptime};
+                              .exptime = item_exptime(item)};
     struct item *grave =
         stub_append(store, LIFE_MOVED, hash,
                     digest128(item_key(item), store->settings.seed), &stub);
@@ -44,23 +44,23 @@ static bool is_due(const struct store *store, const struct item *item,
                    time_us now)
 {
     if (item->shape & ITEM_IS_STUB)
-        return item->exptime <= time_seconds(now);
+        return item_exptime(item) <= time_seconds(now);
     return replica_death(store, item, now) != STORE_NEVER;
 }
 
 static void sweep_item(struct store *store, struct stripe *stripe,
-                       uint64_t hash, uint64_t *slot, void *context)
+                       uint64_t hash, struct slot *slot, void *context)
 {
     struct sweep *sweep = context;
-    struct item *item = index_item(*slot);
-    time_s exptime = item->exptime;
+    struct item *item = index_item(&store->index, slot);
+    time_s exptime = item_exptime(item);
 
     sweep->checked_count++;
     if (!is_due(store, item, sweep->now)) {
         segment_expires(&store->pool, item, exptime);
         return;
     }
-    sweep->freed_bytes += item->room_bytes;
+    sweep->freed_bytes += item_room(item);
     sweep->swept_count += (item->shape & ITEM_IS_STUB) == 0;
     if ((item->shape & ITEM_IS_STUB) == 0 && store->settings.replicates)
         bury(store, stripe, hash, slot);

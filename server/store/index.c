@@ -5,14 +5,15 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Items per bucket, on average, above which the index grows. */
-#define CROWDED_ITEMS 5
-/* One overflow bucket for so many of the most buckets that may be.  The
- * budget stops growth at about half of those, and chance asks for three in
- * ten of what is in use. */
-#define SPARE_SHARE 4
-#define TAG_SHIFT 48
-#define ADDRESS_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
+/* Items per bucket, on average, above which the index grows: memory against
+ * one in ten items that lies in a spare (doc/store.md). */
+#define CROWDED_ITEMS 9
+/* One spare for so many of the most buckets that may be.  The budget stops
+ * growth at about half of those. */
+#define SPARE_SHARE 2
+#define TAG_SHIFT 56
+#define FAR_BIT (UINT64_C(1) << 39)
+#define PLACE_MASK ((UINT64_C(1) << 40) - 1)
 #define PAGE_BYTES ((size_t)4096)
 #define LARGE_PAGE_BYTES ((size_t)2 * 1024 * 1024)
 #define CACHE_LINE_BYTES 64
@@ -46,8 +47,8 @@ static bool reserve_buckets(struct index *index, size_t bytes_limit)
     index->buckets_limit = buckets_for(bytes_limit);
     index->spare_limit = index->buckets_limit / SPARE_SHARE;
     index->buckets = reserve(index->buckets_limit * sizeof(struct bucket));
-    index->spare_arena = reserve(index->spare_limit * sizeof(struct bucket));
-    if (index->buckets != NULL && index->spare_arena != NULL)
+    index->spares = reserve(index->spare_limit * sizeof(struct spare));
+    if (index->buckets != NULL && index->spares != NULL)
         return true;
     index_release(index);
     return false;
@@ -64,14 +65,17 @@ bool index_init(struct index *index, size_t bytes_max, size_t bytes_limit,
         !reserve_buckets(index, bytes_max))
         return false;
     index->stripes = aligned_alloc(128, INDEX_STRIPES * sizeof(struct stripe));
+    index->groups = aligned_alloc(64, INDEX_GROUPS * sizeof(struct group));
     index->onlookers =
         aligned_alloc(128, INDEX_ONLOOKERS_MAX * sizeof(struct onlooker));
-    if (index->stripes == NULL || index->onlookers == NULL) {
+    if (index->stripes == NULL || index->groups == NULL ||
+        index->onlookers == NULL) {
         index_release(index);
         return false;
     }
     memset(index->onlookers, 0, INDEX_ONLOOKERS_MAX * sizeof(struct onlooker));
     memset(index->stripes, 0, INDEX_STRIPES * sizeof(struct stripe));
+    memset(index->groups, 0, INDEX_GROUPS * sizeof(struct group));
     for (size_t i = 0; i < INDEX_STRIPES; i++)
         pthread_mutex_init(&index->stripes[i].lock, NULL);
     pthread_mutex_init(&index->growth_lock, NULL);
@@ -93,7 +97,7 @@ bool index_allow(struct index *index, size_t bytes_max)
     pthread_mutex_lock(&index->spare_lock);
     bool is_usable =
         make_usable(index->buckets, buckets_max * sizeof(struct bucket)) &&
-        make_usable(index->spare_arena, spare_max * sizeof(struct bucket));
+        make_usable(index->spares, spare_max * sizeof(struct spare));
     if (is_usable) {
         index->buckets_max = buckets_max;
         index->spare_max = spare_max;
@@ -107,14 +111,21 @@ void index_release(struct index *index)
 {
     free(index->stripes);
     index->stripes = NULL;
+    free(index->groups);
+    index->groups = NULL;
     free(index->onlookers);
     index->onlookers = NULL;
     if (index->buckets != NULL)
         munmap(index->buckets, index->buckets_limit * sizeof(struct bucket));
     index->buckets = NULL;
-    if (index->spare_arena != NULL)
-        munmap(index->spare_arena, index->spare_limit * sizeof(struct bucket));
-    index->spare_arena = NULL;
+    if (index->spares != NULL)
+        munmap(index->spares, index->spare_limit * sizeof(struct spare));
+    index->spares = NULL;
+}
+
+void index_set_arena(struct index *index, const void *arena)
+{
+    index->arena = arena;
 }
 
 /* A small server stays small: from where there are many items. */
@@ -153,23 +164,6 @@ void index_prefetch(const struct index *index, uint64_t hash)
 {
     __builtin_prefetch(bucket_of(index, hash));
     __builtin_prefetch(stripe_of(index, hash));
-}
-
-/* Overflow buckets are left out: they are few. */
-void index_prefetch_item(struct index *index, struct onlooker *onlooker,
-                         uint64_t hash)
-{
-    if (!index_look(index, onlooker, hash))
-        return;
-    const struct bucket *bucket = bucket_of(index, hash);
-    for (size_t i = 0; i < INDEX_SLOTS; i++) {
-        if (bucket->slots[i] >> TAG_SHIFT != hash >> TAG_SHIFT)
-            continue;
-        const uint8_t *item = (const uint8_t *)index_item(bucket->slots[i]);
-        for (size_t line = 0; line < PREFETCH_LINES; line++)
-            __builtin_prefetch(item + line * CACHE_LINE_BYTES);
-    }
-    index_look_away(onlooker);
 }
 
 /* ---- who writes, and who looks ---- */
@@ -235,18 +229,137 @@ void index_unlock(struct stripe *stripe)
 
 /* ---- slots ---- */
 
-static uint64_t slot_for(uint64_t hash, const struct item *item)
+static uint64_t little_endian(uint64_t word)
 {
-    uint64_t address = (uint64_t)(uintptr_t)item;
-
-    assert((address & ~ADDRESS_MASK) == 0);
-    return (hash >> TAG_SHIFT) << TAG_SHIFT | address;
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? word
+                                                     : __builtin_bswap64(word);
 }
 
-struct item *index_item(uint64_t slot)
+static uint8_t tag_of(uint64_t hash)
 {
-    return (struct item *)(uintptr_t)(slot & ADDRESS_MASK);
+    uint8_t tag = (uint8_t)(hash >> TAG_SHIFT);
+
+    return tag == 0 ? 1 : tag;
 }
+
+static uint64_t place_of(const struct index *index, const struct item *item)
+{
+    uintptr_t address = (uintptr_t)item;
+    uintptr_t offset = address - (uintptr_t)index->arena;
+
+    if (offset < INDEX_ARENA_MAX)
+        return offset;
+    assert(address % INDEX_FAR_ALIGN == INDEX_FAR_OFFSET);
+    return FAR_BIT | address / INDEX_FAR_ALIGN;
+}
+
+/* Where the slot keeps its item's place: behind all tags of its bucket, or of
+ * its spare. */
+static uint8_t *place_at(const struct index *index, const struct slot *slot)
+{
+    uintptr_t offset = (uintptr_t)slot - (uintptr_t)index->spares;
+
+    if (offset >= index->spare_limit * sizeof(struct spare)) {
+        size_t number = (uintptr_t)slot % sizeof(struct bucket);
+        struct bucket *bucket =
+            (struct bucket *)(void *)((uintptr_t)slot - number);
+        return bucket->places[number];
+    }
+    struct spare *spare = &index->spares[offset / sizeof(struct spare)];
+    return spare->places[offset % sizeof(struct spare)];
+}
+
+static struct item *item_at(const struct index *index, uint64_t place)
+{
+    uintptr_t address =
+        (place & FAR_BIT)
+            ? (place ^ FAR_BIT) * INDEX_FAR_ALIGN + INDEX_FAR_OFFSET
+            : (uintptr_t)index->arena + place;
+
+    return (struct item *)address;
+}
+
+/* Behind a place there are three more bytes, in a bucket as in a spare. */
+static struct item *read_place(const struct index *index, const uint8_t *at)
+{
+    uint64_t place;
+
+    memcpy(&place, at, sizeof(place));
+    return item_at(index, little_endian(place) & PLACE_MASK);
+}
+
+struct item *index_item(const struct index *index, const struct slot *slot)
+{
+    return read_place(index, place_at(index, slot));
+}
+
+void index_replace(const struct index *index, struct slot *slot,
+                   const struct item *item)
+{
+    uint64_t place = little_endian(place_of(index, item));
+
+    memcpy(place_at(index, slot), &place, INDEX_PLACE_BYTES);
+}
+
+/* ---- chains: a bucket and its spares ---- */
+
+/* The slots of one of a chain, and what follows it. */
+struct link {
+    struct slot *slots;
+    uint8_t (*places)[INDEX_PLACE_BYTES];
+    unsigned slots_count;
+    uint32_t *overflow;
+};
+
+static struct link link_of_bucket(struct bucket *bucket)
+{
+    return (struct link){bucket->slots, bucket->places, INDEX_SLOTS,
+                         &bucket->overflow};
+}
+
+/* Spares are numbered from 1. */
+static struct link link_of_spare(const struct index *index, uint32_t number)
+{
+    struct spare *spare = &index->spares[number - 1];
+
+    return (struct link){spare->slots, spare->places, INDEX_SPARE_SLOTS,
+                         &spare->overflow};
+}
+
+/* Goes on to what follows; false at the end. */
+static bool link_next(const struct index *index, struct link *link)
+{
+    if (*link->overflow == 0)
+        return false;
+    *link = link_of_spare(index, *link->overflow);
+    return true;
+}
+
+/* A bit for each slot of the link that has this tag, the first one lowest.
+ * Behind the tags there are places enough to read 16 bytes. */
+#ifdef __SSE2__
+typedef char tags __attribute__((vector_size(16)));
+
+static inline unsigned slots_with(const struct link *link, uint8_t tag)
+{
+    tags wanted = (char)tag - (tags){0};
+    tags there;
+
+    memcpy(&there, link->slots, sizeof(there));
+    unsigned equal =
+        (unsigned)__builtin_ia32_pmovmskb128((tags)(there == wanted));
+    return equal & ((1U << link->slots_count) - 1);
+}
+#else
+static inline unsigned slots_with(const struct link *link, uint8_t tag)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < link->slots_count; i++)
+        found |= (unsigned)(link->slots[i].tag == tag) << i;
+    return found;
+}
+#endif
 
 /* A stub keeps its key as 128 bits of hash. */
 static bool is_of_key(const struct index *index, const struct item *item,
@@ -271,149 +384,228 @@ static bool has_digest(const struct index *index, const struct item *item,
 typedef bool item_match(const struct index *index, const struct item *item,
                         struct span wanted);
 
-static inline uint64_t *find(struct index *index, uint64_t hash,
-                             struct span wanted, item_match *matches)
+static inline struct slot *find(struct index *index, uint64_t hash,
+                                struct span wanted, item_match *matches)
 {
-    uint64_t tag = hash >> TAG_SHIFT;
+    struct link link = link_of_bucket(bucket_of(index, hash));
+    uint8_t tag = tag_of(hash);
 
-    for (struct bucket *bucket = bucket_of(index, hash); bucket != NULL;
-         bucket = bucket->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            uint64_t slot = bucket->slots[i];
-            if (slot != 0 && slot >> TAG_SHIFT == tag &&
-                matches(index, index_item(slot), wanted))
-                return &bucket->slots[i];
+    do {
+        for (unsigned found = slots_with(&link, tag); found != 0;
+             found &= found - 1) {
+            int number = __builtin_ctz(found);
+            if (matches(index, read_place(index, link.places[number]), wanted))
+                return &link.slots[number];
         }
-    }
+    } while (link_next(index, &link));
     return NULL;
 }
 
-uint64_t *index_find(struct index *index, uint64_t hash, struct span key)
+struct slot *index_find(struct index *index, uint64_t hash, struct span key)
 {
     return find(index, hash, key, is_of_key);
 }
 
-uint64_t *index_find_digest(struct index *index, uint64_t hash,
-                            struct span digest)
+struct slot *index_find_digest(struct index *index, uint64_t hash,
+                               struct span digest)
 {
     return find(index, hash, digest, has_digest);
 }
 
-uint64_t *index_find_item(struct index *index, uint64_t hash,
-                          const struct item *item)
+static bool is_itself(const struct index *index, const struct item *item,
+                      struct span wanted)
 {
-    uint64_t wanted = slot_for(hash, item);
-
-    for (struct bucket *bucket = bucket_of(index, hash); bucket != NULL;
-         bucket = bucket->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            if (bucket->slots[i] == wanted)
-                return &bucket->slots[i];
-        }
-    }
-    return NULL;
+    (void)index;
+    return (const uint8_t *)item == wanted.data;
 }
 
-void index_replace(uint64_t *slot, struct item *item)
+struct slot *index_find_item(struct index *index, uint64_t hash,
+                             const struct item *item)
 {
-    *slot = (*slot & ~ADDRESS_MASK) | (uint64_t)(uintptr_t)item;
+    return find(index, hash, span_of(item, 0), is_itself);
 }
 
-/* ---- overflow buckets ---- */
+/* ---- spares ---- */
 
-static struct bucket *take_spare(struct index *index)
+/* The number of an empty one, or 0. */
+static uint32_t take_spare(struct index *index)
 {
     pthread_mutex_lock(&index->spare_lock);
-    struct bucket *bucket = index->spare;
-    if (bucket != NULL) {
-        index->spare = bucket->overflow;
+    uint32_t number = index->spare_first;
+    if (number != 0) {
+        index->spare_first = index->spares[number - 1].overflow;
     } else if (index->spare_count < index->spare_max) {
-        bucket = &index->spare_arena[index->spare_count++];
-        if (index->spare_count % (PAGE_BYTES / sizeof(*bucket)) == 1)
+        if (index->spare_count % (PAGE_BYTES / sizeof(struct spare)) == 0)
             atomic_fetch_add_explicit(&index->bytes, PAGE_BYTES,
                                       memory_order_relaxed);
+        number = (uint32_t)++index->spare_count;
     }
     pthread_mutex_unlock(&index->spare_lock);
-    if (bucket != NULL)
-        memset(bucket, 0, sizeof(*bucket));
-    return bucket;
+    if (number != 0)
+        memset(&index->spares[number - 1], 0, sizeof(struct spare));
+    return number;
 }
 
-static void give_spare(struct index *index, struct bucket *bucket)
+static void give_spare(struct index *index, uint32_t number)
 {
     pthread_mutex_lock(&index->spare_lock);
-    bucket->overflow = index->spare;
-    index->spare = bucket;
+    index->spares[number - 1].overflow = index->spare_first;
+    index->spare_first = number;
     pthread_mutex_unlock(&index->spare_lock);
 }
 
-static bool place(struct index *index, struct bucket *bucket, uint64_t slot)
+/* The slot where it is now; NULL if spares have run out. */
+static struct slot *place(struct index *index, struct bucket *bucket,
+                          uint8_t tag, const struct item *item)
 {
-    for (;; bucket = bucket->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            if (bucket->slots[i] == 0) {
-                bucket->slots[i] = slot;
-                return true;
-            }
+    struct link link = link_of_bucket(bucket);
+
+    for (;;) {
+        unsigned empty = slots_with(&link, 0);
+        if (empty != 0) {
+            struct slot *slot = &link.slots[__builtin_ctz(empty)];
+            slot->tag = tag;
+            index_replace(index, slot, item);
+            return slot;
         }
-        if (bucket->overflow == NULL)
-            bucket->overflow = take_spare(index);
-        if (bucket->overflow == NULL)
-            return false;
+        if (*link.overflow == 0)
+            *link.overflow = take_spare(index);
+        if (!link_next(index, &link))
+            return NULL;
     }
 }
 
-bool index_insert(struct index *index, struct stripe *stripe, uint64_t hash,
-                  struct item *item)
+static _Atomic size_t *slots_used(const struct index *index, uint64_t hash)
 {
-    if (!place(index, bucket_of(index, hash), slot_for(hash, item)))
-        return false;
-    stripe->slots_used++;
-    return true;
+    return &index->groups[hash % INDEX_GROUPS].slots_used;
 }
 
-static bool is_empty(const struct bucket *bucket)
+struct slot *index_insert(struct index *index, uint64_t hash,
+                          const struct item *item)
 {
-    for (size_t i = 0; i < INDEX_SLOTS; i++) {
-        if (bucket->slots[i] != 0)
-            return false;
-    }
-    return true;
+    struct slot *slot =
+        place(index, bucket_of(index, hash), tag_of(hash), item);
+
+    if (slot != NULL)
+        atomic_fetch_add_explicit(slots_used(index, hash), 1,
+                                  memory_order_relaxed);
+    return slot;
 }
 
-static void drop_empty_overflows(struct index *index, struct bucket *bucket)
+static bool is_empty(const struct link *link)
 {
-    while (bucket->overflow != NULL) {
-        struct bucket *next = bucket->overflow;
-        if (is_empty(next)) {
-            bucket->overflow = next->overflow;
-            give_spare(index, next);
+    return slots_with(link, 0) == (1U << link->slots_count) - 1;
+}
+
+static void drop_empty_spares(struct index *index, struct bucket *bucket)
+{
+    struct link link = link_of_bucket(bucket);
+    struct link next = link;
+
+    while (link_next(index, &next)) {
+        uint32_t number = *link.overflow;
+        if (is_empty(&next)) {
+            *link.overflow = *next.overflow;
+            give_spare(index, number);
+            next = link;
         } else {
-            bucket = next;
+            link = next;
         }
     }
 }
 
-void index_remove(struct index *index, struct stripe *stripe, uint64_t hash,
-                  uint64_t *slot)
+/* One that lies at the end of the chain moves to the slot that became empty,
+ * so that spares are given back. */
+static void fill_gap(struct index *index, struct bucket *bucket,
+                     struct slot *gap)
+{
+    struct link link = link_of_bucket(bucket);
+
+    while (link_next(index, &link))
+        ;
+    unsigned all = (1U << link.slots_count) - 1;
+    unsigned used = all & ~slots_with(&link, 0);
+    if (used != 0) {
+        struct slot *last = &link.slots[__builtin_ctz(used)];
+        gap->tag = last->tag;
+        index_replace(index, gap, index_item(index, last));
+        if (last != gap)
+            last->tag = 0;
+    }
+    drop_empty_spares(index, bucket);
+}
+
+/* What is left of a chain moves to its front, so that its end is free. */
+static void gather(struct index *index, struct bucket *bucket)
+{
+    struct link link = link_of_bucket(bucket);
+
+    while (link_next(index, &link)) {
+        for (unsigned i = 0; i < link.slots_count; i++) {
+            struct slot *slot = &link.slots[i];
+            uint8_t tag = slot->tag;
+            if (tag == 0)
+                continue;
+            const struct item *item = index_item(index, slot);
+            slot->tag = 0;
+            /* Its own slot is empty by now: there is always room. */
+            if (place(index, bucket, tag, item) == NULL)
+                abort();
+        }
+    }
+    drop_empty_spares(index, bucket);
+}
+
+void index_remove(struct index *index, uint64_t hash, struct slot *slot)
 {
     struct bucket *bucket = bucket_of(index, hash);
+    size_t used = atomic_fetch_sub_explicit(slots_used(index, hash), 1,
+                                            memory_order_relaxed);
 
-    assert(stripe->slots_used > 0);
-    *slot = 0;
-    stripe->slots_used--;
-    if (bucket->overflow != NULL)
-        drop_empty_overflows(index, bucket);
+    assert(used > 0);
+    slot->tag = 0;
+    if (bucket->overflow != 0)
+        fill_gap(index, bucket, slot);
+}
+
+size_t index_slots_used(const struct index *index)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < INDEX_GROUPS; i++)
+        used += atomic_load_explicit(&index->groups[i].slots_used,
+                                     memory_order_relaxed);
+    return used;
+}
+
+/* ---- prefetching ---- */
+
+/* Spares are left out: they are few. */
+void index_prefetch_item(struct index *index, struct onlooker *onlooker,
+                         uint64_t hash)
+{
+    if (!index_look(index, onlooker, hash))
+        return;
+    struct link link = link_of_bucket(bucket_of(index, hash));
+    for (unsigned found = slots_with(&link, tag_of(hash)); found != 0;
+         found &= found - 1) {
+        const uint8_t *item = (const uint8_t *)read_place(
+            index, link.places[__builtin_ctz(found)]);
+        for (size_t line = 0; line < PREFETCH_LINES; line++)
+            __builtin_prefetch(item + line * CACHE_LINE_BYTES);
+    }
+    index_look_away(onlooker);
 }
 
 /* ---- growth ---- */
 
-bool index_is_crowded(const struct index *index, const struct stripe *stripe)
+bool index_is_crowded(const struct index *index, uint64_t hash)
 {
     size_t count =
         atomic_load_explicit(&index->buckets_count, memory_order_relaxed);
 
-    return stripe->slots_used > CROWDED_ITEMS * (count / INDEX_STRIPES);
+    return atomic_load_explicit(slots_used(index, hash), memory_order_relaxed) >
+           CROWDED_ITEMS * (count / INDEX_GROUPS);
 }
 
 uint64_t index_item_hash(const struct index *index, const struct item *item)
@@ -423,7 +615,7 @@ uint64_t index_item_hash(const struct index *index, const struct item *item)
 
     /* A stub's 128 bits do not tell the 64: they lie behind them. */
     if (item->shape & ITEM_IS_STUB) {
-        memcpy(&hash, item_value(item).data, sizeof(hash));
+        memcpy(&hash, key.data + key.length, sizeof(hash));
         return hash;
     }
     return index_hash(index, key);
@@ -433,33 +625,58 @@ uint64_t index_item_hash(const struct index *index, const struct item *item)
 static bool split(struct index *index, struct bucket *source,
                   struct bucket *target, size_t target_number)
 {
-    for (struct bucket *b = source; b != NULL; b = b->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            if (b->slots[i] == 0)
+    struct link link = link_of_bucket(source);
+
+    do {
+        for (unsigned i = 0; i < link.slots_count; i++) {
+            struct slot *slot = &link.slots[i];
+            if (slot->tag == 0)
                 continue;
-            uint64_t hash = index_item_hash(index, index_item(b->slots[i]));
+            struct item *item = index_item(index, slot);
+            uint64_t hash = index_item_hash(index, item);
             if (bucket_number(hash, target_number + 1) != target_number)
                 continue;
-            if (!place(index, target, b->slots[i]))
+            if (place(index, target, slot->tag, item) == NULL)
                 return false;
-            b->slots[i] = 0;
+            slot->tag = 0;
         }
-    }
-    drop_empty_overflows(index, source);
+    } while (link_next(index, &link));
+    gather(index, source);
     return true;
 }
 
-/* Undoes a split that ran out of overflow buckets: both lists fit one. */
+/* All of `target` that finds room in `source` goes there; false if some did
+ * not. */
+static bool move_all(struct index *index, struct bucket *source,
+                     struct bucket *target)
+{
+    struct link link = link_of_bucket(target);
+    bool is_all = true;
+
+    do {
+        for (unsigned i = 0; i < link.slots_count; i++) {
+            struct slot *slot = &link.slots[i];
+            if (slot->tag == 0)
+                continue;
+            if (place(index, source, slot->tag, index_item(index, slot)) !=
+                NULL)
+                slot->tag = 0;
+            else
+                is_all = false;
+        }
+    } while (link_next(index, &link));
+    drop_empty_spares(index, target);
+    return is_all;
+}
+
+/* Undoes a split that ran out of spares: what had moved fits the slots that
+ * it left. */
 static void unsplit(struct index *index, struct bucket *source,
                     struct bucket *target)
 {
-    for (struct bucket *b = target; b != NULL; b = b->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            if (b->slots[i] != 0 && place(index, source, b->slots[i]))
-                b->slots[i] = 0;
-        }
-    }
-    drop_empty_overflows(index, target);
+    bool is_undone = move_all(index, source, target);
+
+    assert(is_undone);
 }
 
 void index_grow(struct index *index)
@@ -494,20 +711,11 @@ void index_grow(struct index *index)
 static bool merge(struct index *index, struct bucket *source,
                   struct bucket *target, size_t target_number)
 {
-    for (struct bucket *b = target; b != NULL; b = b->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            if (b->slots[i] == 0)
-                continue;
-            if (!place(index, source, b->slots[i])) {
-                bool is_back = split(index, source, target, target_number);
-                assert(is_back); /* it was there before */
-                return false;
-            }
-            b->slots[i] = 0;
-        }
-    }
-    drop_empty_overflows(index, target);
-    return true;
+    if (move_all(index, source, target))
+        return true;
+    bool is_back = split(index, source, target, target_number);
+    assert(is_back); /* it was there before */
+    return false;
 }
 
 bool index_shrink(struct index *index)
@@ -552,13 +760,14 @@ void index_let_move(struct index *index)
 static void visit_bucket(const struct index *index, size_t number,
                          index_visitor *visit, void *context)
 {
-    for (const struct bucket *b = &index->buckets[number]; b != NULL;
-         b = b->overflow) {
-        for (size_t i = 0; i < INDEX_SLOTS; i++) {
-            if (b->slots[i] != 0)
-                visit(index_item(b->slots[i]), context);
+    struct link link = link_of_bucket(&index->buckets[number]);
+
+    do {
+        for (unsigned i = 0; i < link.slots_count; i++) {
+            if (link.slots[i].tag != 0)
+                visit(index_item(index, &link.slots[i]), context);
         }
-    }
+    } while (link_next(index, &link));
 }
 
 void index_visit(struct index *index, size_t number, index_visitor *visit,

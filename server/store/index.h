@@ -2,9 +2,10 @@
 /*
  * Index: finds an item by its key.
  *
- * Buckets of one cache line with seven slots each; a slot holds 16 bits of
- * the hash and the item's address.  It grows by linear hashing, one bucket
- * at a time in place, so that no operation ever waits for a rehash.
+ * Buckets of one cache line with ten slots each; a slot is 8 bits of the hash
+ * and 40 of where the item lies.  What does not fit a bucket goes to spares of
+ * half a line.  It grows by linear hashing, one bucket at a time in place, so
+ * that no operation ever waits for a rehash.
  *
  * Threads: keys are locked by stripe; all that happens to a key happens
  *          between index_lock() and index_unlock() of its hash.  At most one
@@ -24,7 +25,9 @@
 #define INDEX_STRIPES 1024
 /* Threads that look; others lock. */
 #define INDEX_ONLOOKERS_MAX 64
-#define INDEX_SLOTS 7
+#define INDEX_SLOTS 10
+#define INDEX_SPARE_SLOTS 4
+#define INDEX_PLACE_BYTES 5
 
 /* What is counted per stripe, under its lock, and summed when asked for. */
 enum stripe_figure {
@@ -43,7 +46,6 @@ enum stripe_figure {
 struct stripe {
     _Alignas(128) pthread_mutex_t lock;
     _Atomic bool is_written; /* and nobody is to look */
-    size_t slots_used;
     _Atomic uint64_t figures[STRIPE_FIGURES];
 };
 
@@ -52,37 +54,74 @@ struct onlooker {
     _Alignas(128) _Atomic(struct stripe *) stripe; /* where; or NULL */
 };
 
+/* What is in use, counted for some stripes together: of one alone it says too
+ * little of how full the index is. */
+#define INDEX_GROUPS 32
+
+struct group {
+    _Alignas(64) _Atomic size_t slots_used;
+};
+
+/* Some bits of the key's hash, or 0: nothing is here.  Where the item lies is
+ * told by index_item(). */
+struct slot {
+    uint8_t tag;
+};
+
 struct bucket {
-    uint64_t slots[INDEX_SLOTS];
-    struct bucket *overflow;
+    struct slot slots[INDEX_SLOTS];
+    uint8_t places[INDEX_SLOTS][INDEX_PLACE_BYTES];
+    uint32_t overflow; /* the number of a spare, or 0 */
+};
+
+struct spare {
+    struct slot slots[INDEX_SPARE_SLOTS];
+    uint8_t places[INDEX_SPARE_SLOTS][INDEX_PLACE_BYTES];
+    uint32_t overflow;
+    uint32_t unused;
 };
 
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
+_Static_assert(sizeof(struct spare) == 32, "a spare is half a cache line");
 
 struct index {
     struct stripe *stripes;
+    struct group *groups;
     struct onlooker *onlookers;
     _Atomic size_t onlookers_count;
     struct bucket *buckets;
+    const uint8_t *arena; /* what lies less than ARENA_MAX behind is near */
     size_t buckets_max;   /* under the growth lock */
     size_t buckets_limit; /* of the address space that is reserved */
     _Atomic size_t buckets_count;
-    _Atomic size_t bytes; /* of memory that buckets take */
+    _Atomic size_t bytes; /* of memory that buckets and spares take */
     uint64_t seed;
     pthread_mutex_t growth_lock;
     pthread_mutex_t spare_lock;
-    struct bucket *spare; /* overflow buckets not in use */
-    struct bucket *spare_arena;
-    size_t spare_count; /* ever carved of the arena */
-    size_t spare_max;   /* these under the spare lock */
+    struct spare *spares;
+    uint32_t spare_first; /* of those not in use, by number; or 0 */
+    size_t spare_count;   /* ever in use */
+    size_t spare_max;     /* these under the spare lock */
     size_t spare_limit;
 };
+
+/*
+ * What a slot can tell of where an item lies: that it is less than
+ * INDEX_ARENA_MAX behind the arena's start; else that it is INDEX_FAR_OFFSET
+ * behind a multiple of INDEX_FAR_ALIGN.
+ */
+#define INDEX_ARENA_MAX ((size_t)1 << 39)
+#define INDEX_FAR_ALIGN ((size_t)1 << 16)
+#define INDEX_FAR_OFFSET ((size_t)128)
 
 /* At most `bytes_max` of memory, and never more than `bytes_limit`; false
  * where it cannot be had. */
 bool index_init(struct index *index, size_t bytes_max, size_t bytes_limit,
                 uint64_t seed);
 void index_release(struct index *index);
+
+/* Where most of the items are going to lie; before there are any. */
+void index_set_arena(struct index *index, const void *arena);
 
 /* Asks for large pages for what is not touched yet. */
 void index_use_large_pages(struct index *index);
@@ -112,30 +151,34 @@ struct stripe *index_lock(struct index *index, uint64_t hash);
 void index_unlock(struct stripe *stripe);
 
 /* The slot of that key (or of its stub), or NULL. */
-uint64_t *index_find(struct index *index, uint64_t hash, struct span key);
+struct slot *index_find(struct index *index, uint64_t hash, struct span key);
 
 /* The same by the 128 bits of hash that stubs have of it. */
-uint64_t *index_find_digest(struct index *index, uint64_t hash,
-                            struct span digest);
+struct slot *index_find_digest(struct index *index, uint64_t hash,
+                               struct span digest);
 
 /* The slot that leads to this very item, or NULL if none does. */
-uint64_t *index_find_item(struct index *index, uint64_t hash,
-                          const struct item *item);
+struct slot *index_find_item(struct index *index, uint64_t hash,
+                             const struct item *item);
 
-struct item *index_item(uint64_t slot);
+struct item *index_item(const struct index *index, const struct slot *slot);
 
 /* Makes an existing slot lead to another item of the same key. */
-void index_replace(uint64_t *slot, struct item *item);
+void index_replace(const struct index *index, struct slot *slot,
+                   const struct item *item);
 
-/* Adds an item whose key is not in; false when buckets have run out. */
-MUST_USE bool index_insert(struct index *index, struct stripe *stripe,
-                           uint64_t hash, struct item *item);
+/* Adds an item whose key is not in; NULL when spares have run out. */
+MUST_USE struct slot *index_insert(struct index *index, uint64_t hash,
+                                   const struct item *item);
 
-void index_remove(struct index *index, struct stripe *stripe, uint64_t hash,
-                  uint64_t *slot);
+void index_remove(struct index *index, uint64_t hash, struct slot *slot);
 
-/* True where the stripe is fuller than it should be. */
-bool index_is_crowded(const struct index *index, const struct stripe *stripe);
+/* How many items and stubs there are. */
+size_t index_slots_used(const struct index *index);
+
+/* True where the buckets of this hash and its neighbours are fuller than they
+ * should be. */
+bool index_is_crowded(const struct index *index, uint64_t hash);
 
 /* Splits one bucket.  No stripe may be locked by the caller. */
 void index_grow(struct index *index);

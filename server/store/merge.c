@@ -28,7 +28,7 @@ struct known {
 static struct known known_here(const struct store_hold *hold)
 {
     const struct item *item =
-        hold->slot == NULL ? NULL : index_item(*hold->slot);
+        hold->slot == NULL ? NULL : index_item(&hold->store->index, hold->slot);
 
     if (item == NULL)
         return (struct known){0};
@@ -41,16 +41,15 @@ static struct known known_here(const struct store_hold *hold)
     }
     return (struct known){.version = item->version,
                           .stamp = item_stamp(item),
-                          .exptime = item->exptime,
+                          .exptime = item_exptime(item),
                           .has_value = true};
 }
 
 static bool lives(const struct store_hold *hold, const struct known *known)
 {
-    struct item item = {.version = known->version, .exptime = known->exptime};
-
     return !known->is_deleted &&
-           replica_death(hold->store, &item, hold->now) == STORE_NEVER;
+           replica_death_of(hold->store, known->version, known->exptime,
+                            hold->now) == STORE_NEVER;
 }
 
 static enum merge_result put_stub(struct store_hold *hold,
@@ -93,7 +92,7 @@ static enum store_result put_state(struct store_hold *hold,
 static enum store_result put_life(struct store_hold *hold,
                                   const struct known *known)
 {
-    hold->item = index_item(*hold->slot);
+    hold->item = index_item(&hold->store->index, hold->slot);
 #if PLANTED == PLANTED_TOUCH_OVERWRITES
     struct store_write write = {.parts = {item_value(hold->item)},
                                 .exptime = known->exptime,

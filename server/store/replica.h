@@ -5,6 +5,7 @@
 #ifndef SERVER_STORE_REPLICA_H
 #define SERVER_STORE_REPLICA_H
 
+#include "server/store/ghosts.h"
 #include "server/store/segment.h"
 #include "server/store/store.h"
 #include "server/store/summary.h"
@@ -29,6 +30,7 @@ struct store {
     struct version_clock clock;
     struct index index;
     struct segment_pool pool;
+    struct ghosts ghosts;
     struct summary summary;
     pthread_mutex_t flush_lock;     /* of changing what follows */
     uint64_t flush_last;            /* the version of the last one heard of */
@@ -67,21 +69,30 @@ static inline void stripe_add(struct stripe *stripe, enum stripe_figure figure,
 enum store_absence replica_death(const struct store *store,
                                  const struct item *item, time_us now);
 
+/* The same for an item of that version and exptime. */
+enum store_absence replica_death_of(const struct store *store, uint64_t version,
+                                    time_s exptime, time_us now);
+
 /* Takes the item out of index, summary and figures; its memory is dead. */
 void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
-                    uint64_t *slot);
+                    struct slot *slot);
 
 /* The same for what has died by itself: counted as such. */
 void replica_expire(struct store *store, struct stripe *stripe, uint64_t hash,
-                    uint64_t *slot);
+                    struct slot *slot);
 
 /* Makes the slot lead to `item`, appended and not settled, of the same key;
  * what it led to is dead. */
 void replica_relink(struct store *store, struct stripe *stripe, uint64_t hash,
-                    uint64_t *slot, struct item *item);
+                    struct slot *slot, struct item *item);
 
-/* Moves the item at `slot` elsewhere; false when there is no room. */
-bool replica_move(struct store *store, uint64_t *slot);
+/*
+ * Moves the item at `slot`, of a claimed segment that is walked from its
+ * start: to what is left of the open segment of that life, or else to
+ * `end_bytes` of its own segment, which grows by the item.
+ */
+void replica_move(struct store *store, struct slot *slot, enum life_class life,
+                  struct segment *segment, size_t *end_bytes);
 
 /* Writes what of an item may change later, all but its fixed fields; returns
  * where the key is. */
@@ -109,7 +120,7 @@ enum store_result replica_link_appended(struct store_hold *hold,
 /* Calls `step` for every item of a claimed segment that is still in the
  * index, its key locked. */
 typedef void replica_step(struct store *store, struct stripe *stripe,
-                          uint64_t hash, uint64_t *slot, void *context);
+                          uint64_t hash, struct slot *slot, void *context);
 void replica_walk(struct store *store, struct segment *segment,
                   size_t end_bytes, replica_step *step, void *context);
 
@@ -119,7 +130,10 @@ bool expiry_sweep(struct store *store, time_us now, unsigned segments_max);
 /* flush.c: a flush whose moment has come takes effect. */
 void flush_fire(struct store *store, time_us now);
 
-/* eviction.c */
+/* eviction.c: true where an item that takes at most `bytes` finds room. */
+bool eviction_has_room(struct store *store, size_t bytes);
+
+/* Makes room for it; false when it cannot be had. */
 bool eviction_make_room(struct store *store, size_t bytes, time_us now);
 
 /* Room for some segments more than that; false when it cannot be had. */

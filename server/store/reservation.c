@@ -10,7 +10,7 @@
 #define RESERVED_SHARE 2
 /* The value's place does not depend on the shape: the largest is reserved,
  * and the value stands at its end. */
-#define RESERVED_SHAPE (ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS)
+#define RESERVED_SHAPE ITEM_SHAPE_MOST
 
 enum store_result store_reserve(struct store *store, struct span key,
                                 size_t value_bytes,
@@ -62,22 +62,17 @@ enum store_result store_put_reserved(struct store_hold *hold,
                                      struct store_reservation *reservation)
 {
     struct item *item = reservation->item;
-    struct store_write whole = *write;
 
     assert(item != NULL && hold->key.length == reservation->key_bytes);
-    if (!segment_is_large(&hold->store->pool, item->room_bytes))
+    if (!segment_is_large(&hold->store->pool, item_room(item)))
         return put_copy(hold, write, reservation);
-    if (whole.stamp == 0)
-        whole.stamp = whole.version;
-    if (whole.token == 0)
-        whole.token = whole.version;
-    replica_write_state(item, reservation->value_bytes, &whole);
+    replica_write_state(item, reservation->value_bytes, write);
     replica_write_use(item, hold, write);
-    segment_expires(&hold->store->pool, item, whole.exptime);
+    segment_expires(&hold->store->pool, item, write->exptime);
     if (replica_link(hold, item) != STORE_OK)
         return STORE_NO_ROOM;
     reservation->item = NULL;
-    atomic_fetch_sub(&hold->store->reserved_bytes, item->room_bytes);
+    atomic_fetch_sub(&hold->store->reserved_bytes, item_room(item));
     segment_settle(&hold->store->pool, item);
     return STORE_OK;
 }
@@ -88,8 +83,8 @@ void store_cancel(struct store *store, struct store_reservation *reservation)
 
     if (item == NULL)
         return;
-    atomic_fetch_sub(&store->reserved_bytes, item->room_bytes);
-    segment_forget(&store->pool, item, item->room_bytes);
+    atomic_fetch_sub(&store->reserved_bytes, item_room(item));
+    segment_forget(&store->pool, item, item_room(item));
     segment_settle(&store->pool, item);
     reservation->item = NULL;
 }

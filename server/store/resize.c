@@ -15,7 +15,10 @@
 #define MERGES_MAX 32768
 /* Buckets are merged while there are fewer keys for each, on average: far
  * from where they would be split again. */
-#define SPARSE_KEYS 3
+#define SPARSE_KEYS 6
+/* With fewer than these it has lost most of its keys: it comes along even where
+ * the limit stays. */
+#define FEW_KEYS 2
 /* The smallest of memories that is better than none. */
 #define ITEMS_MIN 2
 
@@ -83,13 +86,25 @@ static bool shrink_index(struct store *store)
     return false;
 }
 
+/* Large items came where small ones were. */
+static bool is_sparse(struct store *store)
+{
+    size_t buckets = atomic_load(&store->index.buckets_count);
+
+    return buckets > 2 * INDEX_STRIPES &&
+           index_slots_used(&store->index) < FEW_KEYS * buckets;
+}
+
 void resize_continue(struct store *store, time_us now)
 {
     pthread_mutex_lock(&store->resize_lock);
     bool is_shrinking = store->is_shrinking;
     pthread_mutex_unlock(&store->resize_lock);
-    if (!is_shrinking)
+    if (!is_shrinking) {
+        if (is_sparse(store))
+            shrink_index(store);
         return;
+    }
 
     /* The index comes along, so that it is not paid for with items. */
     bool is_reached = false;

@@ -6,21 +6,28 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Small memories have small segments: some 256 of them, within bounds. */
+/* Small memories have small segments: some 512 of them, within bounds. */
 #define SEGMENT_BYTES_MIN ((size_t)64 * 1024)
 #define SEGMENT_BYTES_MAX ((size_t)1024 * 1024)
-#define SEGMENTS_WANTED 256
+#define SEGMENTS_WANTED 512
 /* An item above segment_bytes / PRIVATE_SHARE has a private segment. */
 #define PRIVATE_SHARE 8
-/* Kept for moving items: moving fills at most one segment and begins one. */
-#define RESERVE_SEGMENTS 2
 /* While memory shrinks so many more are kept free, for clients. */
 #define SLACK_SEGMENTS 3
 /* One open for each life, the reserve, and some to choose from. */
 #define SEGMENTS_MIN 16
 #define PAGE_BYTES ((size_t)4096)
 /* The system maps some 65,000 ranges at most (vm.max_map_count). */
-#define LARGE_MAX 30000
+#define MAPPED_MAX 30000
+/* A tenth of memory is for what is fresh (S3-FIFO, SOSP '23): what was not
+ * used while it was there does not get into the rest. */
+#define FRESH_SHARE 10
+/* Clients wait while dead segments are looked for: of very many, some at a
+ * time. */
+#define SCANNED_MAX 512
+/* So often at least it is the turn of what is kept: however little of what is
+ * fresh is used, what is not used any more goes in the end. */
+#define KEPT_TURNS 32
 /* A sweep that freed less than a quarter, or a sixteenth, was too early. */
 #define REST_SHORT_S 2
 #define REST_LONG_S 15
@@ -52,7 +59,20 @@ static void list_remove(struct segment_list *list, struct segment *segment)
 
 /* ---- memory ---- */
 
-/* Unmapping takes as long as the segment is large: nobody waits for it. */
+static void leave_place(struct segment_pool *pool, struct segment *segment,
+                        int number)
+{
+    struct extents *extents = &pool->extents[number];
+    size_t place =
+        (size_t)((uint8_t *)segment - extents->start) / extents->place_bytes;
+
+    pthread_mutex_lock(&pool->lock);
+    extents->left[extents->left_count++] = (uint32_t)place;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* To give memory back takes as long as the segment is large: nobody waits for
+ * it. */
 static void unlock(struct segment_pool *pool)
 {
     struct segment *doomed = pool->doomed.first;
@@ -62,18 +82,22 @@ static void unlock(struct segment_pool *pool)
     while (doomed != NULL) {
         struct segment *next = doomed->next;
         size_t bytes = doomed->capacity_bytes;
+        int extents = doomed->extents;
         /* Should it not be unmapped, at least its memory is given back. */
         madvise(doomed, bytes, MADV_DONTNEED);
-        munmap(doomed, bytes);
+        if (extents >= 0)
+            leave_place(pool, doomed, extents);
+        else
+            munmap(doomed, bytes);
         doomed = next;
     }
 }
 
 /* Zeroed memory at a multiple of `align`, not touched yet; NULL if none. */
-static void *map_aligned(size_t bytes, size_t align)
+static void *map_aligned(size_t bytes, size_t align, int protection)
 {
     size_t mapped_bytes = bytes + align;
-    uint8_t *mapped = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE,
+    uint8_t *mapped = mmap(NULL, mapped_bytes, protection,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (mapped == MAP_FAILED)
@@ -98,73 +122,142 @@ static bool fits_budget(const struct segment_pool *pool, size_t more_bytes)
     return pool->held_bytes + index_bytes(pool) + more_bytes <= pool->bytes_max;
 }
 
-static bool add_arena(struct segment_pool *pool, size_t bytes)
-{
-    struct arena *arena = calloc(1, sizeof(*arena));
+/* ---- extents ---- */
 
-    if (arena == NULL)
-        return false;
-    arena->bytes = bytes;
-    arena->start = map_aligned(bytes, pool->segment_bytes);
-    if (arena->start == NULL) {
-        free(arena);
+/* As many places as there may ever be items that do not fit half of one. */
+static bool reserve_extents(struct segment_pool *pool, struct extents *extents,
+                            size_t place_bytes)
+{
+    size_t places = 2 * pool->arena_limit / place_bytes + 1;
+    void *start = map_aligned(places * place_bytes, pool->segment_bytes,
+                              PROT_READ | PROT_WRITE);
+    void *left = map_aligned(places * sizeof(*extents->left), PAGE_BYTES,
+                             PROT_READ | PROT_WRITE);
+
+    if (start == NULL || left == NULL) {
+        if (start != NULL)
+            munmap(start, places * place_bytes);
+        if (left != NULL)
+            munmap(left, places * sizeof(*extents->left));
         return false;
     }
-    if (pool->uses_large_pages)
-        madvise(arena->start, bytes, MADV_HUGEPAGE);
-    pthread_mutex_lock(&pool->lock);
-    arena->next = pool->arenas;
-    pool->arenas = arena;
-    pool->arena_bytes += bytes;
-    pthread_mutex_unlock(&pool->lock);
+    *extents = (struct extents){.start = start,
+                                .place_bytes = place_bytes,
+                                .places_max = places,
+                                .left = left};
     return true;
 }
 
-/* Segments that were never used; NULL when there are none left. */
-static struct arena *uncarved(const struct segment_pool *pool)
+/* Address space for a private segment, and which extents it is of; NULL where
+ * there is none. */
+static struct segment *take_place(struct segment_pool *pool,
+                                  size_t capacity_bytes, int8_t *number)
 {
-    struct arena *arena = pool->arenas;
+    size_t place_bytes = pool->segment_bytes;
+    size_t place;
 
-    while (arena != NULL && arena->carved_bytes == arena->bytes)
-        arena = arena->next;
-    return arena;
+    *number = 0;
+    while (place_bytes < capacity_bytes && *number < EXTENTS) {
+        place_bytes *= 2;
+        (*number)++;
+    }
+    if (!pool->has_extents || *number == EXTENTS)
+        return NULL;
+    struct extents *extents = &pool->extents[*number];
+    if (extents->start == NULL && !reserve_extents(pool, extents, place_bytes))
+        return NULL;
+    if (extents->left_count > 0)
+        place = extents->left[--extents->left_count];
+    else if (extents->carved_count < extents->places_max)
+        place = extents->carved_count++;
+    else
+        return NULL;
+    return (struct segment *)(void *)(extents->start + place * place_bytes);
+}
+
+static void release_extents(struct segment_pool *pool)
+{
+    for (size_t i = 0; i < EXTENTS; i++) {
+        struct extents *extents = &pool->extents[i];
+        if (extents->start == NULL)
+            continue;
+        munmap(extents->start, extents->places_max * extents->place_bytes);
+        munmap(extents->left, extents->places_max * sizeof(*extents->left));
+    }
+}
+
+/* The first `bytes` of the arena may be used from now on. */
+static bool make_usable(struct segment_pool *pool, size_t bytes)
+{
+    return bytes <= pool->arena_limit &&
+           mprotect(pool->arena, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+/* What of `bytes` is whole segments. */
+static size_t whole_segments(const struct segment_pool *pool, size_t bytes)
+{
+    return bytes - bytes % pool->segment_bytes;
+}
+
+static bool reserve_arena(struct segment_pool *pool, size_t bytes)
+{
+    pool->arena_limit = whole_segments(pool, bytes);
+    pool->arena =
+        map_aligned(pool->arena_limit, pool->segment_bytes, PROT_NONE);
+    return pool->arena != NULL;
 }
 
 bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
+                       size_t bytes_limit, size_t reserve_count,
                        _Atomic size_t *index_bytes_shared)
 {
     *pool = (struct segment_pool){.bytes_max = bytes_max,
+                                  .reserve_count = reserve_count,
                                   .index_bytes = index_bytes_shared,
                                   .segment_bytes = SEGMENT_BYTES_MIN,
                                   .expiry_min = UINT32_MAX};
     while (pool->segment_bytes < SEGMENT_BYTES_MAX &&
            pool->segment_bytes * SEGMENTS_WANTED < bytes_max)
         pool->segment_bytes *= 2;
+    /* Where address space is scarce it may not grow later. */
+    if (!reserve_arena(pool, bytes_limit) && !reserve_arena(pool, bytes_max))
+        return false;
+    pool->arena_bytes = whole_segments(pool, bytes_max);
+    if (!make_usable(pool, pool->arena_bytes)) {
+        munmap(pool->arena, pool->arena_limit);
+        return false;
+    }
+    /* Where more address space than memory is a matter of course. */
+    pool->has_extents = bytes_limit > bytes_max;
     pthread_mutex_init(&pool->lock, NULL);
-    if (add_arena(pool, bytes_max - bytes_max % pool->segment_bytes))
-        return true;
-    pthread_mutex_destroy(&pool->lock);
-    return false;
+    return true;
 }
 
 void segment_use_large_pages(struct segment_pool *pool)
 {
-    pool->uses_large_pages = true;
-    for (struct arena *arena = pool->arenas; arena != NULL; arena = arena->next)
-        madvise(arena->start, arena->bytes, MADV_HUGEPAGE);
+    madvise(pool->arena, pool->arena_limit, MADV_HUGEPAGE);
+}
+
+static void doom_private(struct segment_pool *pool, struct segment_list *list)
+{
+    for (struct segment *s = list->first; s != NULL;) {
+        struct segment *next = s->next;
+        if (s->is_private) {
+            list_remove(list, s);
+            list_append(&pool->doomed, s);
+        }
+        s = next;
+    }
 }
 
 void segment_pool_release(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    pool->doomed = pool->large;
+    for (int queue = 0; queue < QUEUES; queue++)
+        doom_private(pool, &pool->sealed[queue]);
     unlock(pool);
-    while (pool->arenas != NULL) {
-        struct arena *arena = pool->arenas;
-        pool->arenas = arena->next;
-        munmap(arena->start, arena->bytes);
-        free(arena);
-    }
+    release_extents(pool);
+    munmap(pool->arena, pool->arena_limit);
     pthread_mutex_destroy(&pool->lock);
 }
 
@@ -187,23 +280,29 @@ static void segment_open(struct segment *segment, size_t capacity_bytes,
     atomic_store_explicit(&segment->expiry_min, UINT32_MAX,
                           memory_order_relaxed);
     segment->state = SEGMENT_OPEN;
+    segment->queue = QUEUE_FRESH;
     segment->is_private = false;
+    segment->extents = -1;
     segment->is_claimed = false;
     segment->rests_until = 0;
 }
 
-static struct segment_list *list_of(struct segment_pool *pool,
-                                    const struct segment *segment)
+static void unseal(struct segment_pool *pool, struct segment *segment)
 {
-    return segment->is_private ? &pool->large : &pool->sealed;
+    if (pool->scanned == segment)
+        pool->scanned = segment->next;
+    list_remove(&pool->sealed[segment->queue], segment);
+    pool->sealed_bytes[segment->queue] -= segment->capacity_bytes;
+    pool->sealed_count--;
 }
 
-/* The youngest of its list. */
+/* The youngest of its queue. */
 static void seal(struct segment_pool *pool, struct segment *segment)
 {
     segment->state = SEGMENT_SEALED;
-    segment->age = ++pool->last_age;
-    list_append(list_of(pool, segment), segment);
+    list_append(&pool->sealed[segment->queue], segment);
+    pool->sealed_bytes[segment->queue] += segment->capacity_bytes;
+    pool->sealed_count++;
 }
 
 /* How many more segments could be opened now without freeing any. */
@@ -227,7 +326,6 @@ static size_t available_count(const struct segment_pool *pool)
 static struct segment *take_free(struct segment_pool *pool)
 {
     struct segment *segment = pool->free.first;
-    struct arena *arena;
 
     if (segment != NULL) {
         list_remove(&pool->free, segment);
@@ -238,10 +336,8 @@ static struct segment *take_free(struct segment_pool *pool)
         segment = pool->returned.first;
         list_remove(&pool->returned, segment);
         pool->held_bytes += pool->segment_bytes;
-    } else if ((arena = uncarved(pool)) != NULL) {
-        segment =
-            (struct segment *)(void *)(arena->start + arena->carved_bytes);
-        arena->carved_bytes += pool->segment_bytes;
+    } else if (pool->carved_bytes < pool->arena_bytes) {
+        segment = (struct segment *)(void *)(pool->arena + pool->carved_bytes);
         pool->carved_bytes += pool->segment_bytes;
         pool->held_bytes += pool->segment_bytes;
     } else {
@@ -271,7 +367,7 @@ static void give_free(struct segment_pool *pool, struct segment *segment)
 {
     if (segment->is_private) {
         pool->held_bytes -= segment->capacity_bytes;
-        pool->large_count--;
+        pool->mapped_count -= segment->extents < 0;
         list_append(&pool->doomed, segment);
         return;
     }
@@ -286,7 +382,7 @@ static void free_if_empty(struct segment_pool *pool, struct segment *segment)
     if (segment->state == SEGMENT_SEALED && !segment->is_claimed &&
         atomic_load(&segment->live_bytes) == 0 &&
         atomic_load(&segment->pins) == 0) {
-        list_remove(list_of(pool, segment), segment);
+        unseal(pool, segment);
         give_free(pool, segment);
     }
 }
@@ -342,9 +438,9 @@ static bool fits_private(const struct segment_pool *pool, size_t capacity_bytes)
     size_t in_use_bytes =
         pool->held_bytes - pool->free_count * pool->segment_bytes;
 
-    return pool->large_count < LARGE_MAX &&
+    return pool->mapped_count < MAPPED_MAX &&
            in_use_bytes + index_bytes(pool) + capacity_bytes +
-                   RESERVE_SEGMENTS * pool->segment_bytes <=
+                   pool->reserve_count * pool->segment_bytes <=
                pool->bytes_max;
 }
 
@@ -353,27 +449,35 @@ void *segment_append_private(struct segment_pool *pool, size_t bytes,
 {
     size_t capacity_bytes = private_bytes(bytes);
 
+    int8_t extents = -1;
+
     /* The budget is taken before the memory: it is never exceeded. */
     pthread_mutex_lock(&pool->lock);
     bool fits = fits_private(pool, capacity_bytes);
+    struct segment *segment = NULL;
     if (fits) {
         trim_free(pool, capacity_bytes);
         pool->held_bytes += capacity_bytes;
-        pool->large_count++;
+        segment = take_place(pool, capacity_bytes, &extents);
+        pool->mapped_count += segment == NULL;
     }
     unlock(pool);
     if (!fits)
         return NULL;
-
-    struct segment *segment = map_aligned(capacity_bytes, pool->segment_bytes);
+    if (segment == NULL) {
+        extents = -1;
+        segment = map_aligned(capacity_bytes, pool->segment_bytes,
+                              PROT_READ | PROT_WRITE);
+    }
     pthread_mutex_lock(&pool->lock);
     if (segment == NULL) {
         pool->held_bytes -= capacity_bytes;
-        pool->large_count--;
+        pool->mapped_count--;
         unlock(pool);
         return NULL;
     }
     segment_open(segment, capacity_bytes, pool->second);
+    segment->extents = extents;
     segment->is_private = true;
     segment->used_bytes += bytes;
     atomic_store_explicit(&segment->live_bytes, bytes, memory_order_relaxed);
@@ -394,17 +498,31 @@ static struct segment *open_for(struct segment_pool *pool, enum life_class life,
         segment->used_bytes + bytes <= segment->capacity_bytes)
         return segment;
     trim_free(pool, 0);
-    if (life != LIFE_MOVED && available_count(pool) <= RESERVE_SEGMENTS)
+    if (life != LIFE_MOVED && available_count(pool) <= pool->reserve_count)
         return NULL;
     struct segment *fresh = take_free(pool);
     if (fresh == NULL)
         return NULL;
+    fresh->queue = life == LIFE_KEPT ? QUEUE_KEPT : QUEUE_FRESH;
     pool->open[life] = fresh;
     if (segment != NULL) {
         seal(pool, segment);
         free_if_empty(pool, segment);
     }
     return fresh;
+}
+
+static uint8_t *append_to(struct segment_pool *pool, struct segment *segment,
+                          size_t bytes, time_s exptime)
+{
+    uint8_t *room = (uint8_t *)segment + segment->used_bytes;
+
+    segment->used_bytes += bytes;
+    atomic_fetch_add_explicit(&segment->live_bytes, bytes,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
+    lower_expiry(pool, segment, exptime);
+    return room;
 }
 
 void *segment_append(struct segment_pool *pool, enum life_class life,
@@ -416,14 +534,22 @@ void *segment_append(struct segment_pool *pool, enum life_class life,
     uint8_t *room = NULL;
     pthread_mutex_lock(&pool->lock);
     struct segment *segment = open_for(pool, life, bytes);
-    if (segment != NULL) {
-        room = (uint8_t *)segment + segment->used_bytes;
-        segment->used_bytes += bytes;
-        atomic_fetch_add_explicit(&segment->live_bytes, bytes,
-                                  memory_order_relaxed);
-        atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
-        lower_expiry(pool, segment, exptime);
-    }
+    if (segment != NULL)
+        room = append_to(pool, segment, bytes, exptime);
+    pthread_mutex_unlock(&pool->lock);
+    return room;
+}
+
+void *segment_append_rest(struct segment_pool *pool, enum life_class life,
+                          size_t bytes, time_s exptime)
+{
+    uint8_t *room = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    struct segment *segment = pool->open[life];
+    if (segment != NULL &&
+        segment->used_bytes + bytes <= segment->capacity_bytes)
+        room = append_to(pool, segment, bytes, exptime);
     pthread_mutex_unlock(&pool->lock);
     return room;
 }
@@ -486,8 +612,12 @@ struct segment *segment_pin(struct segment_pool *pool, const void *item)
 {
     struct segment *segment = segment_of(pool, item);
 
-    atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
-    return segment;
+    /* Of who pins and who claims, one at least sees the other. */
+    atomic_fetch_add(&segment->pins, 1);
+    if (segment->is_private || !atomic_load(&segment->is_claimed))
+        return segment;
+    let_go(pool, segment, 0, 1);
+    return NULL;
 }
 
 void segment_unpin(struct segment_pool *pool, struct segment *segment)
@@ -500,9 +630,25 @@ bool segment_has_room(struct segment_pool *pool, size_t bytes)
     pthread_mutex_lock(&pool->lock);
     bool has_room = segment_is_large(pool, bytes)
                         ? fits_private(pool, private_bytes(bytes))
-                        : available_count(pool) > RESERVE_SEGMENTS;
+                        : available_count(pool) > pool->reserve_count;
     pthread_mutex_unlock(&pool->lock);
     return has_room;
+}
+
+bool segment_is_short(struct segment_pool *pool)
+{
+    bool is_filling = false;
+
+    pthread_mutex_lock(&pool->lock);
+    for (int life = 0; life < LIFE_CLASSES; life++) {
+        const struct segment *open = pool->open[life];
+        is_filling =
+            is_filling ||
+            (open != NULL && open->used_bytes > open->capacity_bytes / 2);
+    }
+    bool is_short = is_filling && available_count(pool) <= pool->reserve_count;
+    pthread_mutex_unlock(&pool->lock);
+    return is_short;
 }
 
 /* ---- another limit ---- */
@@ -510,25 +656,25 @@ bool segment_has_room(struct segment_pool *pool, size_t bytes)
 bool segment_has_slack(struct segment_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    bool has_slack = available_count(pool) > RESERVE_SEGMENTS + SLACK_SEGMENTS;
+    bool has_slack =
+        available_count(pool) > pool->reserve_count + SLACK_SEGMENTS;
     pthread_mutex_unlock(&pool->lock);
     return has_slack;
 }
 
 bool segment_pool_grow(struct segment_pool *pool, size_t bytes_max)
 {
-    size_t wanted_bytes = bytes_max - bytes_max % pool->segment_bytes;
+    size_t wanted_bytes = whole_segments(pool, bytes_max);
 
     pthread_mutex_lock(&pool->lock);
-    size_t arena_bytes = pool->arena_bytes;
+    bool is_usable =
+        wanted_bytes <= pool->arena_bytes || make_usable(pool, wanted_bytes);
+    if (is_usable && wanted_bytes > pool->arena_bytes)
+        pool->arena_bytes = wanted_bytes;
+    if (is_usable)
+        pool->bytes_max = bytes_max;
     pthread_mutex_unlock(&pool->lock);
-    if (wanted_bytes > arena_bytes &&
-        !add_arena(pool, wanted_bytes - arena_bytes))
-        return false;
-    pthread_mutex_lock(&pool->lock);
-    pool->bytes_max = bytes_max;
-    pthread_mutex_unlock(&pool->lock);
-    return true;
+    return is_usable;
 }
 
 bool segment_pool_lower(struct segment_pool *pool, size_t goal)
@@ -564,12 +710,17 @@ static bool is_claimable(const struct segment *segment)
            atomic_load_explicit(&segment->pins, memory_order_acquire) == 0;
 }
 
+/* NULL where there is none, or a reader was faster. */
 static struct segment *claim(struct segment *segment, size_t *end_bytes)
 {
-    if (segment != NULL) {
-        segment->is_claimed = true;
-        *end_bytes = segment->used_bytes;
+    if (segment == NULL)
+        return NULL;
+    atomic_store(&segment->is_claimed, true);
+    if (atomic_load(&segment->pins) > 0) {
+        atomic_store(&segment->is_claimed, false);
+        return NULL;
     }
+    *end_bytes = segment->used_bytes;
     return segment;
 }
 
@@ -579,45 +730,71 @@ static size_t dead_bytes(const struct segment *segment)
            atomic_load_explicit(&segment->live_bytes, memory_order_relaxed);
 }
 
+/* The next one of all that are sealed, round and round; there is one. */
+static struct segment *scan(struct segment_pool *pool)
+{
+    struct segment *segment = pool->scanned;
+
+    if (segment == NULL)
+        segment = pool->sealed[QUEUE_KEPT].first;
+    if (segment == NULL)
+        segment = pool->sealed[QUEUE_FRESH].first;
+    pool->scanned = segment->next;
+    if (segment->next == NULL && segment->queue == QUEUE_KEPT)
+        pool->scanned = pool->sealed[QUEUE_FRESH].first;
+    return segment;
+}
+
 struct segment *segment_claim_dead(struct segment_pool *pool,
-                                   unsigned dead_percent, size_t *end_bytes)
+                                   unsigned dead_percent, bool is_thorough,
+                                   size_t *end_bytes)
 {
     struct segment *deadest = NULL;
     size_t most_bytes = pool->segment_bytes * dead_percent / 100;
 
     pthread_mutex_lock(&pool->lock);
-    for (struct segment *s = pool->sealed.first; s != NULL; s = s->next) {
-        if (dead_bytes(s) >= most_bytes && is_claimable(s)) {
+    size_t count = pool->sealed_count;
+    if (!is_thorough && count > SCANNED_MAX)
+        count = SCANNED_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct segment *s = scan(pool);
+        if (dead_bytes(s) >= most_bytes && !s->is_private && is_claimable(s)) {
             deadest = s;
             most_bytes = dead_bytes(s) + 1;
         }
     }
-    claim(deadest, end_bytes);
+    deadest = claim(deadest, end_bytes);
     pthread_mutex_unlock(&pool->lock);
     return deadest;
 }
 
-static struct segment *oldest_of(const struct segment_list *list)
+static struct segment *claim_oldest_of(const struct segment_list *list,
+                                       bool is_private, size_t *end_bytes)
 {
-    struct segment *oldest = list->first;
-
-    while (oldest != NULL && !is_claimable(oldest))
-        oldest = oldest->next;
-    return oldest;
+    for (struct segment *s = list->first; s != NULL; s = s->next) {
+        if (is_claimable(s) && (s->is_private || !is_private) &&
+            claim(s, end_bytes) != NULL)
+            return s;
+    }
+    return NULL;
 }
 
 struct segment *segment_claim_oldest(struct segment_pool *pool, bool is_large,
                                      size_t *end_bytes)
 {
     pthread_mutex_lock(&pool->lock);
-    struct segment *oldest = oldest_of(&pool->large);
+    size_t fresh_bytes = pool->sealed_bytes[QUEUE_FRESH];
+    size_t kept_bytes = pool->sealed_bytes[QUEUE_KEPT];
+    bool is_fresh = fresh_bytes > (fresh_bytes + kept_bytes) / FRESH_SHARE &&
+                    ++pool->turns_count % KEPT_TURNS != 0;
+    enum queue turn = is_fresh ? QUEUE_FRESH : QUEUE_KEPT;
     /* Where there are too many mappings no ordinary segment is of help. */
-    if (!is_large || pool->large_count < LARGE_MAX) {
-        struct segment *ordinary = oldest_of(&pool->sealed);
-        if (oldest == NULL || (ordinary != NULL && ordinary->age < oldest->age))
-            oldest = ordinary;
-    }
-    claim(oldest, end_bytes);
+    bool is_private = is_large && pool->mapped_count >= MAPPED_MAX;
+    struct segment *oldest =
+        claim_oldest_of(&pool->sealed[turn], is_private, end_bytes);
+    if (oldest == NULL)
+        oldest = claim_oldest_of(&pool->sealed[QUEUES - 1 - turn], is_private,
+                                 end_bytes);
     pthread_mutex_unlock(&pool->lock);
     return oldest;
 }
@@ -662,15 +839,14 @@ struct segment *segment_claim_expired(struct segment_pool *pool, time_s now,
         if (has_expired(pool, pool->open[life], now))
             expired = pool->open[life];
     }
-    if (expired == NULL)
-        expired = first_expired(pool, &pool->sealed, now);
-    if (expired == NULL)
-        expired = first_expired(pool, &pool->large, now);
+    for (int queue = 0; queue < QUEUES && expired == NULL; queue++)
+        expired = first_expired(pool, &pool->sealed[queue], now);
     /* The walk lowers it again for what it leaves behind; others wait. */
-    if (claim(expired, end_bytes) != NULL) {
-        atomic_store(&expired->expiry_min, UINT32_MAX);
+    if (expired != NULL)
         lower(&pool->expiry_min, now);
-    }
+    expired = claim(expired, end_bytes);
+    if (expired != NULL)
+        atomic_store(&expired->expiry_min, UINT32_MAX);
     pthread_mutex_unlock(&pool->lock);
     return expired;
 }
@@ -696,12 +872,33 @@ void segment_yield_swept(struct segment_pool *pool, struct segment *segment,
     segment_yield(pool, segment);
 }
 
+void segment_reopen(struct segment_pool *pool, struct segment *segment,
+                    enum life_class life, size_t end_bytes)
+{
+    pthread_mutex_lock(&pool->lock);
+    assert(segment->is_claimed && segment->state == SEGMENT_SEALED);
+    struct segment *full = pool->open[life];
+    unseal(pool, segment);
+    segment->is_claimed = false;
+    segment->used_bytes = end_bytes;
+    segment->begun = pool->second;
+    segment->state = SEGMENT_OPEN;
+    segment->queue = life == LIFE_KEPT ? QUEUE_KEPT : QUEUE_FRESH;
+    pool->open[life] = segment;
+    if (full != NULL) {
+        seal(pool, full);
+        free_if_empty(pool, full);
+    }
+    unlock(pool);
+}
+
 void segment_spare(struct segment_pool *pool, struct segment *segment)
 {
     pthread_mutex_lock(&pool->lock);
     assert(segment->is_claimed && segment->state == SEGMENT_SEALED);
     segment->is_claimed = false;
-    list_remove(list_of(pool, segment), segment);
+    unseal(pool, segment);
+    segment->queue = QUEUE_KEPT;
     seal(pool, segment);
     segment->begun = pool->second;
     free_if_empty(pool, segment);
@@ -726,8 +923,8 @@ void segment_expire_all(struct segment_pool *pool)
         atomic_store(&open->expiry_min, 0);
         open->rests_until = 0;
     }
-    expire_list(&pool->sealed);
-    expire_list(&pool->large);
+    for (int queue = 0; queue < QUEUES; queue++)
+        expire_list(&pool->sealed[queue]);
     atomic_store(&pool->expiry_min, 0);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -747,8 +944,8 @@ void segment_wake_all(struct segment_pool *pool, time_s now)
         if (pool->open[life] != NULL)
             pool->open[life]->rests_until = 0;
     }
-    wake_list(&pool->sealed, now);
-    wake_list(&pool->large, now);
+    for (int queue = 0; queue < QUEUES; queue++)
+        wake_list(&pool->sealed[queue], now);
     lower(&pool->expiry_min, now);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -778,8 +975,8 @@ void segment_tick(struct segment_pool *pool, time_s now)
             if (pool->open[life] != NULL)
                 pool->open[life]->begun = now;
         }
-        begin_list(&pool->sealed, now);
-        begin_list(&pool->large, now);
+        for (int queue = 0; queue < QUEUES; queue++)
+            begin_list(&pool->sealed[queue], now);
     }
     pool->second = now;
     pthread_mutex_unlock(&pool->lock);
@@ -794,8 +991,8 @@ void segment_read_figures(struct segment_pool *pool,
                           struct segment_figures *figures)
 {
     pthread_mutex_lock(&pool->lock);
-    time_s oldest = older_of(pool->second, pool->sealed.first);
-    oldest = older_of(oldest, pool->large.first);
+    time_s oldest = older_of(pool->second, pool->sealed[QUEUE_FRESH].first);
+    oldest = older_of(oldest, pool->sealed[QUEUE_KEPT].first);
     for (int life = 0; life < LIFE_CLASSES; life++)
         oldest = older_of(oldest, pool->open[life]);
     *figures = (struct segment_figures){.held_bytes = pool->held_bytes,

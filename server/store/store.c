@@ -9,6 +9,8 @@
 
 /* Of the memory, what the index may come to for the smallest of items. */
 #define INDEX_SHARE 2
+/* So many bytes of memory hold an item at least, for the number of ghosts. */
+#define ITEM_BYTES_LEAST 64
 /* In-place updates leave at most a quarter of an item unused, and a bit. */
 #define SLACK_SHARE 4
 #define SLACK_BYTES 64
@@ -23,8 +25,7 @@
 static bool create_sizes(struct store *store)
 {
     size_t bytes_max =
-        item_room_bytes(ITEM_HAS_STAMP | ITEM_HAS_TOKEN | ITEM_HAS_FLAGS, 0,
-                        store->settings.item_bytes_max);
+        item_room_bytes(ITEM_SHAPE_MOST, 0, store->settings.item_bytes_max);
 
     store->sizes_count = bytes_max / STORE_SIZE_STEP + 2;
     store->sizes = calloc(store->sizes_count, sizeof(*store->sizes));
@@ -42,14 +43,22 @@ struct store *store_create(const struct store_settings *settings)
     size_t limit = settings->memory_bytes_limit > settings->memory_bytes_max
                        ? settings->memory_bytes_limit
                        : settings->memory_bytes_max;
+    if (limit > INDEX_ARENA_MAX)
+        limit = INDEX_ARENA_MAX;
+    if (settings->memory_bytes_max > limit)
+        goto fail;
     if (!index_init(&store->index, settings->memory_bytes_max / INDEX_SHARE,
                     limit / INDEX_SHARE, settings->seed))
         goto fail;
-    if (!segment_pool_init(&store->pool, settings->memory_bytes_max,
-                           &store->index.bytes))
+    if (!segment_pool_init(&store->pool, settings->memory_bytes_max, limit,
+                           settings->replicates ? 1 : 0, &store->index.bytes))
         goto fail_index;
-    if (settings->counts_sizes && !create_sizes(store))
+    index_set_arena(&store->index, store->pool.arena);
+    if (!ghosts_init(&store->ghosts, limit / ITEM_BYTES_LEAST,
+                     &store->index.bytes))
         goto fail_pool;
+    if (settings->counts_sizes && !create_sizes(store))
+        goto fail_ghosts;
     /* Where it grows it is dense: at most one page of it is for later. */
     index_use_large_pages(&store->index);
     if (settings->large_pages)
@@ -61,6 +70,8 @@ struct store *store_create(const struct store_settings *settings)
     pthread_mutex_init(&store->resize_lock, NULL);
     return store;
 
+fail_ghosts:
+    ghosts_release(&store->ghosts);
 fail_pool:
     segment_pool_release(&store->pool);
 fail_index:
@@ -75,6 +86,7 @@ void store_destroy(struct store *store)
     if (store == NULL)
         return;
     segment_pool_release(&store->pool);
+    ghosts_release(&store->ghosts);
     index_release(&store->index);
     free(store->sizes);
     summary_release(&store->summary);
@@ -123,25 +135,31 @@ void store_saw_version(struct store *store, uint64_t version)
 
 /* ---- life and death ---- */
 
-enum store_absence replica_death(const struct store *store,
-                                 const struct item *item, time_us now)
+enum store_absence replica_death_of(const struct store *store, uint64_t version,
+                                    time_s exptime, time_us now)
 {
-    if (item->exptime != 0 && item->exptime <= time_seconds(now))
+    if (exptime != 0 && exptime <= time_seconds(now))
         return STORE_EXPIRED;
-    if (item->version <
+    if (version <
         atomic_load_explicit(&store->flush_version, memory_order_relaxed))
         return STORE_FLUSHED;
     uint64_t moment =
         atomic_load_explicit(&store->flush_moment, memory_order_relaxed);
-    if (moment != 0 && moment <= now && item->version < version_at(moment))
+    if (moment != 0 && moment <= now && version < version_at(moment))
         return STORE_FLUSHED;
     return STORE_NEVER;
+}
+
+enum store_absence replica_death(const struct store *store,
+                                 const struct item *item, time_us now)
+{
+    return replica_death_of(store, item->version, item_exptime(item), now);
 }
 
 static void count_size(struct store *store, const struct item *item,
                        uint32_t one)
 {
-    size_t step = (item->room_bytes + STORE_SIZE_STEP - 1) / STORE_SIZE_STEP;
+    size_t step = (item_room(item) + STORE_SIZE_STEP - 1) / STORE_SIZE_STEP;
 
     if (step >= store->sizes_count)
         step = store->sizes_count - 1;
@@ -161,7 +179,7 @@ static void account(struct store *store, struct stripe *stripe, uint64_t hash,
         return;
     }
     stripe_add(stripe, STRIPE_ITEMS, one);
-    stripe_add(stripe, STRIPE_ITEM_BYTES, one * item->room_bytes);
+    stripe_add(stripe, STRIPE_ITEM_BYTES, one * item_room(item));
     if (store->sizes != NULL)
         count_size(store, item, (uint32_t)one);
     summary_toggle(&store->summary, hash, item->version, item_stamp(item));
@@ -176,19 +194,19 @@ static inline void toggle(const struct store_hold *hold)
 }
 
 void replica_unlink(struct store *store, struct stripe *stripe, uint64_t hash,
-                    uint64_t *slot)
+                    struct slot *slot)
 {
-    struct item *item = index_item(*slot);
+    struct item *item = index_item(&store->index, slot);
 
     account(store, stripe, hash, item, -1);
-    index_remove(&store->index, stripe, hash, slot);
-    segment_forget(&store->pool, item, item->room_bytes);
+    index_remove(&store->index, hash, slot);
+    segment_forget(&store->pool, item, item_room(item));
 }
 
 void replica_expire(struct store *store, struct stripe *stripe, uint64_t hash,
-                    uint64_t *slot)
+                    struct slot *slot)
 {
-    const struct item *item = index_item(*slot);
+    const struct item *item = index_item(&store->index, slot);
 
     if ((item->shape & ITEM_IS_STUB) == 0) {
         stripe_add(stripe, STRIPE_EXPIRED, 1);
@@ -198,30 +216,38 @@ void replica_expire(struct store *store, struct stripe *stripe, uint64_t hash,
 }
 
 void replica_relink(struct store *store, struct stripe *stripe, uint64_t hash,
-                    uint64_t *slot, struct item *item)
+                    struct slot *slot, struct item *item)
 {
-    struct item *old = index_item(*slot);
+    struct item *old = index_item(&store->index, slot);
 
     account(store, stripe, hash, old, -1);
-    index_replace(slot, item);
+    index_replace(&store->index, slot, item);
     account(store, stripe, hash, item, +1);
     segment_settle(&store->pool, item);
-    segment_forget(&store->pool, old, old->room_bytes);
+    segment_forget(&store->pool, old, item_room(old));
 }
 
-bool replica_move(struct store *store, uint64_t *slot)
+void replica_move(struct store *store, struct slot *slot, enum life_class life,
+                  struct segment *segment, size_t *end_bytes)
 {
-    struct item *item = index_item(*slot);
-    struct item *moved = segment_append(&store->pool, LIFE_MOVED,
-                                        item->room_bytes, item->exptime);
+    struct item *item = index_item(&store->index, slot);
+    size_t bytes = item_room(item);
+    struct item *moved =
+        segment_append_rest(&store->pool, life, bytes, item_exptime(item));
 
-    if (moved == NULL)
-        return false;
-    memcpy(moved, item, item->room_bytes);
-    index_replace(slot, moved);
-    segment_settle(&store->pool, moved);
-    segment_forget(&store->pool, item, item->room_bytes);
-    return true;
+    if (moved != NULL) {
+        memcpy(moved, item, bytes);
+        index_replace(&store->index, slot, moved);
+        segment_settle(&store->pool, moved);
+        segment_forget(&store->pool, item, bytes);
+        return;
+    }
+    /* All before it was moved, or has died. */
+    moved = (struct item *)((uint8_t *)segment + *end_bytes);
+    assert(moved <= item);
+    memmove(moved, item, bytes);
+    index_replace(&store->index, slot, moved);
+    *end_bytes += bytes;
 }
 
 void replica_walk(struct store *store, struct segment *segment,
@@ -232,12 +258,12 @@ void replica_walk(struct store *store, struct segment *segment,
     while (at_bytes < end_bytes) {
         struct item *item =
             (struct item *)(void *)((uint8_t *)segment + at_bytes);
-        assert(item->room_bytes >= sizeof(*item));
-        at_bytes += item->room_bytes;
+        assert(item_room(item) >= sizeof(*item));
+        at_bytes += item_room(item);
 
         uint64_t hash = index_item_hash(&store->index, item);
         struct stripe *stripe = index_lock(&store->index, hash);
-        uint64_t *slot = index_find_item(&store->index, hash, item);
+        struct slot *slot = index_find_item(&store->index, hash, item);
         if (slot != NULL)
             step(store, stripe, hash, slot, context);
         index_unlock(stripe);
@@ -253,7 +279,7 @@ static void look(struct store_hold *hold)
 
     if (hold->slot == NULL)
         return;
-    struct item *item = index_item(*hold->slot);
+    struct item *item = index_item(&hold->store->index, hold->slot);
     if (item->shape & ITEM_IS_STUB) {
         hold->stub = stub_of(item);
         /* Nobody has to pull what would be dead by now. */
@@ -273,7 +299,7 @@ static void look(struct store_hold *hold)
         hold->stub = (struct store_stub){.kind = STUB_EXPIRED,
                                          .version = item->version,
                                          .stamp = item_stamp(item),
-                                         .exptime = item->exptime};
+                                         .exptime = item_exptime(item)};
         return;
     }
     if (hold->onlooker != NULL)
@@ -320,8 +346,9 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
     hold->stripe = index_lock(&store->index, hash);
     hold->slot = index_find_digest(&store->index, hash, digest);
     if (hold->slot != NULL &&
-        (index_item(*hold->slot)->shape & ITEM_IS_STUB) == 0)
-        hold->key = item_key(index_item(*hold->slot));
+        (index_item(&hold->store->index, hold->slot)->shape & ITEM_IS_STUB) ==
+            0)
+        hold->key = item_key(index_item(&hold->store->index, hold->slot));
     look(hold);
 }
 
@@ -363,11 +390,11 @@ void store_release(struct store_hold *hold)
     }
 }
 
-static void add_use(struct item *item, unsigned uses)
+static union item_use used_more(union item_use use)
 {
-    if (uses < ITEM_USES_MAX)
-        uses++;
-    item->uses = uses & ITEM_USES_MAX;
+    if (use.count < ITEM_USES_MAX)
+        use.count++;
+    return use;
 }
 
 /* Those who look do so at once: each field is written whole, and of two
@@ -380,27 +407,26 @@ void store_use(struct store_hold *hold)
 
     /* Cores share what is only read: the rest is not written each time. */
     if (use.count < ITEM_USES_MAX || !use.is_fetched) {
-        if (use.count < ITEM_USES_MAX)
-            use.count++;
+        use = used_more(use);
         use.is_fetched = true;
         item_set_use(item, use);
     }
-    if (item_accessed(item) != second)
-        item_set_accessed(item, second);
+    item_set_accessed(item, second);
 }
 
 void store_spare(struct store_hold *hold)
 {
-    add_use(hold->item, hold->item->uses);
-    hold->item->accessed = time_seconds(hold->now);
+    item_set_use(hold->item, used_more(item_use(hold->item)));
+    item_set_accessed(hold->item, time_seconds(hold->now));
 }
 
 /* ---- writing ---- */
 
 static uint8_t shape_of(const struct store *store,
-                        const struct store_write *write)
+                        const struct store_write *write, size_t key_bytes,
+                        size_t value_bytes)
 {
-    uint8_t shape = 0;
+    unsigned shape = 0;
 
     if (store->settings.replicates && write->stamp != 0 &&
         write->stamp != write->version)
@@ -409,7 +435,31 @@ static uint8_t shape_of(const struct store *store,
         shape |= ITEM_HAS_TOKEN;
     if (write->flags != 0)
         shape |= ITEM_HAS_FLAGS;
-    return shape;
+    if (write->exptime != 0)
+        shape |= ITEM_HAS_EXPTIME;
+    return item_shape_for(shape, key_bytes, value_bytes);
+}
+
+static void write_extra(struct item *item, unsigned bit, const void *from,
+                        size_t bytes)
+{
+    if (item->shape & bit)
+        memcpy((uint8_t *)item + (item_extra(item, bit) - (uint8_t *)item),
+               from, bytes);
+}
+
+static void set_marks(struct item *item, uint8_t marks)
+{
+    union item_use use = item_use(item);
+
+    use.marks = marks & ITEM_MARKS;
+    item_set_use(item, use);
+}
+
+static void write_exptime(struct item *item, time_s exptime)
+{
+    assert(exptime == 0 || (item->shape & ITEM_HAS_EXPTIME));
+    write_extra(item, ITEM_HAS_EXPTIME, &exptime, sizeof(exptime));
 }
 
 /* What of an item may change later: its head but for the fixed fields, and
@@ -417,19 +467,17 @@ static uint8_t shape_of(const struct store *store,
 uint8_t *replica_write_state(struct item *item, size_t value_bytes,
                              const struct store_write *write)
 {
-    uint8_t *at = (uint8_t *)item + sizeof(*item);
+    uint64_t stamp = write->stamp != 0 ? write->stamp : write->version;
+    uint64_t token = write->token != 0 ? write->token : write->version;
 
     item->version = write->version;
-    item->value_bytes = (uint32_t)value_bytes;
-    item->exptime = write->exptime;
-    item->marks = write->marks;
-    if (item->shape & ITEM_HAS_STAMP)
-        at = span_copy(at, span_of(&write->stamp, sizeof(write->stamp)));
-    if (item->shape & ITEM_HAS_TOKEN)
-        at = span_copy(at, span_of(&write->token, sizeof(write->token)));
-    if (item->shape & ITEM_HAS_FLAGS)
-        at = span_copy(at, span_of(&write->flags, sizeof(write->flags)));
-    return at;
+    set_marks(item, write->marks);
+    write_exptime(item, write->exptime);
+    write_extra(item, ITEM_HAS_FLAGS, &write->flags, sizeof(write->flags));
+    write_extra(item, ITEM_HAS_STAMP, &stamp, sizeof(stamp));
+    write_extra(item, ITEM_HAS_TOKEN, &token, sizeof(token));
+    item_set_value_bytes(item, value_bytes);
+    return (uint8_t *)item + sizeof(*item) + item_extras_bytes(item->shape);
 }
 
 /* A new item up to its value, in room that was appended for it.  Returns
@@ -437,28 +485,33 @@ uint8_t *replica_write_state(struct item *item, size_t value_bytes,
 uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
                             size_t value_bytes, const struct store_write *write)
 {
-    item->room_bytes =
-        (uint32_t)item_room_bytes(shape, key.length, value_bytes);
+    uint32_t room = (uint32_t)item_room_bytes(shape, key.length, value_bytes);
+
     item->shape = shape;
+    item->room = (uint16_t)room;
+    write_extra(item, ITEM_IS_WIDE, &room, sizeof(room));
     item->key_bytes = (uint8_t)key.length;
-    item->uses = 0;
-    item->is_fetched = false;
-    item->accessed = 0;
+    item_set_use(item, (union item_use){.byte = 0});
+    memset(item->accessed, 0, sizeof(item->accessed));
     return span_copy(replica_write_state(item, value_bytes, write), key);
 }
 
-/* True where the new state may be written over the item that is there. */
+/* True where the new state may be written over the item that is there: it may
+ * have what the state has no need of. */
 static bool fits_in_place(const struct store_hold *hold,
                           const struct store_write *write, uint8_t shape,
-                          size_t room_bytes)
+                          size_t value_bytes)
 {
     const struct item *item = hold->item;
     const struct segment_pool *pool = &hold->store->pool;
 
-    if (item == NULL || item->shape != shape || room_bytes > item->room_bytes)
+    if (item == NULL || (item->shape & shape) != shape)
         return false;
-    if (item->room_bytes - room_bytes >
-        item->room_bytes / SLACK_SHARE + SLACK_BYTES)
+    size_t room_bytes =
+        item_room_bytes(item->shape, item->key_bytes, value_bytes);
+    if (room_bytes > item_room(item) ||
+        item_room(item) - room_bytes >
+            item_room(item) / SLACK_SHARE + SLACK_BYTES)
         return false;
     /* Behind its own first part a value may grow; not in front of it. */
     struct span value = item_value(item);
@@ -470,23 +523,28 @@ static bool fits_in_place(const struct store_hold *hold,
             return false;
     }
     /* A pin is for the sake of large values alone, whoever else has it. */
-    return item->value_bytes < STORE_PIN_BYTES_MIN ||
-           !segment_is_pinned(pool, item);
+    return value.length < STORE_PIN_BYTES_MIN || !segment_is_pinned(pool, item);
 }
 
 void replica_write_use(struct item *item, const struct store_hold *hold,
                        const struct store_write *write)
 {
     const struct item *old = hold->item;
+    union item_use use = item_use(item);
 
     /* What is written again is in use, like what is read again. */
-    if (old == NULL)
-        item->uses = 0;
-    else
-        add_use(item, old->uses);
-    item->is_fetched = write->is_fetched;
-    item->accessed =
-        write->accessed != 0 ? write->accessed : time_seconds(hold->now);
+    use.count = 0;
+    if (old != NULL) {
+        use.count = item_use(old).count;
+        use = used_more(use);
+    } else if (hold->slot == NULL &&
+               ghosts_take(&hold->store->ghosts, hold->hash)) {
+        use = used_more(use); /* so is what is asked for after its eviction */
+    }
+    use.is_fetched = write->is_fetched;
+    item_set_use(item, use);
+    item_set_accessed(item, write->accessed != 0 ? write->accessed
+                                                 : time_seconds(hold->now));
 }
 
 static void put_in_place(struct store_hold *hold,
@@ -505,7 +563,7 @@ static void put_in_place(struct store_hold *hold,
         memcpy(value, first.data, first.length);
     span_copy(value + first.length, second);
     replica_write_use(item, hold, write);
-    segment_expires(&store->pool, item, item->exptime);
+    segment_expires(&store->pool, item, item_exptime(item));
     toggle(hold);
 }
 
@@ -516,15 +574,15 @@ enum store_result replica_link(struct store_hold *hold, struct item *item)
     struct store *store = hold->store;
 
     if (hold->slot != NULL) {
-        struct item *old = index_item(*hold->slot);
+        struct item *old = index_item(&hold->store->index, hold->slot);
         account(store, hold->stripe, hold->hash, old, -1);
-        index_replace(hold->slot, item);
-        segment_forget(&store->pool, old, old->room_bytes);
+        index_replace(&store->index, hold->slot, item);
+        segment_forget(&store->pool, old, item_room(old));
     } else {
-        if (!index_insert(&store->index, hold->stripe, hold->hash, item))
+        hold->slot = index_insert(&store->index, hold->hash, item);
+        if (hold->slot == NULL)
             return STORE_NO_ROOM;
-        hold->slot = index_find_item(&store->index, hold->hash, item);
-        hold->is_crowded = index_is_crowded(&store->index, hold->stripe);
+        hold->is_crowded = index_is_crowded(&store->index, hold->hash);
     }
     account(store, hold->stripe, hold->hash, item, +1);
     bool is_stub = item->shape & ITEM_IS_STUB;
@@ -541,7 +599,7 @@ enum store_result replica_link_appended(struct store_hold *hold,
     enum store_result result = replica_link(hold, item);
 
     if (result != STORE_OK)
-        segment_forget(pool, item, item->room_bytes);
+        segment_forget(pool, item, item_room(item));
     segment_settle(pool, item);
     return result;
 }
@@ -551,12 +609,12 @@ enum store_result store_put(struct store_hold *hold,
 {
     struct store *store = hold->store;
     size_t value_bytes = write->parts[0].length + write->parts[1].length;
-    uint8_t shape = shape_of(store, write);
+    uint8_t shape = shape_of(store, write, hold->key.length, value_bytes);
     size_t room_bytes = item_room_bytes(shape, hold->key.length, value_bytes);
 
     assert(value_bytes <= store->settings.item_bytes_max);
     assert(hold->onlooker == NULL);
-    if (fits_in_place(hold, write, shape, room_bytes)) {
+    if (fits_in_place(hold, write, shape, value_bytes)) {
         put_in_place(hold, write);
         return STORE_OK;
     }
@@ -580,20 +638,21 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
     struct item *item = hold->item;
 
     assert(item != NULL);
-    if (!store->settings.replicates || (item->shape & ITEM_HAS_STAMP)) {
-        uint8_t *extras = (uint8_t *)item + sizeof(*item);
+    unsigned needed = (store->settings.replicates ? ITEM_HAS_STAMP : 0) |
+                      (exptime != 0 ? ITEM_HAS_EXPTIME : 0);
+    if ((item->shape & needed) == needed) {
         toggle(hold);
-        item->exptime = exptime;
-        if (item->shape & ITEM_HAS_STAMP)
-            memcpy(extras, &stamp, sizeof(stamp));
+        write_exptime(item, exptime);
+        write_extra(item, ITEM_HAS_STAMP, &stamp, sizeof(stamp));
         toggle(hold);
         segment_expires(&store->pool, item, exptime);
         return STORE_OK;
     }
-    /* The first touch of an item moves it to where a stamp has room. */
+    /* The first touch of an item may move it to where there is room for when
+     * and until when. */
     struct store_write write = {.parts = {item_value(item)},
                                 .flags = item_flags(item),
-                                .marks = item->marks,
+                                .marks = item_marks(item),
                                 .exptime = exptime,
                                 .version = item->version,
                                 .stamp = stamp,
@@ -611,19 +670,19 @@ enum store_result store_mark(struct store_hold *hold, uint8_t marks,
 
     assert(item != NULL);
     if (!store->settings.replicates) {
-        item->marks = marks;
+        set_marks(item, marks);
         return stamp == 0 ? STORE_OK : store_touch(hold, exptime, stamp);
     }
-    struct store_write write = {.parts = {item_value(item)},
-                                .flags = item_flags(item),
-                                .marks = marks,
-                                .exptime = stamp == 0 ? item->exptime : exptime,
-                                .version =
-                                    version_after(&store->clock, item->version),
-                                .stamp = stamp == 0 ? item_stamp(item) : stamp,
-                                .token = item_token(item),
-                                .is_fetched = item_is_fetched(item),
-                                .accessed = item_accessed(item)};
+    struct store_write write = {
+        .parts = {item_value(item)},
+        .flags = item_flags(item),
+        .marks = marks,
+        .exptime = stamp == 0 ? item_exptime(item) : exptime,
+        .version = version_after(&store->clock, item->version),
+        .stamp = stamp == 0 ? item_stamp(item) : stamp,
+        .token = item_token(item),
+        .is_fetched = item_is_fetched(item),
+        .accessed = item_accessed(item)};
     return store_put(hold, &write);
 }
 
@@ -675,11 +734,10 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
     /* What is dead anyway goes before anything that lives; but a client
      * waits, and the rest of it is maintenance's. */
     for (unsigned i = 0; i < HASTY_SWEEPS_MAX; i++) {
-        if (segment_has_room(&store->pool, bytes) ||
-            expiry_sweep(store, now, 1))
+        if (eviction_has_room(store, bytes) || expiry_sweep(store, now, 1))
             break;
     }
-    if (!segment_has_room(&store->pool, bytes))
+    if (!eviction_has_room(store, bytes))
         tally(store, TALLY_HASTY, 1);
     return eviction_make_room(store, bytes, now);
 }
@@ -694,7 +752,7 @@ void store_maintain(struct store *store, time_us now)
     tally(store, TALLY_ROUNDS, 1);
     segment_tick(&store->pool, time_seconds(now));
     expiry_sweep(store, now, SWEEP_SEGMENTS_MAX);
-    if (!segment_has_room(&store->pool, 1))
+    if (segment_is_short(&store->pool))
         eviction_make_room(store, 1, now);
     resize_continue(store, now);
 }

@@ -74,7 +74,7 @@ struct store_hold {
     struct span digest;        /* of a key that is not known itself */
     struct stripe *stripe;     /* the rest is the store's own */
     struct onlooker *onlooker; /* it looks beside others, and locked nothing */
-    uint64_t *slot;
+    struct slot *slot;
     bool is_crowded;
 };
 

@@ -33,7 +33,7 @@ struct item *stub_append(struct store *store, enum life_class life,
                                 .exptime = stub_end(store, stub)};
     struct stub_rest rest = {
         .hash = hash, .exptime = stub->exptime, .kind = stub->kind};
-    uint8_t shape = ITEM_IS_STUB | ITEM_HAS_STAMP;
+    uint8_t shape = STUB_SHAPE;
     struct item *item = segment_append(
         &store->pool, life, item_room_bytes(shape, sizeof(key), sizeof(rest)),
         write.exptime);

@@ -18,6 +18,9 @@ struct stub_rest {
 
 _Static_assert(sizeof(struct stub_rest) == 16, "no padding in stored bytes");
 
+#define STUB_SHAPE (ITEM_IS_STUB | ITEM_HAS_STAMP | ITEM_HAS_EXPTIME)
+#define STUB_KEY_BYTES 16
+
 struct store_stub stub_of(const struct item *item);
 
 /* A new item for the stub, not linked yet; NULL if there is no room. */

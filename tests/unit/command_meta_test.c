@@ -244,7 +244,7 @@ static struct told tell(struct command command, bool is_asked, bool is_certain)
                         .mutation = execution.mutation.kind};
     if (execution.is_held && execution.hold.item != NULL) {
         const struct item *item = execution.hold.item;
-        told.marks = item->marks;
+        told.marks = item_marks(item);
         told.version = item->version;
         told.stamp = item_stamp(item);
         told.token = item_token(item);

@@ -38,7 +38,7 @@ static void an_add_that_fails_is_a_use_of_the_item(void **state)
     put(MODE_SET, "a", "x", 0);
     assert_int_equal(put(MODE_ADD, "a", "y", 0), OUTCOME_NOT_STORED);
     store_hold(store, key, store_hash(store, key), now, &hold);
-    assert_int_equal(hold.item->uses, 1);
+    assert_int_equal(item_use(hold.item).count, 1);
     store_release(&hold);
 }
 
@@ -519,8 +519,8 @@ static void a_full_store_says_so_and_keeps_what_it_has(void **state)
     char key[32];
 
     (void)state;
-    unsigned count = fill(100);
-    assert_int_equal(put(MODE_ADD, "another", "x", 0), OUTCOME_STORED);
+    unsigned count = fill(150);
+    assert_int_equal(put(MODE_ADD, "another", "", 0), OUTCOME_STORED);
     count = fill(0);
     assert_int_equal(put(MODE_ADD, "a-new-one", "x", 0), OUTCOME_NO_MEMORY);
     assert_gone("a-new-one");

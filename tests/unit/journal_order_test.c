@@ -448,8 +448,8 @@ static void assert_same_item(const struct item *one, const struct item *other)
     assert_true(one->version == other->version);
     assert_true(item_stamp(one) == item_stamp(other));
     assert_true(item_token(one) == item_token(other));
-    assert_int_equal(one->exptime, other->exptime);
-    assert_int_equal(one->marks, other->marks);
+    assert_int_equal(item_exptime(one), item_exptime(other));
+    assert_int_equal(item_marks(one), item_marks(other));
     assert_int_equal(item_flags(one), item_flags(other));
     assert_true(span_equal(item_value(one), item_value(other)));
 }

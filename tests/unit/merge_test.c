@@ -80,7 +80,7 @@ static struct view look(struct store *store, time_us now)
         struct span value = item_value(held.item);
         view.version = held.item->version;
         view.stamp = item_stamp(held.item);
-        view.exptime = held.item->exptime;
+        view.exptime = item_exptime(held.item);
         view.is_live = true;
         span_copy((uint8_t *)view.value, value);
     } else {

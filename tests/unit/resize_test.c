@@ -163,6 +163,31 @@ static void less_memory_costs_the_oldest(void **state)
     store_destroy(store);
 }
 
+static void the_index_shrinks_when_most_keys_are_gone(void **state)
+{
+    struct store *store = create(64, true);
+    struct store_figures before;
+    struct store_figures after;
+
+    (void)state;
+    for (unsigned number = 0; number < 300000; number++)
+        assert_true(put(store, number, 10));
+    store_read_figures(store, &before);
+    for (unsigned number = 0; number < 290000; number++)
+        remove_one(store, number);
+    for (unsigned round = 0; round < 200; round++)
+        store_maintain(store, NOW);
+    store_read_figures(store, &after);
+    assert_true(after.index_buckets < before.index_buckets / 6);
+    assert_int_equal(count(store, 290000, 300000, 10), 10000);
+    /* And grows again with what comes. */
+    for (unsigned number = 0; number < 290000; number++)
+        assert_true(put(store, number, 10));
+    assert_int_equal(count(store, 0, 300000, 10), 300000);
+    store_check(store);
+    store_destroy(store);
+}
+
 static void the_index_shrinks_with_it(void **state)
 {
     struct store *store = create(64, true);
@@ -173,7 +198,7 @@ static void the_index_shrinks_with_it(void **state)
     for (unsigned number = 0; number < 600000; number++)
         assert_true(put(store, number, 10));
     store_read_figures(store, &before);
-    assert_true(before.index_bytes > 5 * MEGABYTE);
+    assert_true(before.index_bytes > 4 * MEGABYTE);
     assert_true(store_resize(store, 8 * MEGABYTE));
     maintain_until(store, 8 * MEGABYTE);
     for (unsigned round = 0; round < 200; round++)
@@ -280,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_memory_is_there_at_once),
         cmocka_unit_test(less_memory_costs_the_oldest),
+        cmocka_unit_test(the_index_shrinks_when_most_keys_are_gone),
         cmocka_unit_test(the_index_shrinks_with_it),
         cmocka_unit_test(a_store_that_does_not_evict_loses_nothing),
         cmocka_unit_test(what_is_pinned_stays_until_it_is_read),

@@ -20,7 +20,7 @@
 #define SEGMENT_BYTES ((size_t)64 * 1024)
 #define SEGMENTS (POOL_BYTES / SEGMENT_BYTES)
 /* Kept for moving items. */
-#define RESERVE 2
+#define RESERVE 1
 /* The largest item that shares a segment, and how many of them one takes. */
 #define SHARED_BYTES_MAX (SEGMENT_BYTES / 8)
 #define SHARED_PER_SEGMENT 7
@@ -29,32 +29,47 @@
 static struct segment_pool pool;
 static _Atomic size_t index_bytes;
 
+static bool init_with(size_t bytes_limit)
+{
+    atomic_store(&index_bytes, 0);
+    return segment_pool_init(&pool, POOL_BYTES, bytes_limit, RESERVE,
+                             &index_bytes);
+}
+
 static int set_up(void **state)
 {
     (void)state;
-    atomic_store(&index_bytes, 0);
-    return segment_pool_init(&pool, POOL_BYTES, &index_bytes) ? 0 : -1;
+    return init_with(2 * POOL_BYTES) ? 0 : -1;
 }
 
-/* Checks a list of sealed segments; the bytes they hold. */
-static size_t check_sealed(const struct segment_list *list, bool is_private,
-                           size_t *count)
+/* Without address space to spare. */
+static int set_up_scarce(void **state)
+{
+    (void)state;
+    return init_with(POOL_BYTES) ? 0 : -1;
+}
+
+/* Checks a queue of sealed segments; the bytes they hold. */
+static size_t check_sealed(enum queue queue, size_t *large_count,
+                           size_t *ordinary_count)
 {
     size_t held_bytes = 0;
-    uint64_t age = 0;
 
-    for (const struct segment *s = list->first; s != NULL; s = s->next) {
+    for (const struct segment *s = pool.sealed[queue].first; s != NULL;
+         s = s->next) {
         assert_int_equal(s->state, SEGMENT_SEALED);
-        assert_int_equal(s->is_private, is_private);
+        assert_int_equal(s->queue, queue);
         assert_true(s->used_bytes <= s->capacity_bytes);
         assert_true(s->live_bytes <= s->used_bytes - SEGMENT_HEADER_BYTES);
         /* Without life, pin or claim it would not be here any more. */
         assert_true(s->live_bytes > 0 || s->pins > 0 || s->is_claimed);
-        assert_true(s->age > age);
-        age = s->age;
         held_bytes += s->capacity_bytes;
-        (*count)++;
+        if (s->is_private)
+            (*large_count)++;
+        else
+            (*ordinary_count)++;
     }
+    assert_int_equal(held_bytes, pool.sealed_bytes[queue]);
     return held_bytes;
 }
 
@@ -64,8 +79,11 @@ static void check_pool(void)
     size_t free_count = 0;
     size_t large_count = 0;
     size_t ordinary_count = 0;
-    size_t held_bytes = check_sealed(&pool.sealed, false, &ordinary_count) +
-                        check_sealed(&pool.large, true, &large_count);
+    size_t held_bytes = 0;
+
+    for (int queue = 0; queue < QUEUES; queue++)
+        held_bytes +=
+            check_sealed((enum queue)queue, &large_count, &ordinary_count);
 
     for (int life = 0; life < LIFE_CLASSES; life++) {
         const struct segment *open = pool.open[life];
@@ -87,7 +105,7 @@ static void check_pool(void)
         ordinary_count++;
     assert_null(pool.doomed.first);
     assert_int_equal(free_count, pool.free_count);
-    assert_int_equal(large_count, pool.large_count);
+    assert_int_equal(pool.mapped_count, pool.has_extents ? 0 : large_count);
     assert_int_equal(held_bytes, segment_held_bytes(&pool));
     assert_true(held_bytes <= POOL_BYTES);
     assert_int_equal(ordinary_count * pool.segment_bytes, pool.carved_bytes);
@@ -161,14 +179,16 @@ static void segments_grow_with_the_memory_within_bounds(void **state)
     static const struct {
         size_t megabytes;
         size_t segment_bytes;
-    } rows[] = {{2, 65536},      {16, 65536},     {17, 131072},    {64, 262144},
-                {256, MEGABYTE}, {257, MEGABYTE}, {4096, MEGABYTE}};
+    } rows[] = {{2, 65536},      {32, 65536},     {33, 131072},
+                {128, 262144},   {512, MEGABYTE}, {513, MEGABYTE},
+                {4096, MEGABYTE}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct segment_pool other;
-        assert_true(segment_pool_init(&other, rows[i].megabytes * MEGABYTE,
-                                      &index_bytes));
+        size_t bytes = rows[i].megabytes * MEGABYTE;
+        assert_true(
+            segment_pool_init(&other, bytes, bytes, RESERVE, &index_bytes));
         assert_int_equal(other.segment_bytes, rows[i].segment_bytes);
         assert_int_equal(segment_held_bytes(&other), 0);
         segment_pool_release(&other);
@@ -396,6 +416,27 @@ static void a_private_segment_goes_back_with_its_item(void **state)
     assert_int_equal(segment_held_bytes(&pool), 0);
 }
 
+static void a_place_that_was_left_is_taken_again(void **state)
+{
+    uint8_t *places[4];
+    size_t bytes = 3 * SEGMENT_BYTES;
+
+    (void)state;
+    for (size_t round = 0; round < 100; round++) {
+        for (size_t i = 0; i < 4; i++) {
+            places[i] = append(LIFE_UNLIMITED, bytes, 0);
+            assert_non_null(places[i]);
+        }
+        for (size_t i = 0; i < 4; i++)
+            segment_forget(&pool, places[i], bytes);
+    }
+    assert_int_equal(segment_held_bytes(&pool), 0);
+    /* Three segments and a header do not fit a place of two. */
+    assert_int_equal(pool.extents[2].carved_count, 4);
+    assert_int_equal(pool.extents[2].left_count, 4);
+    assert_null(pool.extents[1].start);
+}
+
 static void memory_can_be_used_again_for_ever(void **state)
 {
     void *items[100] = {NULL};
@@ -472,10 +513,10 @@ static void nothing_is_claimed_that_is_open(void **state)
 
     (void)state;
     assert_null(segment_claim_oldest(&pool, false, &end_bytes));
-    assert_null(segment_claim_dead(&pool, 0, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 0, false, &end_bytes));
     forget_shared(append_shared());
     assert_null(segment_claim_oldest(&pool, false, &end_bytes));
-    assert_null(segment_claim_dead(&pool, 0, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 0, false, &end_bytes));
 }
 
 static void the_oldest_is_claimed_once_and_first(void **state)
@@ -514,7 +555,7 @@ static void what_is_pinned_is_not_claimed(void **state)
         items[i] = append(LIFE_MINUTE, SHARED_BYTES_MAX, NOW);
     forget_shared(items[1]);
     assert_null(segment_claim_oldest(&pool, false, &end_bytes));
-    assert_null(segment_claim_dead(&pool, 1, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 1, false, &end_bytes));
     struct segment *open = segment_claim_expired(&pool, NOW, &end_bytes);
     assert_ptr_equal(open, segment_of(items[SHARED_PER_SEGMENT]));
     assert_null(segment_claim_expired(&pool, NOW, &end_bytes));
@@ -558,16 +599,16 @@ static void of_the_dead_the_deadest_is_claimed(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++)
         fill_segment(items[i]);
-    assert_null(segment_claim_dead(&pool, 1, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 1, false, &end_bytes));
     forget_shared(items[0][0]);
     forget_shared(items[1][0]);
     forget_shared(items[1][1]);
     forget_shared(items[2][0]);
-    struct segment *deadest = segment_claim_dead(&pool, 10, &end_bytes);
+    struct segment *deadest = segment_claim_dead(&pool, 10, false, &end_bytes);
     assert_ptr_equal(deadest, segment_of(items[1][0]));
     /* Of a segment an eighth is dead in the others, not a quarter. */
-    assert_null(segment_claim_dead(&pool, 25, &end_bytes));
-    struct segment *other = segment_claim_dead(&pool, 12, &end_bytes);
+    assert_null(segment_claim_dead(&pool, 25, false, &end_bytes));
+    struct segment *other = segment_claim_dead(&pool, 12, false, &end_bytes);
     assert_ptr_equal(other, segment_of(items[0][0]));
     segment_yield(&pool, other);
     segment_yield(&pool, deadest);
@@ -580,7 +621,7 @@ static void private_segments_are_never_compacted(void **state)
     (void)state;
     void *item = append(LIFE_UNLIMITED, SEGMENT_BYTES, 0);
     segment_forget(&pool, item, SEGMENT_BYTES / 2);
-    assert_null(segment_claim_dead(&pool, 0, &end_bytes));
+    assert_null(segment_claim_dead(&pool, 0, false, &end_bytes));
     struct segment *oldest = segment_claim_oldest(&pool, false, &end_bytes);
     assert_ptr_equal(oldest, segment_of(item));
     segment_yield(&pool, oldest);
@@ -707,7 +748,7 @@ static void a_flush_ends_every_rest(void **state)
     segment_yield(&pool, due);
 }
 
-static void for_a_large_item_the_oldest_of_all_makes_way(void **state)
+static void large_items_wait_among_the_others(void **state)
 {
     void *items[SHARED_PER_SEGMENT + 1];
     size_t end_bytes;
@@ -724,6 +765,51 @@ static void for_a_large_item_the_oldest_of_all_makes_way(void **state)
     }
     for (size_t i = 0; i < 3; i++)
         segment_yield(&pool, claimed[i]);
+}
+
+static void what_is_fresh_goes_first_while_it_is_more_than_a_tenth(void **state)
+{
+    void *items[SHARED_PER_SEGMENT + 1];
+    void *kept[4 * SHARED_PER_SEGMENT + 1];
+    size_t end_bytes;
+
+    (void)state;
+    for (size_t i = 0; i <= 4 * SHARED_PER_SEGMENT; i++)
+        kept[i] = append(LIFE_KEPT, SHARED_BYTES_MAX, 0);
+    fill_segment(items);
+    struct segment *fresh = segment_claim_oldest(&pool, false, &end_bytes);
+    assert_ptr_equal(fresh, segment_of(items[0]));
+    segment_spare(&pool, fresh);
+    struct segment *oldest = segment_claim_oldest(&pool, false, &end_bytes);
+    assert_ptr_equal(oldest, segment_of(kept[0]));
+    segment_yield(&pool, oldest);
+}
+
+static void what_is_left_of_a_cleared_segment_is_used(void **state)
+{
+    void *items[SHARED_PER_SEGMENT + 1];
+    size_t end_bytes;
+
+    (void)state;
+    fill_segment(items);
+    for (size_t i = 1; i < SHARED_PER_SEGMENT; i++)
+        forget_shared(items[i]);
+    assert_null(segment_append_rest(&pool, LIFE_KEPT, 8, 0));
+    struct segment *cleared = segment_claim_oldest(&pool, false, &end_bytes);
+    assert_ptr_equal(cleared, segment_of(items[0]));
+    segment_reopen(&pool, cleared, LIFE_KEPT,
+                   SEGMENT_HEADER_BYTES + SHARED_BYTES_MAX);
+    assert_int_equal(cleared->state, SEGMENT_OPEN);
+    assert_null(segment_append_rest(&pool, LIFE_MOVED, 8, 0));
+    uint8_t *rest = segment_append_rest(&pool, LIFE_KEPT, 8, 0);
+    assert_ptr_equal(rest, (uint8_t *)items[0] + SHARED_BYTES_MAX);
+    segment_settle(&pool, rest);
+    assert_null(segment_append_rest(&pool, LIFE_KEPT, SEGMENT_BYTES, 0));
+    /* It is sealed when another one takes its place. */
+    for (size_t i = 0; i < SHARED_PER_SEGMENT; i++)
+        assert_non_null(append(LIFE_KEPT, SHARED_BYTES_MAX, 0));
+    assert_int_equal(cleared->state, SEGMENT_SEALED);
+    assert_int_equal(cleared->queue, QUEUE_KEPT);
 }
 
 static void items_may_be_appended_behind_a_walk(void **state)
@@ -800,7 +886,7 @@ static void any_order_of_all_calls_keeps_the_books(void **state)
             if (claimed != NULL)
                 segment_yield(&pool, claimed);
             claimed = prng_below(&prng, 2) == 0
-                          ? segment_claim_dead(&pool, 10, &end_bytes)
+                          ? segment_claim_dead(&pool, 10, false, &end_bytes)
                           : segment_claim_expired(&pool, 50, &end_bytes);
             break;
         default:
@@ -819,11 +905,13 @@ static void any_order_of_all_calls_keeps_the_books(void **state)
         if (model[i].at != NULL)
             forget_model(&model[i]);
     }
-    assert_null(pool.sealed.first);
-    assert_null(pool.large.first);
+    assert_null(pool.sealed[QUEUE_FRESH].first);
+    assert_null(pool.sealed[QUEUE_KEPT].first);
 }
 
 #define ON_POOL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define ON_SCARCE(test)                                                        \
+    cmocka_unit_test_setup_teardown(test, set_up_scarce, tear_down)
 
 int main(void)
 {
@@ -860,9 +948,14 @@ int main(void)
         ON_POOL(a_sweep_that_found_little_is_repeated_a_bit_later),
         ON_POOL(a_sweep_that_found_much_is_repeated_when_due),
         ON_POOL(a_flush_ends_every_rest),
-        ON_POOL(for_a_large_item_the_oldest_of_all_makes_way),
+        ON_POOL(large_items_wait_among_the_others),
+        ON_POOL(what_is_fresh_goes_first_while_it_is_more_than_a_tenth),
+        ON_POOL(what_is_left_of_a_cleared_segment_is_used),
         ON_POOL(items_may_be_appended_behind_a_walk),
         ON_POOL(any_order_of_all_calls_keeps_the_books),
+        ON_SCARCE(any_order_of_all_calls_keeps_the_books),
+        ON_SCARCE(a_private_segment_goes_back_with_its_item),
+        ON_POOL(a_place_that_was_left_is_taken_again),
     };
 
     return cmocka_run_group_tests_name("segment", tests, NULL, NULL);

@@ -637,7 +637,7 @@ static void check_against_model(struct store *store, unsigned number,
         assert_int_equal(value.length, item->length);
         for (size_t i = 0; i < value.length; i++)
             assert_int_equal(value.data[i], item->filler);
-        assert_int_equal(held.item->exptime, item->exptime);
+        assert_int_equal(item_exptime(held.item), item->exptime);
     } else if (!evicts) {
         assert_false(model_lives(item, now));
     }
@@ -790,10 +790,10 @@ static void a_mark_changes_nothing_else(void **state)
         store_use(&held);
         uint64_t stamp = item_stamp(held.item);
         assert_int_equal(store_mark(&held, ITEM_WIN_SENT, 0, 0), STORE_OK);
-        assert_int_equal(held.item->marks, ITEM_WIN_SENT);
+        assert_int_equal(item_marks(held.item), ITEM_WIN_SENT);
         assert_int_equal(item_token(held.item), write.version);
         assert_int_equal(item_stamp(held.item), stamp);
-        assert_int_equal(held.item->exptime, write.exptime);
+        assert_int_equal(item_exptime(held.item), write.exptime);
         assert_int_equal(item_flags(held.item), 77);
         assert_true(span_equal(item_value(held.item), SPAN("value")));
         assert_true(item_is_fetched(held.item));
@@ -832,7 +832,7 @@ static void a_mark_is_news_that_undoes_no_write(void **state)
     assert_true(elsewhere.version > marked);
     assert_int_equal(store_merge(&held, NEWS_STATE, &elsewhere), MERGE_TAKEN);
     assert_true(span_equal(item_value(held.item), SPAN("new")));
-    assert_int_equal(held.item->marks, 0);
+    assert_int_equal(item_marks(held.item), 0);
     assert_false(item_is_fetched(held.item));
     store_release(&held);
     store_check(store);
