@@ -234,7 +234,7 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         members_refused(farm, input->bytes);
         break;
     case FARM_REJECTED:
-        farm->refused = farm->now;
+        join_rejected(farm);
         break;
     case FARM_FRAME:
         farm->figures.bytes_received +=

@@ -47,6 +47,32 @@ bool farm_has_met_all(const struct farm *farm)
     return join_has_tried_all(farm);
 }
 
+void join_rejected(struct farm *farm)
+{
+    farm->rejected = farm->now;
+    if (farm->state == MEMBER_JOINING)
+        tell_once(farm, "somebody is there and no member: this server waits "
+                        "before it begins a farm of its own");
+}
+
+static bool has_company(const struct farm *farm)
+{
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        if (member_is_up(&farm->members[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Who is there may be a farm, with all its data, that this server has the wrong
+ * key for; or anything else, which is no reason to wait for ever. */
+static bool waits_outside(const struct farm *farm)
+{
+    return farm->rejected != 0 &&
+           farm->now - farm->rejected < 3 * DIAL_INTERVAL &&
+           farm->now - farm->started < BEGIN_EMPTY_AFTER && !has_company(farm);
+}
+
 /* Started together, nobody READY: the lowest id begins, empty. */
 static bool is_first(const struct farm *farm)
 {
@@ -54,6 +80,8 @@ static bool is_first(const struct farm *farm)
         return false;
     /* There is a farm, which would not have this server, yet. */
     if (farm->refused != 0 && farm->now - farm->refused < 3 * DIAL_INTERVAL)
+        return false;
+    if (waits_outside(farm))
         return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];

@@ -240,6 +240,7 @@ struct farm {
     time_us woke;        /* after the last gap between steps; 0: never */
     bool is_ticked;      /* the driver owed a tick after the last step */
     time_us refused;     /* somebody would not have us, last; 0: never */
+    time_us rejected;    /* there was no link with somebody who is there */
     struct telling tellings[TELLINGS_MAX];
     bool has_synchronised; /* with somebody who was READY, once */
     bool is_leaving;
@@ -348,6 +349,9 @@ void settle_tick(struct farm *farm);
 
 /* join.c */
 void join_tick(struct farm *farm);
+/* Somebody is there who does not take this server for a member. */
+void join_rejected(struct farm *farm);
+
 /* Every address that was given has answered, refused, or had its time. */
 bool join_has_tried_all(const struct farm *farm);
 

@@ -183,9 +183,12 @@ bool proofs_name(const SSL *ssl, const char *name)
 
     if (keys_of_link(ssl) != NULL)
         return true;
-    return certificate != NULL &&
+    /* A dot in front would stand for every name that ends so. */
+    return certificate != NULL && name[0] != '.' &&
            X509_check_host(certificate, name, strlen(name),
-                           X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+                           X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+                           NULL) == 1;
 }
 
 /* Whether who vouches now still vouches for the far end's certificate. */

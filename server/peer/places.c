@@ -161,14 +161,14 @@ bool places_choose(const struct peers_settings *settings, struct place *place,
         is_here = is_here && is_loopback(at->ai_addr);
     tell(settings, found, place);
     freeaddrinfo(found);
-    if (!is_here && is_exposed(settings))
-        return refuse_exposed("--farm-listen", listen, error);
     for (size_t i = 0; i < settings->joins_count; i++) {
         /* Of a name it turns out when it is dialled. */
         if (places_is_numeric(settings->joins[i]) &&
             !places_may_link(settings, settings->joins[i]))
             return refuse_exposed("--farm-join", settings->joins[i], error);
     }
+    if (!is_here && is_exposed(settings))
+        return refuse_exposed("--farm-listen", listen, error);
     return true;
 }
 

@@ -102,7 +102,7 @@ static struct link *find_victim(const struct peers *peers)
             continue;
         }
         size_t count = count_of_host(peers, link->host);
-        if (count > most) {
+        if (count > most || (count == most && link->since < victim->since)) {
             most = count;
             victim = link;
         }
@@ -137,12 +137,24 @@ static void fail(struct peers *peers, struct link *link)
 {
     const char *reason = tls_failure(link->transport.tls);
 
-    if (reason == NULL && link_is_dialled(link))
+    if (reason == NULL && link_is_dialled(link)) {
+        strangers_tell(peers, link_name(link),
+                       "it hung up before it had proven itself");
         links_break_off(peers, link);
-    else if (reason == NULL)
+    } else if (reason == NULL) {
         links_cut(peers, link, "it hung up before it had proven itself");
-    else
+    } else {
         reject(peers, link, reason);
+    }
+}
+
+/* Keys may have been read again since it began to prove that it has one. */
+static bool is_proven_late(struct peers *peers, struct link *link)
+{
+    if (tls_is_proven_still(peers->settings.tls, link->transport.tls))
+        return false;
+    links_cut(peers, link, "what it is proven by is accepted no longer");
+    return true;
 }
 
 /* Who was dialled may say only now that it does not know our certificate. */
@@ -171,7 +183,7 @@ static bool shake(struct peers *peers, struct link *link)
         break;
     case TLS_READY:
         watch_want(link->watch, true, false);
-        return true;
+        return !is_proven_late(peers, link);
     }
     return false;
 }

@@ -28,27 +28,42 @@ static bool make_line(char line[LINE_BYTES + 1])
 
 static bool is_written(int fd, const char *line)
 {
+    ssize_t bytes = write(fd, line, LINE_BYTES);
+
     /* A line this short is written at once, or there is no room for it. */
-    return write(fd, line, LINE_BYTES) == LINE_BYTES;
+    if (bytes >= 0 && bytes != LINE_BYTES)
+        errno = ENOSPC;
+    return bytes == LINE_BYTES;
+}
+
+/* False with the reason in errno; then there is no such file. */
+static bool is_made(const char *file, const char *line)
+{
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return false;
+    bool is_kept = is_written(fd, line) && fsync(fd) == 0;
+    int reason = errno;
+    close(fd);
+    if (!is_kept)
+        unlink(file);
+    errno = reason;
+    return is_kept;
 }
 
 static bool write_file(const char *file, const char *line, char *error)
 {
-    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd >= 0 && is_written(fd, line) && close(fd) == 0)
+    if (is_made(file, line))
         return true;
-    int reason = errno;
-    if (fd >= 0) {
-        close(fd);
-        unlink(file);
-    }
-    snprintf(error, KEYGEN_ERROR_BYTES,
-             reason == EEXIST
-                 ? "'%.300s' is there already; to add a key to it: grapevine "
-                   "keygen >>FILE"
-                 : "cannot write '%.300s': %s",
-             file, strerror(reason));
+    if (errno == EEXIST)
+        snprintf(error, KEYGEN_ERROR_BYTES,
+                 "'%.300s' is there already; to add a key to it: grapevine "
+                 "keygen >>FILE",
+                 file);
+    else
+        snprintf(error, KEYGEN_ERROR_BYTES, "cannot write '%.300s': %s", file,
+                 strerror(errno));
     return false;
 }
 

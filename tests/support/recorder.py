@@ -7,6 +7,9 @@ Recorder: passes connections on to a port, and keeps what was said.
     recorder.conversations[0].asked    # bytes, of who connected
     recorder.conversations[0].answered
 
+With `held_after` who connects gets so many bytes through, and the rest when
+`recorder.goes_on` is set.
+
 Threads: two for each connection.
 """
 
@@ -15,6 +18,7 @@ import socket
 import threading
 
 END_SECONDS_MAX = 5
+HELD_SECONDS_MAX = 60
 
 
 class Conversation:
@@ -24,8 +28,10 @@ class Conversation:
 
 
 class Recorder:
-    def __init__(self, port):
+    def __init__(self, port, held_after=None):
         self.conversations = []
+        self.goes_on = threading.Event()
+        self._held_after = held_after
         self._to = port
         self._sockets = []
         self._threads = []
@@ -37,6 +43,7 @@ class Recorder:
         return self
 
     def __exit__(self, *_):
+        self.goes_on.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for connection in self._sockets:
@@ -62,15 +69,20 @@ class Recorder:
                 self._sockets.append(far)
                 conversation = Conversation()
                 self.conversations.append(conversation)
-                self._start(self._pass, near, far, conversation, "asked")
+                self._start(self._pass, near, far, conversation, "asked",
+                            self._held_after)
                 self._start(self._pass, far, near, conversation, "answered")
 
-    @staticmethod
-    def _pass(source, sink, conversation, field):
+    def _pass(self, source, sink, conversation, field, held_after=None):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 setattr(conversation, field,
                         getattr(conversation, field) + data)
+                if held_after is not None:
+                    sink.sendall(data[:held_after])
+                    data = data[held_after:]
+                    held_after = None
+                    self.goes_on.wait(HELD_SECONDS_MAX)
                 sink.sendall(data)
         _end(source)
         _end(sink)

@@ -358,6 +358,18 @@ static void who_was_rejected_does_not_begin_alone(void **state)
     assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
 }
 
+static void who_is_rejected_waits_no_longer_than_half_a_minute(void **state)
+{
+    struct bench *bench = *state;
+
+    for (unsigned i = 0; i < 30; i++) {
+        assert_int_equal(row_of(bench, 0).state, MEMBER_JOINING);
+        step(bench, (struct farm_input){.kind = FARM_REJECTED});
+        run(bench, TIME_US_PER_S);
+    }
+    assert_int_equal(row_of(bench, 0).state, MEMBER_READY);
+}
+
 static void who_is_ready_stays_so_when_it_is_rejected(void **state)
 {
     struct bench *bench = *state;
@@ -654,6 +666,7 @@ int main(void)
         CASE(who_was_refused_does_not_begin_alone),
         CASE(who_takes_a_members_id_is_refused_and_the_member_stays),
         CASE(who_was_rejected_does_not_begin_alone),
+        CASE(who_is_rejected_waits_no_longer_than_half_a_minute),
         CASE(who_is_ready_stays_so_when_it_is_rejected),
         CASE(a_newcomer_takes_the_time_outright_and_then_slews),
         CASE(a_lonely_server_has_its_own_time),
