@@ -64,10 +64,9 @@ static void set_client_options(const struct listener *listener, int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-static void on_connections(void *context)
+/* Until there is nobody, or for a turn; why it could not go on, or 0. */
+static int accept_some(struct listener *listener)
 {
-    struct listener *listener = context;
-
     for (int i = 0; i < ACCEPTS_PER_TURN && listener->accepts; i++) {
         int fd =
             accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -76,12 +75,20 @@ static void on_connections(void *context)
             listener->settings.accepted(fd, listener->settings.context);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
                    errno == ENOMEM) {
-            begin_rest(listener);
-            return;
+            return errno;
         } else if (errno == EAGAIN) {
-            return;
+            return 0;
         }
     }
+    return 0;
+}
+
+static void on_connections(void *context)
+{
+    struct listener *listener = context;
+
+    if (accept_some(listener) != 0)
+        begin_rest(listener);
 }
 
 /* Takes `fd`, bound; `what` names it in the error. */
@@ -288,12 +295,6 @@ size_t listener_fds(const struct listener *first, int *fds, size_t max)
     return count;
 }
 
-void listener_take(struct listener *first)
-{
-    for (struct listener *at = first; at != NULL; at = at->next)
-        on_connections(at);
-}
-
 void listener_accept(struct listener *first, bool accepts)
 {
     for (struct listener *at = first; at != NULL; at = at->next) {
@@ -322,12 +323,16 @@ bool listener_port(const struct listener *listener, int *family, unsigned *port)
     return true;
 }
 
-void listener_close(struct listener *first)
+static void close_all(struct listener *first, bool takes)
 {
     while (first != NULL) {
         struct listener *next = first->next;
         timer_destroy(first->rest);
         watch_destroy(first->watch);
+        /* Nothing stands between these two: on who comes there the system
+         * hangs up. */
+        if (takes)
+            (void)accept_some(first);
         close(first->fd);
         if (first->path != NULL)
             unlink(first->path);
@@ -335,4 +340,14 @@ void listener_close(struct listener *first)
         free(first);
         first = next;
     }
+}
+
+void listener_close(struct listener *first)
+{
+    close_all(first, false);
+}
+
+void listener_end(struct listener *first)
+{
+    close_all(first, true);
 }

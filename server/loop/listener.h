@@ -59,10 +59,11 @@ const struct listener *listener_next(const struct listener *listener);
 bool listener_port(const struct listener *listener, int *family,
                    unsigned *port);
 
-/* Accepts who waits in the system's queue already, unless all are to wait. */
-void listener_take(struct listener *first);
-
 /* Closes all of the list; a unix socket's file is removed. */
 void listener_close(struct listener *first);
+
+/* The same after who waits in the system's queue was accepted, unless all are
+ * to wait. */
+void listener_end(struct listener *first);
 
 #endif

@@ -169,8 +169,7 @@ void doors_close(struct doors *doors)
 {
     if (doors == NULL)
         return;
-    listener_take(doors->listeners);
-    listener_close(doors->listeners);
+    listener_end(doors->listeners);
     doors->listeners = NULL;
 }
 

@@ -150,10 +150,11 @@ class Shopping:
             self._failure = failure
         self.seconds = time.monotonic() - start
 
-    def require_content(self):
-        """They lost nothing and saw no error."""
+    def require_content(self, errors_max=0):
+        """They lost nothing and saw no error, or hardly any."""
+        seen = self.counters.errors + self.counters.lock_timeouts
         assert self.counters.damage() == 0, "customers lost something"
-        assert not self.counters.is_noticed(), "customers saw errors"
+        assert seen <= errors_max, "customers saw errors"
 
     def __str__(self):
         return (f"{self._plan.customers_count} customers, "
