@@ -185,6 +185,77 @@ static void read_fetch(struct reader *reader, struct message_fetch *fetch)
     fetch->lacking = read_list(reader, HASH_BYTES);
 }
 
+bool message_read_command(struct reader *commands, uint64_t *hash,
+                          struct span *bytes)
+{
+    *hash = read_u64(commands);
+    *bytes = read_bytes(commands, read_u32(commands));
+    return commands->ok;
+}
+
+/* Each is looked at once, so that who takes them need not. */
+static bool are_commands(const struct message_command *command)
+{
+    struct reader reader = reader_of(command->commands);
+    uint64_t hash;
+    struct span bytes;
+
+    for (size_t i = 0; i < command->count; i++) {
+        if (!message_read_command(&reader, &hash, &bytes))
+            return false;
+    }
+    return command->count > 0 && reader.rest.length == 0;
+}
+
+static bool are_results(const struct message_decision *decision)
+{
+    struct reader reader = reader_of(decision->results);
+
+    for (size_t i = 0; i < decision->count && reader.ok; i++)
+        read_bytes(&reader, read_u32(&reader));
+    return reader.ok && reader.rest.length == 0;
+}
+
+static void write_enter(struct writer *writer,
+                        const struct message_enter *enter)
+{
+    write_u64(writer, enter->view);
+    write_u64(writer, enter->previous);
+    write_u64(writer, enter->number);
+    write_u64(writer, enter->version);
+    write_list(writer, &enter->vector);
+}
+
+static void read_enter(struct reader *reader, struct message_enter *enter)
+{
+    enter->view = read_u64(reader);
+    enter->previous = read_u64(reader);
+    enter->number = read_u64(reader);
+    enter->version = read_u64(reader);
+    enter->vector = read_list(reader, MESSAGE_VECTOR_ENTRY_BYTES);
+}
+
+static void write_command(struct writer *writer,
+                          const struct message_command *command)
+{
+    write_u64(writer, command->id);
+    write_u64(writer, command->view);
+    write_u32(writer, command->within_us);
+    write_list(writer, &command->vector);
+    write_u16(writer, command->count);
+    write_bytes(writer, command->commands);
+}
+
+static void write_decision(struct writer *writer,
+                           const struct message_decision *decision)
+{
+    write_u64(writer, decision->id);
+    write_u8(writer, decision->is_unknown);
+    write_list(writer, &decision->vector);
+    write_u16(writer, decision->count);
+    write_bytes(writer, decision->results);
+}
+
 /* What fills the rest of a frame has no length of its own; nothing can be
  * added behind it by a later version. */
 static struct span read_rest(struct reader *reader)
@@ -273,6 +344,15 @@ static void write_body(struct writer *writer, const struct message *message)
     case MESSAGE_SYNC_STATE:
         write_u32(writer, message->state.session);
         write_bytes(writer, message->state.bytes);
+        break;
+    case MESSAGE_ENTER:
+        write_enter(writer, &message->enter);
+        break;
+    case MESSAGE_COMMAND:
+        write_command(writer, &message->command);
+        break;
+    case MESSAGE_DECISION:
+        write_decision(writer, &message->decision);
         break;
     case MESSAGE_UNKNOWN:
         assert(false); /* only ever decoded */
@@ -382,6 +462,25 @@ static bool read_body(struct reader *reader, struct message *message)
         message->state.session = read_u32(reader);
         message->state.bytes = read_rest(reader);
         return message->state.bytes.length > 0;
+    case MESSAGE_ENTER:
+        read_enter(reader, &message->enter);
+        return message->enter.view != 0;
+    case MESSAGE_COMMAND:
+        message->command.id = read_u64(reader);
+        message->command.view = read_u64(reader);
+        message->command.within_us = read_u32(reader);
+        message->command.vector = read_list(reader, MESSAGE_VECTOR_ENTRY_BYTES);
+        message->command.count = read_u16(reader);
+        message->command.commands = read_rest(reader);
+        return are_commands(&message->command);
+    case MESSAGE_DECISION:
+        message->decision.id = read_u64(reader);
+        message->decision.is_unknown = read_u8(reader) != 0;
+        message->decision.vector =
+            read_list(reader, MESSAGE_VECTOR_ENTRY_BYTES);
+        message->decision.count = read_u16(reader);
+        message->decision.results = read_rest(reader);
+        return are_results(&message->decision);
     case MESSAGE_UNKNOWN:
         break;
     }

@@ -45,7 +45,10 @@ enum message_kind {
     MESSAGE_SYNC_LIST = 19,
     MESSAGE_SYNC_PULL = 20,
     MESSAGE_SYNC_STATE = 21,
-    MESSAGE_SYNC_END = 22
+    MESSAGE_SYNC_END = 22,
+    MESSAGE_ENTER = 23,
+    MESSAGE_COMMAND = 24,
+    MESSAGE_DECISION = 25
 };
 
 enum member_state {
@@ -72,7 +75,8 @@ struct message_hello {
     uint8_t state;        /* enum member_state */
     uint64_t clock;       /* its farm time, microseconds */
     uint64_t ready_since; /* farm time, or 0: it is not READY */
-    uint64_t settings;    /* digest of those that must agree: none so far */
+    uint64_t settings;    /* digest of those that must agree; 0: it knows of
+                             none, and of no homes */
     uint64_t memory_bytes;
     uint32_t item_bytes_max;
     struct span farm;
@@ -166,6 +170,34 @@ struct message_sync {
     struct message_list list; /* entries, or hashes u64 to pull */
 };
 
+/* "From now on this is the view that I support." */
+struct message_enter {
+    uint64_t view;     /* a digest of who is in it */
+    uint64_t previous; /* the one that it supported before, or 0 */
+    uint64_t number;   /* how many it has entered */
+    uint64_t version;  /* none that it knows of is higher */
+    struct message_list vector; /* applied there, its own journal first */
+};
+
+/* Commands for their home to decide. */
+struct message_command {
+    uint64_t id;
+    uint64_t view;              /* in which that is their home */
+    uint32_t within_us;         /* later nobody waits for it */
+    struct message_list vector; /* execute them when you have applied this */
+    uint16_t count;
+    struct span commands; /* each: hash u64, length u32, bytes */
+};
+
+/* What came of them; those behind the first `count` were not executed. */
+struct message_decision {
+    uint64_t id;
+    bool is_unknown;            /* nobody can tell whether they hold */
+    struct message_list vector; /* tell when you have applied this */
+    uint16_t count;
+    struct span results; /* each: length u32, bytes */
+};
+
 struct message {
     enum message_kind kind;
     union {
@@ -188,6 +220,9 @@ struct message {
         struct message_piece piece;
         struct message_forward forward;
         struct message_sync sync;
+        struct message_enter enter;
+        struct message_command command;
+        struct message_decision decision;
     };
 };
 
@@ -205,6 +240,10 @@ MUST_USE enum decode_result message_decode(struct span inner,
 
 /* Writes the whole frame; `writer->ok` tells whether it fitted. */
 void message_encode(const struct message *message, struct writer *writer);
+
+/* Reads one of the commands; false where the bytes do not hold one. */
+bool message_read_command(struct reader *commands, uint64_t *hash,
+                          struct span *bytes);
 
 /* Entries of lists, both ways.  Reading beyond the count is a bug. */
 struct message_member message_read_member(struct reader *list);

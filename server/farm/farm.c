@@ -247,6 +247,8 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     case FARM_LEAVE:
         begin_to_leave(farm);
         break;
+    case FARM_COMMAND:
+    case FARM_EXECUTED:
     case FARM_TICK:
     case FARM_WRITTEN:
         break;
@@ -334,6 +336,12 @@ bool farm_has_others(const struct farm *farm)
             return true;
     }
     return false;
+}
+
+enum farm_deciding farm_deciding(const struct farm *farm)
+{
+    (void)farm;
+    return FARM_DECIDES_EACH;
 }
 
 void farm_watch(struct farm *farm, bool is_watched)

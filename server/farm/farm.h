@@ -32,6 +32,16 @@ typedef uint32_t farm_link;
  * one other, if there is one. */
 enum farm_ack { FARM_ACK_ALL, FARM_ACK_MAJORITY, FARM_ACK_ONE };
 
+/* Commands that one FARM_COMMAND may bring. */
+#define FARM_COMMANDS_MAX 32
+
+/* What came of a command that a home was to decide. */
+enum farm_verdict {
+    FARM_VERDICT_DECIDED,   /* the result is with it */
+    FARM_VERDICT_UNDECIDED, /* nothing was done: no home could be had */
+    FARM_VERDICT_UNKNOWN    /* it may have been done, or not, or will be */
+};
+
 struct farm_settings {
     uint64_t id;  /* drawn at this start */
     uint16_t tag; /* of the store's versions */
@@ -44,6 +54,15 @@ struct farm_settings {
     enum farm_ack ack;
     time_us ack_timeout;
     time_us lookup_timeout;
+    /* Whether homes decide; else FARM_COMMANDs are executed here, as if this
+     * server had no others. */
+    bool has_homes;
+    /* Servers that the farm is made for: without more than half of them no home
+     * decides.  0: any number will do. */
+    unsigned quorum;
+    /* A digest of all settings that have to be the same on all servers; not
+     * 0. */
+    uint64_t shared_settings;
     /* What farm_deadline() promises for the ticks of a server that has others,
      * so that a longer gap tells that it slept; less than ack_timeout.  0: no
      * promise. */
@@ -67,6 +86,12 @@ enum farm_input_kind {
     FARM_WRITTEN,  /* the journal has grown */
     FARM_AWAIT,    /* a client waits for record `number` to be held */
     FARM_LOOKUP,   /* a client waits for what others have of the key `bytes` */
+    FARM_COMMAND,  /* a client waits for what homes make of the commands in
+                      `bytes`: for each, hash u64 of its key, length u32, and
+                      what this room passes on as it is */
+    FARM_EXECUTED, /* what came of FARM_EXECUTE number `waiter`: the result in
+                      `bytes`, and `number` of the record that it wrote, or 0;
+                      or it must ask about the key in `bytes` first */
     FARM_LEAVE     /* this server is about to end */
 };
 
@@ -78,6 +103,7 @@ struct farm_input {
     uint64_t waiter;
     struct span bytes;
     struct span host;
+    bool must_ask; /* of FARM_EXECUTED: nothing was done */
     bool more; /* another input follows at once: the rest waits for that */
 };
 
@@ -89,6 +115,11 @@ enum farm_effect_kind {
                     degraded if not all hold them */
     FARM_FOUND,  /* the store has what there is for the lookup of `waiter`;
                     certain if everybody was heard */
+    FARM_EXECUTE, /* the command `bytes`, as its home, at once: FARM_EXECUTED is
+                     the next input.  `is_asked`: the others were asked about
+                     its key; `is_certain`: and all have answered */
+    FARM_DECIDED, /* what homes made of the commands of `waiter`: for each, enum
+                     farm_verdict u8, length u32, result */
     FARM_EVENT,  /* `bytes` is a line for people, about `event` */
     FARM_LEFT    /* all that was to be sent before the end is sent */
 };
@@ -103,6 +134,7 @@ struct farm_effect {
     uint64_t waiter;
     uint64_t number;
     bool is_degraded;
+    bool is_asked;
     bool is_certain;
     struct span bytes;
 };
@@ -127,6 +159,13 @@ struct farm_figures {
     uint64_t lookup_hits;
     uint64_t lookups_dropped; /* beyond the cap: answered from here alone */
     uint64_t stale_reads;     /* lookups that were needed and nobody answered */
+    uint64_t commands_forwarded; /* to homes elsewhere */
+    uint64_t commands_executed;  /* here, as their home */
+    uint64_t commands_retried;   /* who was asked was not their home */
+    uint64_t commands_unknown;   /* outcomes that nobody could tell */
+    uint64_t commands_undecided; /* for which no home could be had */
+    uint64_t barrier_waits;      /* for what the home had seen */
+    uint64_t barrier_us;         /* and how long all these took */
 };
 
 /* One line of the table of members; this server's own comes first. */
@@ -188,6 +227,18 @@ bool farm_has_others(const struct farm *farm);
 time_us farm_fresh_until(const struct farm *farm);
 
 void farm_read_figures(struct farm *farm, struct farm_figures *figures);
+
+/*
+ * Who decides the commands that are for homes to decide: nobody, as each server
+ * decides for itself; this server without asking, as it is alone; or a home,
+ * who has to be asked by FARM_COMMAND.
+ */
+enum farm_deciding {
+    FARM_DECIDES_EACH,
+    FARM_DECIDES_ALONE,
+    FARM_DECIDES_HOME
+};
+enum farm_deciding farm_deciding(const struct farm *farm);
 
 /* Fills `rows`; borrowed texts, until the next step.  Returns how many. */
 size_t farm_read_members(struct farm *farm,

@@ -50,6 +50,9 @@ static void carry_out(struct peers *peers)
         case FARM_FOUND:
             callbacks->found(effect.waiter, effect.is_certain);
             break;
+        case FARM_EXECUTE:
+        case FARM_DECIDED:
+            break;
         case FARM_EVENT:
             tell_watchers(peers, &effect);
             break;
