@@ -240,6 +240,7 @@ static void write_command(struct writer *writer,
 {
     write_u64(writer, command->id);
     write_u64(writer, command->view);
+    write_u8(writer, command->is_again);
     write_u32(writer, command->within_us);
     write_list(writer, &command->vector);
     write_u16(writer, command->count);
@@ -468,6 +469,7 @@ static bool read_body(struct reader *reader, struct message *message)
     case MESSAGE_COMMAND:
         message->command.id = read_u64(reader);
         message->command.view = read_u64(reader);
+        message->command.is_again = read_u8(reader) != 0;
         message->command.within_us = read_u32(reader);
         message->command.vector = read_list(reader, MESSAGE_VECTOR_ENTRY_BYTES);
         message->command.count = read_u16(reader);

@@ -183,6 +183,7 @@ struct message_enter {
 struct message_command {
     uint64_t id;
     uint64_t view;              /* in which that is their home */
+    bool is_again;              /* a link ended before the answer came */
     uint32_t within_us;         /* later nobody waits for it */
     struct message_list vector; /* execute them when you have applied this */
     uint16_t count;

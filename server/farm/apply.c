@@ -241,5 +241,6 @@ void apply_departures(struct farm *farm)
             continue;
         member->state = MEMBER_LEFT;
         member->is_ready = false;
+        errand_left(farm, member);
     }
 }

@@ -174,16 +174,31 @@ void farm_take_frame(struct farm *farm, farm_link link, struct span inner)
 
 static void begin_to_leave(struct farm *farm)
 {
+    if (farm->is_retiring)
+        return;
+    farm->is_retiring = true;
+    farm->leave_by = farm->now + LEAVE_MAX;
+}
+
+/* Who hears that this server has left knows that all it asked here is answered,
+ * or was not done. */
+static void leave(struct farm *farm)
+{
     struct record leave = {.kind = RECORD_LEAVE,
                            .version =
                                store_next_version(farm->store, farm->time)};
 
-    if (farm->is_leaving)
-        return;
+    home_give_up(farm);
     farm->is_leaving = true;
-    farm->leave_by = farm->now + LEAVE_MAX;
     farm->state = MEMBER_LEFT;
     journal_append(farm->journal, &leave);
+}
+
+static bool may_leave(const struct farm *farm)
+{
+    return farm->is_retiring && !farm->is_leaving &&
+           ((home_is_empty(farm) && errand_is_empty(farm)) ||
+            farm->now + LEAVE_MAX / 2 >= farm->leave_by);
 }
 
 /* Everybody who is to have the last record has it; who is late anyhow gets
@@ -196,8 +211,6 @@ static bool has_left(struct farm *farm)
 
     if (farm->now >= farm->leave_by)
         return true;
-    if (!home_is_empty(farm))
-        return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member) || !member_is_up(member))
@@ -282,10 +295,12 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     apply_departures(farm);
     synchronise_tick(farm);
     lookup_run(farm);
-    broadcast_run(farm);
     view_tick(farm);
     home_run(farm);
     errand_run(farm);
+    if (may_leave(farm))
+        leave(farm);
+    broadcast_run(farm);
     tell_changes(farm);
     if (farm->is_leaving && !farm->has_left && has_left(farm)) {
         farm->has_left = true;
@@ -307,6 +322,8 @@ time_us farm_deadline(const struct farm *farm)
         return farm->now;
     if (farm->is_leaving)
         deadline = farm->has_left ? UINT64_MAX : farm->leave_by;
+    else if (farm->is_retiring)
+        deadline = earlier(deadline, farm->leave_by - LEAVE_MAX / 2);
     if (farm->waits_count > 0)
         deadline = earlier(deadline, farm->waits[farm->waits_first].deadline);
     if (farm->is_ticked)

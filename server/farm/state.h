@@ -272,7 +272,8 @@ struct farm {
     time_us rejected;    /* there was no link with somebody who is there */
     struct telling tellings[TELLINGS_MAX];
     bool has_synchronised; /* with somebody who was READY, once */
-    bool is_leaving;
+    bool is_retiring; /* it decides nothing more */
+    bool is_leaving;  /* nobody waits for it any more */
     bool has_left;
     time_us leave_by; /* whoever has not all by then will do without */
     struct member members[FARM_MEMBERS_MAX];
@@ -596,6 +597,8 @@ void home_run(struct farm *farm);
 time_us home_deadline(const struct farm *farm);
 /* Nothing is executed at this moment: the view may change. */
 bool home_is_still(const struct farm *farm);
+/* Whoever still waits for a decision is told that it is not known. */
+void home_give_up(struct farm *farm);
 /* Nobody waits for a decision. */
 bool home_is_empty(const struct farm *farm);
 void home_check(const struct farm *farm);
@@ -605,10 +608,14 @@ struct errands *errand_create(void);
 void errand_destroy(struct farm *farm);
 void errand_begin(struct farm *farm, uint64_t waiter, struct span commands);
 void errand_decided(struct farm *farm, const struct message_decision *decision);
-/* A member's link has ended, and what it was to answer is lost. */
+/* A member has left: what it was asked and did not answer, it did not do. */
+void errand_left(struct farm *farm, const struct member *member);
+/* A member's link has ended, and what it was to answer may be lost. */
 void errand_forget(struct farm *farm, const struct member *member);
 void errand_run(struct farm *farm);
 time_us errand_deadline(const struct farm *farm);
+/* No client waits. */
+bool errand_is_empty(const struct farm *farm);
 void errand_check(const struct farm *farm);
 
 /* synchronise.c */

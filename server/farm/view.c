@@ -66,7 +66,7 @@ bool view_has_homes(const struct farm *farm)
  * comes or goes moves no other keys than its own. */
 uint64_t view_home(const struct farm *farm, uint64_t hash)
 {
-    bool is_in = supports(farm);
+    bool is_in = farm->state == MEMBER_READY && !farm->is_retiring;
     uint64_t home = is_in ? farm->settings.id : 0;
     uint64_t highest = is_in ? digest_mix(hash ^ weight_of(home)) : 0;
 
@@ -329,7 +329,8 @@ bool view_acts(const struct farm *farm)
 {
     time_us lease = LEASE_HEARTBEATS * farm->settings.heartbeat;
 
-    if (farm->state != MEMBER_READY || !farm->view.is_complete ||
+    if (farm->state != MEMBER_READY || farm->is_retiring ||
+        !farm->view.is_complete ||
         (farm->view.others_count + 1) * 2 <= farm->settings.quorum)
         return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {

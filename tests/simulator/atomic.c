@@ -45,13 +45,19 @@ static struct judge {
     size_t count;
     struct client clients[CLIENTS];
     unsigned complaints;
+    /* Servers only come and leave, in their time: no client is to notice. */
+    bool is_peaceful;
+    unsigned leaver; /* nobody goes to it */
+    bool is_over;    /* nobody goes anywhere */
 } judge;
 
-static void complain(const char *what, unsigned key)
+static void complain(const char *what, const struct operation *operation)
 {
     if (judge.complaints++ < 5)
-        printf("atomic %llu: %s (key %u)\n", (unsigned long long)judge.seed,
-               what, key);
+        printf("atomic %llu: %s (key %u, client %u, asked at %.3f s)\n",
+               (unsigned long long)judge.seed, what, operation->key,
+               operation->client,
+               (double)(operation->called - WORLD_START_US) / 1e6);
 }
 
 static struct span key_of(unsigned number, char to[16])
@@ -226,12 +232,14 @@ static void look_after_clients(void)
             client->is_waiting = false;
             client->has_lock = false;
         }
-        if (client->is_waiting || world.now < client->rests_until ||
+        if (client->is_waiting || judge.is_over ||
+            world.now < client->rests_until ||
             judge.count + RUN_MAX > OPERATIONS_MAX)
             continue;
         client->server =
             (unsigned)prng_below(&world.prng, world.servers_count);
-        if (world_is_awake(&world, client->server))
+        if (world_is_awake(&world, client->server) &&
+            client->server != judge.leaver)
             call(i);
     }
 }
@@ -288,15 +296,18 @@ static void fault(struct atomic_totals *totals)
     if (!all_ready())
         return;
     totals->faults++;
-    switch (prng_below(&world.prng, has_quorum ? 5 : 3)) {
+    switch (judge.is_peaceful ? 1
+                              : prng_below(&world.prng, has_quorum ? 5 : 3)) {
     case 0:
         world_crash(&world, victim);
         run(some_time(5 * TIME_US_PER_S));
         world_start(&world, victim);
         break;
     case 1:
+        judge.leaver = victim;
         world_leave(&world, victim);
-        run(some_time(4 * TIME_US_PER_S));
+        run(some_time(4 * TIME_US_PER_S) + 2 * TIME_US_PER_S);
+        judge.leaver = world.servers_count;
         if (!world.servers[victim].is_running)
             world_start(&world, victim);
         break;
@@ -327,7 +338,7 @@ static void judge_counter(unsigned key)
 {
     uint64_t successes = 0;
     uint64_t doubtful = 0;
-    uint64_t highest = 0;
+    const struct operation *highest = NULL;
 
     for (size_t i = 0; i < judge.count; i++) {
         const struct operation *one = &judge.operations[i];
@@ -338,28 +349,41 @@ static void judge_counter(unsigned key)
         if (one->told == 0 || one->verdict != FARM_VERDICT_DECIDED)
             continue;
         successes++;
-        if (one->result > highest)
-            highest = one->result;
+        if (highest == NULL || one->result > highest->result)
+            highest = one;
         for (size_t j = 0; j < i; j++) {
             const struct operation *other = &judge.operations[j];
             if (other->key != key || other->told == 0 ||
                 other->verdict != FARM_VERDICT_DECIDED)
                 continue;
             if (other->result == one->result)
-                complain("two counted the same", key);
+                complain("two counted the same", one);
             else if (other->told < one->called && other->result > one->result)
-                complain("a count went back", key);
+                complain("a count went back", one);
         }
     }
-    if (highest > successes + doubtful)
-        complain("more was counted than anybody did", key);
+    if (highest != NULL && highest->result > successes + doubtful)
+        complain("more was counted than anybody did", highest);
 }
 
-/* What was added and not deleted, by anybody, is not added again. */
+static void judge_peace(void)
+{
+    for (size_t i = 0; i < judge.count && judge.is_peaceful; i++) {
+        const struct operation *operation = &judge.operations[i];
+        if (operation->told == 0)
+            complain("a client was told nothing", operation);
+        else if (operation->verdict == FARM_VERDICT_UNKNOWN)
+            complain("an outcome was unknown", operation);
+        else if (operation->verdict == FARM_VERDICT_UNDECIDED)
+            complain("no home was found", operation);
+    }
+}
+
 static void judge_all(void)
 {
     for (unsigned key = 0; key < KEYS / 2; key++)
         judge_counter(key);
+    judge_peace();
 }
 
 bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
@@ -371,6 +395,8 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 4));
     world.has_homes = true;
     world.quorum = seed % 2 == 0 ? world.servers_count : 0;
+    judge.is_peaceful = seed % 5 == 0 && world.servers_count > 2;
+    judge.leaver = world.servers_count;
     world.execute = execute;
     world.decided = decided;
     world.traces = traces;
@@ -379,12 +405,16 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
         if (prng_below(&shape, 3) == 0)
             world_run(&world, world.now + prng_below(&shape, 2000000));
     }
+    if (judge.is_peaceful)
+        world_run(&world, world.now + 5 * TIME_US_PER_S);
     run(3 * TIME_US_PER_S);
     for (unsigned i = 0; i < FAULTS; i++)
         fault(totals);
     wait_until_whole();
+    judge.is_over = true;
+    run(2 * TIME_US_PER_S);
     if (!all_ready())
-        complain("the farm did not become whole again", 0);
+        complain("the farm did not become whole again", &judge.operations[0]);
     for (size_t i = 0; i < judge.count; i++) {
         const struct operation *operation = &judge.operations[i];
         totals->operations++;

@@ -138,7 +138,7 @@ static size_t make_messages(struct message messages[32])
     messages[count++] = (struct message){
         .kind = MESSAGE_COMMAND,
         .command = {
-            42, 77, 1000000, make_vector(), 2,
+            42, 77, true, 1000000, make_vector(), 2,
             SPAN("\0\0\0\0\0\0\0\1\0\0\0\3abc\0\0\0\0\0\0\0\2\0\0\0\0")}};
     messages[count++] = (struct message){
         .kind = MESSAGE_DECISION,
