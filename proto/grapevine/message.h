@@ -172,10 +172,10 @@ struct message_sync {
 
 /* "From now on this is the view that I support." */
 struct message_enter {
-    uint64_t view;     /* a digest of who is in it */
-    uint64_t previous; /* the one that it supported before, or 0 */
-    uint64_t number;   /* how many it has entered */
-    uint64_t version;  /* none that it knows of is higher */
+    uint64_t view;              /* a digest of who is in it */
+    uint64_t previous;          /* the one that it supported before, or 0 */
+    uint64_t number;            /* how many it has entered */
+    uint64_t version;           /* none that it knows of is higher */
     struct message_list vector; /* applied there, its own journal first */
 };
 

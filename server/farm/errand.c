@@ -226,9 +226,9 @@ static void send_group(struct farm *farm, struct errand *errand,
 {
     uint8_t *commands = malloc(errand->commands_bytes);
     bool is_again = first->state == STEP_LOST;
-    struct message_command command = {
-        .id = is_again ? first->call : next_call(farm, errand),
-        .is_again = is_again};
+    struct message_command command = {.id = is_again ? first->call
+                                                     : next_call(farm, errand),
+                                      .is_again = is_again};
     uint64_t id = home == NULL ? farm->settings.id : home->id;
     uint8_t *at = commands;
 
@@ -237,10 +237,10 @@ static void send_group(struct farm *farm, struct errand *errand,
     for (struct step *step = first; step < errand->steps + errand->count;
          step++) {
         size_t bytes = (size_t)(at - commands);
-        bool belongs = is_again ? step->state == STEP_LOST &&
-                                      step->call == command.id
-                                : step->state == STEP_OPEN &&
-                                      home_of(farm, step->hash) == id;
+        bool belongs =
+            is_again
+                ? step->state == STEP_LOST && step->call == command.id
+                : step->state == STEP_OPEN && home_of(farm, step->hash) == id;
         if (!belongs)
             continue;
         if (!is_again && bytes > 0 &&
@@ -393,8 +393,8 @@ static void add_barrier(struct errand *errand, struct vector_entry entry)
 static void add_result(struct errand *errand, struct step *step,
                        struct span result)
 {
-    uint8_t *grown = realloc(errand->results,
-                             errand->results_bytes + result.length + 1);
+    uint8_t *grown =
+        realloc(errand->results, errand->results_bytes + result.length + 1);
 
     if (grown == NULL)
         abort(); /* it was done: the client has to be told */
@@ -462,8 +462,7 @@ void errand_left(struct farm *farm, const struct member *member)
          errand = errand->next) {
         for (size_t i = 0; i < errand->count; i++) {
             struct step *step = &errand->steps[i];
-            bool is_out =
-                step->state == STEP_SENT || step->state == STEP_LOST;
+            bool is_out = step->state == STEP_SENT || step->state == STEP_LOST;
             if (!is_out || step->home != member->id)
                 continue;
             step->state = STEP_OPEN;

@@ -104,24 +104,24 @@ struct farm_input {
     struct span bytes;
     struct span host;
     bool must_ask; /* of FARM_EXECUTED: nothing was done */
-    bool more; /* another input follows at once: the rest waits for that */
+    bool more;     /* another input follows at once: the rest waits for that */
 };
 
 enum farm_effect_kind {
-    FARM_SEND,   /* `bytes`, whole frames, on `link` */
-    FARM_DIAL,   /* the address in `bytes` */
-    FARM_UNLINK, /* close `link`; `bytes` says why, for the log */
-    FARM_ANSWER, /* `waiter` may be answered about all records up to `number`;
-                    degraded if not all hold them */
-    FARM_FOUND,  /* the store has what there is for the lookup of `waiter`;
-                    certain if everybody was heard */
+    FARM_SEND,    /* `bytes`, whole frames, on `link` */
+    FARM_DIAL,    /* the address in `bytes` */
+    FARM_UNLINK,  /* close `link`; `bytes` says why, for the log */
+    FARM_ANSWER,  /* `waiter` may be answered about all records up to `number`;
+                     degraded if not all hold them */
+    FARM_FOUND,   /* the store has what there is for the lookup of `waiter`;
+                     certain if everybody was heard */
     FARM_EXECUTE, /* the command `bytes`, as its home, at once: FARM_EXECUTED is
                      the next input.  `is_asked`: the others were asked about
                      its key; `is_certain`: and all have answered */
     FARM_DECIDED, /* what homes made of the commands of `waiter`: for each, enum
                      farm_verdict u8, length u32, result */
-    FARM_EVENT,  /* `bytes` is a line for people, about `event` */
-    FARM_LEFT    /* all that was to be sent before the end is sent */
+    FARM_EVENT,   /* `bytes` is a line for people, about `event` */
+    FARM_LEFT     /* all that was to be sent before the end is sent */
 };
 
 /* What people may watch; of lookups and broadcasts only while they do. */
@@ -233,11 +233,7 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures);
  * decides for itself; this server without asking, as it is alone; or a home,
  * who has to be asked by FARM_COMMAND.
  */
-enum farm_deciding {
-    FARM_DECIDES_EACH,
-    FARM_DECIDES_ALONE,
-    FARM_DECIDES_HOME
-};
+enum farm_deciding { FARM_DECIDES_EACH, FARM_DECIDES_ALONE, FARM_DECIDES_HOME };
 enum farm_deciding farm_deciding(const struct farm *farm);
 
 /* Fills `rows`; borrowed texts, until the next step.  Returns how many. */

@@ -244,8 +244,7 @@ static enum readiness look_at(struct farm *farm, struct call *call)
     if (decides_alone(farm, call))
         return READY_NOW;
     if (farm->now >= call->deadline || farm->state != MEMBER_READY ||
-        farm->is_retiring ||
-        !view_has_homes(farm) ||
+        farm->is_retiring || !view_has_homes(farm) ||
         (call->view != 0 && call->view != farm->view.id) ||
         (call->executed > 0 && call->epoch != farm->view.epoch) ||
         !is_home_of(farm, call))
@@ -385,8 +384,8 @@ static bool was_answered(struct farm *farm, const struct member *member,
         return false;
     uint8_t nothing[FARM_COMMANDS_MAX * LENGTH_BYTES] = {0};
     call.is_unknown = true;
-    call.executed = command->count < FARM_COMMANDS_MAX ? command->count
-                                                       : FARM_COMMANDS_MAX;
+    call.executed =
+        command->count < FARM_COMMANDS_MAX ? command->count : FARM_COMMANDS_MAX;
     call.results = nothing;
     call.results_bytes = call.executed * LENGTH_BYTES;
     answer(farm, &call);

@@ -272,8 +272,8 @@ struct farm {
     time_us rejected;    /* there was no link with somebody who is there */
     struct telling tellings[TELLINGS_MAX];
     bool has_synchronised; /* with somebody who was READY, once */
-    bool is_retiring; /* it decides nothing more */
-    bool is_leaving;  /* nobody waits for it any more */
+    bool is_retiring;      /* it decides nothing more */
+    bool is_leaving;       /* nobody waits for it any more */
     bool has_left;
     time_us leave_by; /* whoever has not all by then will do without */
     struct member members[FARM_MEMBERS_MAX];

@@ -274,8 +274,7 @@ static void keep_lease(struct farm *farm)
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
         if (member_set_has(&farm->view.members, i) && member->link != 0 &&
-            farm->now - member->echoed >=
-                (LEASE_HEARTBEATS - 1) * interval &&
+            farm->now - member->echoed >= (LEASE_HEARTBEATS - 1) * interval &&
             farm->now - member->asked_for_lease >= interval / 4)
             ask_for_lease(farm, member);
     }

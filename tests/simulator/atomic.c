@@ -87,9 +87,9 @@ static uint64_t number_of(const struct item *item)
 static uint64_t journal_put(struct server *server, struct store_hold *hold,
                             uint64_t number, time_us now)
 {
-    struct store_write write = {
-        .parts = {span_of(&number, sizeof(number))},
-        .version = store_next_version(server->store, now)};
+    struct store_write write = {.parts = {span_of(&number, sizeof(number))},
+                                .version =
+                                    store_next_version(server->store, now)};
     struct record record = {.kind = RECORD_UPDATE,
                             .version = write.version,
                             .stamp = write.version,
@@ -203,15 +203,15 @@ static void call(unsigned number)
     for (size_t i = 0; i < client->count; i++) {
         struct operation *operation = &judge.operations[judge.count++];
         char text[16];
-        *operation = (struct operation){
-            .client = number,
-            .key = (unsigned)prng_below(&world.prng, KEYS),
-            .called = world.now};
+        *operation =
+            (struct operation){.client = number,
+                               .key = (unsigned)prng_below(&world.prng, KEYS),
+                               .called = world.now};
         operation->action = draw_action(client, operation->key);
         struct order order = {(uint8_t)operation->action,
                               (uint8_t)operation->key};
-        write_u64(&writer, store_hash(server->store,
-                                      key_of(operation->key, text)));
+        write_u64(&writer,
+                  store_hash(server->store, key_of(operation->key, text)));
         write_u32(&writer, sizeof(order));
         write_bytes(&writer, span_of(&order, sizeof(order)));
     }
@@ -236,8 +236,7 @@ static void look_after_clients(void)
             world.now < client->rests_until ||
             judge.count + RUN_MAX > OPERATIONS_MAX)
             continue;
-        client->server =
-            (unsigned)prng_below(&world.prng, world.servers_count);
+        client->server = (unsigned)prng_below(&world.prng, world.servers_count);
         if (world_is_awake(&world, client->server) &&
             client->server != judge.leaver)
             call(i);
@@ -418,12 +417,12 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
     for (size_t i = 0; i < judge.count; i++) {
         const struct operation *operation = &judge.operations[i];
         totals->operations++;
-        totals->decided += operation->told != 0 &&
-                           operation->verdict == FARM_VERDICT_DECIDED;
+        totals->decided +=
+            operation->told != 0 && operation->verdict == FARM_VERDICT_DECIDED;
         totals->undecided += operation->told != 0 &&
                              operation->verdict == FARM_VERDICT_UNDECIDED;
-        totals->unknown += operation->told == 0 ||
-                           operation->verdict == FARM_VERDICT_UNKNOWN;
+        totals->unknown +=
+            operation->told == 0 || operation->verdict == FARM_VERDICT_UNKNOWN;
     }
     judge_all();
     world_destroy(&world);

@@ -125,8 +125,7 @@ struct world {
     /* Executes a command as its home, now; writes the result, and what it is
      * called, into `input`.  NULL: there are no such commands. */
     void (*execute)(struct world *world, unsigned server,
-                    const struct farm_effect *effect,
-                    struct farm_input *input);
+                    const struct farm_effect *effect, struct farm_input *input);
     /* Called for what became of a client's commands. */
     void (*decided)(struct world *world, unsigned server, uint64_t waiter,
                     struct span results);

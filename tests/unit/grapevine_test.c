@@ -142,8 +142,7 @@ static size_t make_messages(struct message messages[32])
             SPAN("\0\0\0\0\0\0\0\1\0\0\0\3abc\0\0\0\0\0\0\0\2\0\0\0\0")}};
     messages[count++] = (struct message){
         .kind = MESSAGE_DECISION,
-        .decision = {
-            42, true, make_vector(), 2, SPAN("\0\0\0\3abc\0\0\0\0")}};
+        .decision = {42, true, make_vector(), 2, SPAN("\0\0\0\3abc\0\0\0\0")}};
     return count;
 }
 
