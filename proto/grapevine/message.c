@@ -355,6 +355,11 @@ static void write_body(struct writer *writer, const struct message *message)
     case MESSAGE_DECISION:
         write_decision(writer, &message->decision);
         break;
+    case MESSAGE_LOCK:
+        write_u64(writer, message->lock.version);
+        write_u64(writer, message->lock.owner);
+        write_short(writer, message->lock.key);
+        break;
     case MESSAGE_UNKNOWN:
         assert(false); /* only ever decoded */
         break;
@@ -483,6 +488,11 @@ static bool read_body(struct reader *reader, struct message *message)
         message->decision.count = read_u16(reader);
         message->decision.results = read_rest(reader);
         return are_results(&message->decision);
+    case MESSAGE_LOCK:
+        message->lock.version = read_u64(reader);
+        message->lock.owner = read_u64(reader);
+        message->lock.key = read_short(reader);
+        return is_farm_key(message->lock.key);
     case MESSAGE_UNKNOWN:
         break;
     }

@@ -48,7 +48,8 @@ enum message_kind {
     MESSAGE_SYNC_END = 22,
     MESSAGE_ENTER = 23,
     MESSAGE_COMMAND = 24,
-    MESSAGE_DECISION = 25
+    MESSAGE_DECISION = 25,
+    MESSAGE_LOCK = 26
 };
 
 enum member_state {
@@ -199,6 +200,13 @@ struct message_decision {
     struct span results; /* each: length u32, bytes */
 };
 
+/* Who has a lock, for a member that has not heard of it. */
+struct message_lock {
+    uint64_t version; /* of the lock's value */
+    uint64_t owner;   /* the server whose client has it */
+    struct span key;
+};
+
 struct message {
     enum message_kind kind;
     union {
@@ -224,6 +232,7 @@ struct message {
         struct message_enter enter;
         struct message_command command;
         struct message_decision decision;
+        struct message_lock lock;
     };
 };
 

@@ -188,6 +188,7 @@ bool apply_state(struct farm *farm, const struct source *source,
         announced(farm, source, &record);
     else
         merge(farm, source, &record);
+    locks_heard(farm, &record);
     lookup_heard(farm, hash);
     wants_heard(farm, hash);
     return true;

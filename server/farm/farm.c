@@ -31,8 +31,9 @@ struct farm *farm_create(const struct farm_settings *settings,
     farm->lookups = lookup_create();
     farm->home = home_create();
     farm->errands = errand_create();
+    farm->locks = locks_create();
     if (farm->waits == NULL || farm->wants == NULL || farm->lookups == NULL ||
-        farm->home == NULL || farm->errands == NULL) {
+        farm->home == NULL || farm->errands == NULL || farm->locks == NULL) {
         farm_destroy(farm);
         return NULL;
     }
@@ -50,6 +51,7 @@ void farm_destroy(struct farm *farm)
     lookup_destroy(farm);
     home_destroy(farm);
     errand_destroy(farm);
+    locks_destroy(farm);
     free(farm);
 }
 
@@ -144,6 +146,10 @@ static void take_message(struct farm *farm, struct connection *connection,
         break;
     case MESSAGE_DECISION:
         errand_decided(farm, &message->decision);
+        break;
+    case MESSAGE_LOCK:
+        locks_note(farm, message->lock.key, message->lock.version,
+                   message->lock.owner);
         break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
@@ -296,6 +302,7 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     synchronise_tick(farm);
     lookup_run(farm);
     view_tick(farm);
+    locks_run(farm);
     home_run(farm);
     errand_run(farm);
     if (may_leave(farm))
@@ -423,6 +430,7 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures)
     figures->members_ready = farm->state == MEMBER_READY;
     figures->journal_head = journal_head(farm->journal);
     figures->waiting = farm->waits_count;
+    figures->locks = locks_count(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_up(member))
@@ -441,6 +449,7 @@ void farm_check(const struct farm *farm)
     wants_check(farm);
     home_check(farm);
     errand_check(farm);
+    locks_check(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0)

@@ -226,7 +226,9 @@ static void execute(struct farm *farm, struct call *call)
         assert(false); /* it was looked at when it came */
     call->state = CALL_EXECUTING;
     farm->home->executing++;
-    effect_execute(farm, call->number, call->is_asked, call->is_certain, bytes);
+    effect_execute(farm, call->number,
+                   call->member == 0 ? farm->settings.id : call->member,
+                   call->is_asked, call->is_certain, bytes);
 }
 
 static void decide(struct farm *farm, struct call **at)
@@ -451,6 +453,9 @@ void home_executed(struct farm *farm, const struct farm_input *input)
         lookup_begin(farm, call->number, input->bytes);
         return;
     }
+    if (input->lock.length > 0)
+        locks_note(farm, input->lock, input->version,
+                   call->member == 0 ? farm->settings.id : call->member);
     struct reader reader = reader_of(call->rest);
     uint64_t hash;
     struct span bytes;

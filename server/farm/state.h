@@ -59,6 +59,7 @@ struct member {
     bool had_data; /* and was, when it fell silent and was declared dead */
     bool was_met;  /* it said HELLO; else a neighbour told of it */
     time_us died;
+    bool is_proven; /* dead: nobody listened, or somebody else did */
     char name[FARM_TEXT_BYTES_MAX + 1];
     char address[FARM_TEXT_BYTES_MAX + 1];
     farm_link link;       /* 0: none */
@@ -223,6 +224,7 @@ struct pending_effect {
     bool is_degraded;
     bool is_asked;
     bool is_certain;
+    bool gives_way;
     size_t offset;
     size_t length;
 };
@@ -253,6 +255,9 @@ struct view {
     bool continues;
     struct member_set before;
     bool was_complete; /* the one before */
+    /* At least as many as are left fell silent: they may be the farm, and this
+     * server be cut off from it. */
+    bool is_remnant;
 };
 
 struct farm {
@@ -301,6 +306,7 @@ struct farm {
     struct view view;
     struct home *home;
     struct errands *errands;
+    struct locks *locks;
     struct farm_figures figures;
     bool is_watched;
     struct effects effects;
@@ -319,8 +325,10 @@ void effect_unlink(struct farm *farm, farm_link link, const char *reason);
 void effect_answer(struct farm *farm, const struct wait *wait,
                    bool is_degraded);
 void effect_found(struct farm *farm, uint64_t waiter, bool is_certain);
-void effect_execute(struct farm *farm, uint64_t number, bool is_asked,
-                    bool is_certain, struct span command);
+/* The command of a client of `owner`. */
+void effect_execute(struct farm *farm, uint64_t number, uint64_t owner,
+                    bool is_asked, bool is_certain, struct span command);
+void effect_release(struct farm *farm, struct span key, uint64_t version);
 void effect_decided(struct farm *farm, uint64_t waiter, struct span results);
 void effect_event(struct farm *farm, enum farm_event event, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
@@ -617,6 +625,21 @@ time_us errand_deadline(const struct farm *farm);
 /* No client waits. */
 bool errand_is_empty(const struct farm *farm);
 void errand_check(const struct farm *farm);
+
+/* locks.c: who has which, so that none outlives its server. */
+struct locks *locks_create(void);
+void locks_destroy(struct farm *farm);
+/* A client of `owner` has the lock, as of `version`; of 0, nobody. */
+void locks_note(struct farm *farm, struct span key, uint64_t version,
+                uint64_t owner);
+/* A record for the key was applied. */
+void locks_heard(struct farm *farm, const struct record *record);
+/* A member that has not heard of them is told of all. */
+void locks_tell(struct farm *farm, const struct member *member);
+/* Releases those of the dead whose home this server is. */
+void locks_run(struct farm *farm);
+size_t locks_count(const struct farm *farm);
+void locks_check(const struct farm *farm);
 
 /* synchronise.c */
 void synchronise_tick(struct farm *farm);

@@ -51,6 +51,7 @@ static void carry_out(struct peers *peers)
             callbacks->found(effect.waiter, effect.is_certain);
             break;
         case FARM_EXECUTE:
+        case FARM_RELEASE:
         case FARM_DECIDED:
             break;
         case FARM_EVENT:

@@ -49,6 +49,7 @@ static struct judge {
     bool is_peaceful;
     unsigned leaver; /* nobody goes to it */
     bool is_over;    /* nobody goes anywhere */
+    uint64_t released;
 } judge;
 
 static void complain(const char *what, const struct operation *operation)
@@ -84,8 +85,14 @@ static uint64_t number_of(const struct item *item)
     return number;
 }
 
+/* Keys of the first half are counted, those of the other are locks. */
+static bool is_lock(unsigned key)
+{
+    return key >= KEYS / 2;
+}
+
 static uint64_t journal_put(struct server *server, struct store_hold *hold,
-                            uint64_t number, time_us now)
+                            uint64_t number, uint64_t owner, time_us now)
 {
     struct store_write write = {.parts = {span_of(&number, sizeof(number))},
                                 .version =
@@ -94,6 +101,7 @@ static uint64_t journal_put(struct server *server, struct store_hold *hold,
                             .version = write.version,
                             .stamp = write.version,
                             .token = write.version,
+                            .owner = owner,
                             .key = hold->key,
                             .value = write.parts[0]};
 
@@ -130,6 +138,7 @@ static void execute(struct world *w, unsigned number,
     store_hold(server->store, span, store_hash(server->store, span), now,
                &hold);
     bool is_there = hold.item != NULL;
+    uint64_t owner = is_lock(order.key) ? effect->number : 0;
     uint64_t before = is_there ? number_of(hold.item) : 0;
     result = 1;
     if (!is_there && hold.stub.kind == STUB_WANTED) {
@@ -138,15 +147,34 @@ static void execute(struct world *w, unsigned number,
     } else {
         if (order.action == ACTION_COUNT) {
             result = before + 1;
-            input->number = journal_put(server, &hold, result, now);
+            input->number = journal_put(server, &hold, result, owner, now);
         } else if (order.action == ACTION_ADD && !is_there) {
-            input->number = journal_put(server, &hold, 1, now);
+            input->number = journal_put(server, &hold, 1, owner, now);
         } else if (order.action == ACTION_DELETE && is_there) {
             input->number = journal_delete(server, &hold, now);
         } else {
             result = 0;
         }
         input->bytes = span_of(&result, sizeof(result));
+        if (is_lock(order.key)) {
+            input->lock = span;
+            input->version = hold.item == NULL ? 0 : hold.item->version;
+        }
+    }
+    store_release(&hold);
+}
+
+static void release(struct world *w, unsigned number, struct span key,
+                    uint64_t version)
+{
+    struct server *server = &w->servers[number];
+    time_us now = world_time(w, number);
+    struct store_hold hold;
+
+    store_hold(server->store, key, store_hash(server->store, key), now, &hold);
+    if (hold.item != NULL && hold.item->version == version) {
+        judge.released++;
+        journal_delete(server, &hold, now);
     }
     store_release(&hold);
 }
@@ -181,10 +209,9 @@ static void decided(struct world *w, unsigned number, uint64_t waiter,
     client->rests_until = w->now + prng_below(&w->prng, 150000);
 }
 
-/* Keys of the first half are counted, those of the other are locks. */
 static enum action draw_action(const struct client *client, unsigned key)
 {
-    if (key < KEYS / 2)
+    if (!is_lock(key))
         return ACTION_COUNT;
     if (client->has_lock || prng_below(&world.prng, 8) == 0)
         return ACTION_DELETE;
@@ -397,6 +424,7 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
     judge.is_peaceful = seed % 5 == 0 && world.servers_count > 2;
     judge.leaver = world.servers_count;
     world.execute = execute;
+    world.release = release;
     world.decided = decided;
     world.traces = traces;
     for (unsigned i = 0; i < world.servers_count; i++) {
