@@ -12,12 +12,14 @@
  *       win it
  *
  * Client N talks to server N modulo their number and to no other: if that is
- * away it waits for it.  The last line of output tells what happened.
+ * away it waits for it.  TERM ends `mix` and `count` early.  The last line of
+ * output tells what happened.
  */
 #include <assert.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,8 @@
 #define CLIENTS_MAX 200
 #define KEYS_MAX 64
 #define RETRY_US 5000
+#define NAP_US 5000
+#define SETS_PERCENT 12
 /* A connection is a client of its own in the history. */
 #define CLIENTS_PER_CONNECTION 1000
 #define OUTCOMES_COUNT (LINEAR_UNKNOWN + 1)
@@ -52,6 +56,7 @@ struct plan {
     const char *history_path;
     const char *prefix;
     enum linear_kind read_kind;
+    bool sets; /* plain ones, on any key */
 };
 
 struct record {
@@ -78,7 +83,7 @@ struct client {
 
 static char keys[KEYS_MAX][HISTORY_KEY_BYTES_MAX];
 static unsigned keys_count;
-static _Atomic bool stops;
+static volatile sig_atomic_t stops;
 static pthread_barrier_t barrier;
 static _Atomic unsigned wins[1 << 16];
 
@@ -198,6 +203,8 @@ static void draw(struct client *client, unsigned key,
     unsigned kind = kind_of(client->plan, key);
 
     operation->kind = CHOICES[kind][prng_below(&client->prng, CHOICES_MAX)];
+    if (client->plan->sets && prng_below(&client->prng, 100) < SETS_PERCENT)
+        operation->kind = LINEAR_SET;
     operation->expected = client->tokens[key];
     if (operation->expected == 0 &&
         (operation->kind == LINEAR_CAS || operation->kind == LINEAR_DELETE_IF))
@@ -316,7 +323,9 @@ static int run_mix(const struct plan *plan, struct client **clients)
     destroy(first);
 
     run(clients, count, mix);
-    usleep((useconds_t)(plan->seconds * 1e6));
+    uint64_t end = start + (uint64_t)(plan->seconds * 1e9);
+    while (!stops && ask_now_ns() < end)
+        usleep(NAP_US);
     stops = true;
     join(clients, count);
     for (unsigned i = 0; i < count; i++)
@@ -343,12 +352,14 @@ static void *count_up(void *argument)
 {
     struct client *client = argument;
 
-    for (uint64_t i = 0; i < client->plan->times;) {
+    for (uint64_t i = 0; i < client->plan->times && !stops;) {
         struct linear_operation operation = {.kind = LINEAR_INCR, .number = 1};
         if (!is_connected(client))
             continue;
         request(client, client->plan->prefix, false, &operation);
         i++;
+        if (client->plan->pause_us > 0)
+            usleep(client->plan->pause_us);
     }
     return NULL;
 }
@@ -461,6 +472,9 @@ static void take_option(struct plan *plan, int option, char *value)
     case 'k':
         plan->prefix = value;
         break;
+    case 'x':
+        plan->sets = true;
+        break;
     case 'l':
         plan->read_kind = LINEAR_GET;
         break;
@@ -485,6 +499,7 @@ static void take_options(struct plan *plan, int count, char **words)
         {"locks", required_argument, NULL, 'L'},
         {"history", required_argument, NULL, 'h'},
         {"key", required_argument, NULL, 'k'},
+        {"sets", no_argument, NULL, 'x'},
         {"linear-reads", no_argument, NULL, 'l'},
         {0}};
     int option;
@@ -497,6 +512,12 @@ static void take_options(struct plan *plan, int count, char **words)
         fputs("which --servers, how many --clients?\n", stderr);
         exit(2);
     }
+}
+
+static void stop(int signal)
+{
+    (void)signal;
+    stops = true;
 }
 
 int main(int count, char **words)
@@ -516,6 +537,7 @@ int main(int count, char **words)
     struct client *clients[CLIENTS_MAX];
     int result = 2;
 
+    signal(SIGTERM, stop);
     take_options(&plan, count, words);
     for (unsigned i = 0; i < plan.clients_count; i++)
         clients[i] = create(&plan, i);

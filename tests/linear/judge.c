@@ -4,9 +4,9 @@
  *
  *   judge [--tokens-rise] FILE...       lines as in history.h
  *
- * Prints a line for each key, and for each that is wrong the operation that
- * has no place, with what went before it.  Ends with 0 if all are right, with
- * 1 if one is wrong or not decided, with 2 for what cannot be read.
+ * Prints a line for each key, and for the first that is wrong the operation
+ * that has no place, with what went before it.  Ends with 0 if all are right,
+ * with 1 if one is wrong or not decided, with 2 for what cannot be read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +96,7 @@ static void show(const char *key, const struct linear_operation *operations,
 }
 
 static bool judge(const struct line *lines, size_t count,
-                  const struct linear_rules *rules)
+                  const struct linear_rules *rules, bool shows)
 {
     static const char *const VERDICTS[] = {[LINEAR_RIGHT] = "right",
                                            [LINEAR_WRONG] = "WRONG",
@@ -118,7 +118,7 @@ static bool judge(const struct line *lines, size_t count,
            judgement.configurations_peak,
            (double)(clock() - start) * 1000 / CLOCKS_PER_SEC,
            judgement.verdict == LINEAR_RIGHT ? "" : ": ", judgement.why);
-    if (judgement.verdict != LINEAR_RIGHT)
+    if (judgement.verdict != LINEAR_RIGHT && shows)
         show(lines[0].key, operations, count, &judgement);
     free(operations);
     return judgement.verdict == LINEAR_RIGHT;
@@ -146,7 +146,7 @@ int main(int count, char **words)
         while (i < lines.count &&
                strcmp(lines.table[i].key, lines.table[first].key) == 0)
             i++;
-        is_right &= judge(&lines.table[first], i - first, &rules);
+        is_right &= judge(&lines.table[first], i - first, &rules, is_right);
     }
     for (size_t i = 0; i < lines.count; i++)
         free(lines.table[i].key);
