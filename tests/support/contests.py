@@ -17,6 +17,7 @@ folder; TOP_BUILDDIR says where that is.
 """
 
 import collections
+import itertools
 import os
 import signal
 import subprocess
@@ -97,15 +98,20 @@ class Contest:
 
 
 class Mix(Contest):
-    """All atomic commands on counters, registers and locks."""
+    """All atomic commands on counters, registers and locks that nobody has
+    had before."""
+
+    _numbers = itertools.count(1)
 
     def __init__(self, members, *arguments, seconds=NEVER_S, locks=2):
         self._directory = tempfile.TemporaryDirectory(
             prefix="grapevine-history-")
         self._path = os.path.join(self._directory.name, "history")
-        self._locks = [f"contended.{number}.lock" for number in range(locks)]
+        prefix = f"contended{next(self._numbers)}"
+        self._locks = [f"{prefix}.{number}.lock" for number in range(locks)]
         self._released = []
         super().__init__("mix", members, "--history", self._path,
+                         "--key", prefix,
                          "--seconds", seconds, "--locks", locks, *arguments)
 
     def release(self, member):
@@ -135,9 +141,6 @@ class Mix(Contest):
         super().__exit__(kind, *rest)
         if kind:
             self._directory.cleanup()
-
-    def close(self):
-        self._directory.cleanup()
 
 
 class Count(Contest):
