@@ -23,7 +23,7 @@ struct effort {
 };
 
 static const struct effort EFFORTS[] = {
-    {1, 50}, {2, 1000}, {SIZE_MAX, SIZE_MAX}};
+    {1, 50}, {2, 1000}, {16, 50}, {16, 1000}, {SIZE_MAX, SIZE_MAX}};
 
 /* Operations whose outcome is unknown and which do the same. */
 struct class
