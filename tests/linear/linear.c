@@ -26,8 +26,7 @@ static const struct effort EFFORTS[] = {
     {1, 50}, {2, 1000}, {SIZE_MAX, SIZE_MAX}};
 
 /* Operations whose outcome is unknown and which do the same. */
-struct class
-{
+struct alike {
     const struct linear_operation *operation;
     uint64_t called_count;
 };
@@ -41,7 +40,7 @@ struct search {
     struct configuration *scratch;
     const struct linear_operation **pending; /* by place, or NULL */
     const struct linear_operation **done;
-    struct class *classes;
+    struct alike *classes;
     uint64_t *looking; /* places of those that only look */
     struct effort effort;
     uint64_t steps;
