@@ -108,7 +108,7 @@ class Mix(Contest):
         self._directory = tempfile.TemporaryDirectory(
             prefix="grapevine-history-")
         self._path = os.path.join(self._directory.name, "history")
-        prefix = f"contended{next(self._numbers)}"
+        prefix = f"contended{os.getpid()}.{next(self._numbers)}"
         self._locks = [f"{prefix}.{number}.lock" for number in range(locks)]
         self._released = []
         self._alone = []  # a server's number, from when and to when
