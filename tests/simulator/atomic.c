@@ -367,16 +367,11 @@ static unsigned draw_server(const struct client *client)
     return (unsigned)prng_below(&world.prng, world.servers_count);
 }
 
-static void add_deed(unsigned number, struct writer *writer)
+static void add_deed(unsigned number, unsigned key, struct writer *writer)
 {
     struct client *client = &judge.clients[number];
     struct deed *deed = &judge.deeds[judge.count++];
-    unsigned key = (unsigned)prng_below(&world.prng, KEYS);
     char text[16];
-
-    /* It has one lock at a time. */
-    for (unsigned i = 0; i < KEYS && is_lock(key); i++)
-        key = client->has_lock[i] ? i : key;
     *deed = (struct deed){.key = key,
                           .called = world.now,
                           .server_id = client->server_id,
@@ -413,8 +408,19 @@ static void call(unsigned number)
     client->server_id = world.servers[client->server].id;
     client->first = judge.count;
     client->count = 1 + prng_below(&world.prng, RUN_MAX);
-    for (size_t i = 0; i < client->count; i++)
-        add_deed(number, &writer);
+    /* Each on a key of its own: which of two came first could not be told.  It
+     * has one lock at a time. */
+    unsigned first = (unsigned)prng_below(&world.prng, KEYS);
+    bool has_lock = client->has_lock[KEYS - 1] || client->has_lock[KEYS - 2];
+    for (unsigned i = 0; i < client->count; i++) {
+        unsigned key = (first + i) % KEYS;
+        if (!is_lock(key) || client->has_lock[key] || !has_lock)
+            add_deed(number, key, &writer);
+        has_lock |= is_lock(key);
+    }
+    client->count = judge.count - client->first;
+    if (client->count == 0)
+        return;
     assert(writer.ok);
     client->is_waiting = true;
     world_command(&world, client->server, span_of(bytes, writer.used_bytes),
