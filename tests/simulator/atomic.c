@@ -378,8 +378,10 @@ static void add_deed(unsigned number, unsigned key, struct writer *writer)
                           .linear = {.kind = draw_kind(client, key),
                                      .outcome = LINEAR_UNKNOWN,
                                      .client = number,
-                                     .through = incarnation_of(client->server),
                                      .start = world.now}};
+    /* What is not released need not be told apart by server. */
+    if (is_lock(key))
+        deed->linear.through = incarnation_of(client->server);
     if (deed->linear.kind == LINEAR_CAS ||
         deed->linear.kind == LINEAR_DELETE_IF)
         deed->linear.expected = client->tokens[key];
