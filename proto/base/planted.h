@@ -22,6 +22,7 @@
 #define PLANTED_PRIVATE_VIEW 9
 #define PLANTED_YES_TOO_EARLY 10
 #define PLANTED_NO_LEASE 11
+#define PLANTED_RELEASE_ANY 12
 
 /* A length that is checked off by one. */
 #define PLANTED_BINARY_EXTRAS 21

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "proto/base/digest.h"
+#include "proto/base/planted.h"
 #include "server/farm/state.h"
 
 #define LOCKS_MAX (16384 / TABLES_SHARE)
@@ -196,11 +197,12 @@ static void look_at(struct farm *farm, struct lock *lock)
 {
     uint32_t *at = find(farm->locks, lock->hash, key_of(lock));
 
-    if (!is_here(farm, lock)) {
+    if (!is_here(farm, lock) && PLANTED != PLANTED_RELEASE_ANY) {
         drop(farm->locks, at);
     } else if (is_orphan(farm, lock) &&
                view_home(farm, lock->hash) == farm->settings.id) {
-        effect_release(farm, key_of(lock), lock->version);
+        effect_release(farm, key_of(lock),
+                       PLANTED == PLANTED_RELEASE_ANY ? 0 : lock->version);
         farm->figures.locks_released++;
         drop(farm->locks, at);
     }
