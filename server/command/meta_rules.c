@@ -73,8 +73,7 @@ static bool is_due(const struct command *command,
 }
 
 /* One of them, until a value is stored. */
-static bool wins(const struct command *command,
-                 const struct execution *execution)
+bool rule_wins(const struct command *command, const struct execution *execution)
 {
     const struct item *item = execution->hold.item;
 
@@ -101,7 +100,9 @@ static enum store_result change(const struct command *command,
     uint64_t stamp = command->touches
                          ? store_next_version(execution->store, execution->now)
                          : 0;
-    return store_mark(hold, item_marks(item) | ITEM_WIN_SENT, exptime, stamp);
+    return store_mark(
+        hold, item_marks(item) | ITEM_WIN_SENT | execution->home_mark, exptime,
+        stamp);
 }
 
 /* An empty item stands for the value that the winner is to bring. */
@@ -165,7 +166,7 @@ enum store_result rule_meta_retrieve(const struct command *command,
         result = create(command, execution);
     } else {
         rule_describe(command, execution);
-        outcome->item.is_won = wins(command, execution);
+        outcome->item.is_won = rule_wins(command, execution);
         result = change(command, execution, outcome->item.is_won);
     }
     if (result == STORE_OK)
@@ -192,8 +193,9 @@ enum store_result rule_invalidate(const struct command *command,
                                   struct execution *execution)
 {
     const struct item *item = execution->hold.item;
-    struct store_write write = {.marks = item_marks(item) & ITEM_KEY_BASE64,
-                                .token = command->token};
+    struct store_write write = {
+        .marks = item_marks(item) & (ITEM_KEY_BASE64 | ITEM_HOMED),
+        .token = command->token};
 
     if (command->invalidates)
         write.marks |= ITEM_STALE;

@@ -69,6 +69,10 @@ bool rule_has_to_drop(const struct execution *execution);
  * they hear of it. */
 enum store_result rule_drop(struct execution *execution);
 
+/* The client of a meta retrieval is to recache the held item. */
+bool rule_wins(const struct command *command,
+               const struct execution *execution);
+
 /* Counts what came of the command, as memcached would. */
 void rule_count(const struct command *command,
                 const struct execution *execution);

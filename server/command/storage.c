@@ -67,6 +67,7 @@ static enum store_result put_reserved(const struct command *command,
         execution->store, command->key.length, reservation->value_bytes);
     execution->mutation.kind =
         execution->hold.item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
+    write->marks |= execution->home_mark;
     return store_put_reserved(&execution->hold, write, reservation);
 }
 

@@ -84,31 +84,50 @@ static void answer(struct session *session, const struct command *command)
     }
 }
 
-/* False where the farm has to be asked first. */
-static inline bool execute(struct session *session,
-                           const struct command *command)
+/* Why a batch does not go on behind a command. */
+enum halt {
+    HALT_NONE,
+    HALT_ASKS,     /* the farm has to be asked first */
+    HALT_GOES_HOME /* the command is a home's to decide */
+};
+
+static inline enum halt execute(struct session *session,
+                                const struct command *command)
 {
     struct execution execution;
 
     if (!command_is_executed(command->kind)) {
         answer(session, command);
-        return true;
+        return HALT_NONE;
     }
     if (command->value_follows) {
         filling_begin(session, command);
-        return true;
+        return HALT_NONE;
     }
     session_begin_execution(session, command, &execution);
     command_execute(command, &execution);
     if (execution.must_ask)
-        return false;
+        return HALT_ASKS;
+    if (execution.goes_home)
+        return HALT_GOES_HOME;
     session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
-    return true;
+    return HALT_NONE;
+}
+
+/* The first of these commands may be those that a home has decided. */
+static enum halt answer_or_execute(struct session *session,
+                                   const struct command *command)
+{
+    if (session->errand == NULL)
+        return execute(session, command);
+    errand_answer(session, command);
+    session->swallow_bytes = command->swallow_bytes;
+    return HALT_NONE;
 }
 
 /* After such a command the input is not simply the next command. */
@@ -200,6 +219,7 @@ static size_t parse_batch(struct session *session, size_t batch_max,
     const struct store *store = clients->settings.store;
     struct span rest = *input;
     size_t batch_count = 0;
+    bool has_homes = session->homing != HOMING_NONE;
 
     while (batch_count < batch_max && rest.length > 0) {
         struct command *command = &crew->batch[batch_count];
@@ -218,6 +238,9 @@ static size_t parse_batch(struct session *session, size_t batch_max,
         if (command->mints && command->kind == COMMAND_STORE)
             mint(command);
         if (command->key.length > 0) {
+            if (has_homes)
+                command->is_of_lock =
+                    locks_match(&clients->settings.locks, command->key);
             command->hash = store_hash(store, command->key);
             store_prefetch(store, command->hash);
         }
@@ -282,10 +305,16 @@ static void execute_batch(struct session *session, size_t batch_count,
                           struct share *share, struct span *input)
 {
     struct crew *crew = session->crew;
+    bool is_back = session->errand != NULL;
 
     for (size_t i = 0; i < batch_count; i++) {
-        if (!execute(session, &crew->batch[i])) {
-            inquiry_begin(session, &crew->batch[i], batch_count - i);
+        enum halt halt = is_back ? answer_or_execute(session, &crew->batch[i])
+                                 : execute(session, &crew->batch[i]);
+        if (halt != HALT_NONE) {
+            if (halt == HALT_ASKS)
+                inquiry_begin(session, &crew->batch[i], batch_count - i);
+            else
+                errand_begin(session, &crew->batch[i], batch_count - i);
             go_back(session, i, input);
             share->keys = 0;
             return;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "server/session/errand.h"
+#include "server/session/home.h"
 #include "server/session/inquiry.h"
 #include "server/store/version.h"
 
@@ -17,6 +19,14 @@ static void on_answered(void *context, size_t crew, uint64_t number,
     const struct server *server = context;
 
     clients_answered(server->clients, crew, number, is_degraded);
+}
+
+static void on_execute(void *context, const struct peers_call *call,
+                       struct peers_result *result)
+{
+    const struct server *server = context;
+
+    home_execute(server->clients, call, result);
 }
 
 static void on_told(void *context, struct span line)
@@ -114,6 +124,8 @@ bool membership_start(struct server *server)
     struct peers_callbacks callbacks = {.context = server,
                                         .answered = on_answered,
                                         .found = inquiry_found,
+                                        .execute = on_execute,
+                                        .decided = errand_decided,
                                         .told = on_told,
                                         .opened = on_opened,
                                         .ready = on_ready,

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server/session/home.h"
+
+#include <stdlib.h>
+
+#include "server/command/parcel.h"
+#include "server/session/crew.h"
+#include "server/session/replication.h"
+
+/* What is here is all there is, unless something was evicted. */
+static enum asking asking(const struct clients *clients,
+                          const struct peers_call *call)
+{
+    if (call->is_asked && call->is_certain)
+        return ASK_NEVER;
+    return store_has_evicted(clients->settings.store) ? ASK_ON_MISS
+                                                      : ASK_WANTED;
+}
+
+static uint8_t *room(struct home *home, size_t bytes)
+{
+    if (bytes > home->result_capacity) {
+        uint8_t *grown = realloc(home->result, bytes);
+        if (grown == NULL)
+            abort(); /* what was done has to be told */
+        home->result = grown;
+        home->result_capacity = bytes;
+    }
+    return home->result;
+}
+
+static struct span tell(struct home *home, const struct execution *execution)
+{
+    size_t value_bytes = execution->outcome.kind == OUTCOME_HIT
+                             ? execution->outcome.value.length
+                             : 0;
+    uint8_t *to = room(home, PARCEL_BYTES_BESIDE_VALUE + value_bytes);
+
+    return span_of(to, parcel_encode_result(execution, to));
+}
+
+/* Nothing was done, and nothing can be. */
+static void refuse(struct execution *execution)
+{
+    command_skip(execution);
+    execution->outcome.kind = OUTCOME_UNDECIDED;
+}
+
+void home_execute(void *context, const struct peers_call *call,
+                  struct peers_result *result)
+{
+    struct clients *clients = context;
+    struct store *store = clients->settings.store;
+    struct sighting sighting = {.is_seen = false};
+    struct command command;
+    struct execution execution = {.store = store,
+                                  .now = clock_now(clients->settings.clock),
+                                  .counters = &clients->home.counters,
+                                  .sighting = &sighting,
+                                  .replicates = true,
+                                  .asking = asking(clients, call),
+                                  .is_asked = call->is_asked &&
+                                              call->is_certain,
+                                  .is_certain = call->is_certain,
+                                  .homing = clients->settings.homing,
+                                  .is_home = true};
+
+    *result = (struct peers_result){.number = 0};
+    if (!parcel_decode(call->bytes, store_item_bytes_max(store), &command)) {
+        refuse(&execution);
+        result->bytes = tell(&clients->home, &execution);
+        return;
+    }
+    command.hash = store_hash(store, command.key);
+    command_execute(&command, &execution);
+    if (execution.must_ask && !call->is_asked) {
+        result->must_ask = true;
+        result->bytes = command.key;
+        return;
+    }
+    /* Not all have answered: one of them may have what decides it. */
+    if (execution.must_ask)
+        refuse(&execution);
+    if (execution.mutation.kind != MUTATION_NONE)
+        result->number = replication_journal(clients->settings.peers, &command,
+                                             &execution);
+    result->bytes = tell(&clients->home, &execution);
+    command_finish(&execution);
+}
+
+void home_release(struct home *home)
+{
+    free(home->result);
+}
