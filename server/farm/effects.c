@@ -156,10 +156,33 @@ void effect_answer(struct farm *farm, const struct wait *wait, bool is_degraded)
 
 void effect_found(struct farm *farm, uint64_t waiter, bool is_certain)
 {
+    if ((waiter & WAITER_IS_CALL) != 0) {
+        home_found(farm, waiter, is_certain);
+        return;
+    }
     struct pending_effect *effect = add(farm, FARM_FOUND, 0);
 
     effect->waiter = waiter;
     effect->is_certain = is_certain;
+}
+
+void effect_execute(struct farm *farm, uint64_t number, bool is_asked,
+                    bool is_certain, struct span command)
+{
+    span_copy(effect_room(farm, command.length), command);
+    add_bytes(farm, FARM_EXECUTE, 0, command.length);
+    struct pending_effect *effect =
+        &farm->effects.list[farm->effects.count - 1];
+    effect->waiter = number;
+    effect->is_asked = is_asked;
+    effect->is_certain = is_certain;
+}
+
+void effect_decided(struct farm *farm, uint64_t waiter, struct span results)
+{
+    span_copy(effect_room(farm, results.length), results);
+    add_bytes(farm, FARM_DECIDED, 0, results.length);
+    farm->effects.list[farm->effects.count - 1].waiter = waiter;
 }
 
 void effect_event(struct farm *farm, enum farm_event event, const char *format,
@@ -203,6 +226,7 @@ bool farm_next_effect(struct farm *farm, struct farm_effect *effect)
         .waiter = next->waiter,
         .number = next->number,
         .is_degraded = next->is_degraded,
+        .is_asked = next->is_asked,
         .is_certain = next->is_certain,
         .bytes = span_of(effects->bytes + next->offset, next->length)};
     return true;

@@ -29,7 +29,10 @@ struct farm *farm_create(const struct farm_settings *settings,
     farm->waits = calloc(WAITS_MAX, sizeof(farm->waits[0]));
     farm->wants = wants_create();
     farm->lookups = lookup_create();
-    if (farm->waits == NULL || farm->wants == NULL || farm->lookups == NULL) {
+    farm->home = home_create();
+    farm->errands = errand_create();
+    if (farm->waits == NULL || farm->wants == NULL || farm->lookups == NULL ||
+        farm->home == NULL || farm->errands == NULL) {
         farm_destroy(farm);
         return NULL;
     }
@@ -45,6 +48,8 @@ void farm_destroy(struct farm *farm)
     free(farm->waits);
     wants_destroy(farm);
     lookup_destroy(farm);
+    home_destroy(farm);
+    errand_destroy(farm);
     free(farm);
 }
 
@@ -131,6 +136,15 @@ static void take_message(struct farm *farm, struct connection *connection,
     case MESSAGE_FORWARD:
         forward_take(farm, member, message);
         break;
+    case MESSAGE_ENTER:
+        view_take(farm, member, &message->enter);
+        break;
+    case MESSAGE_COMMAND:
+        home_take(farm, member, &message->command);
+        break;
+    case MESSAGE_DECISION:
+        errand_decided(farm, &message->decision);
+        break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
     case MESSAGE_SYNC_PULL:
@@ -182,6 +196,8 @@ static bool has_left(struct farm *farm)
 
     if (farm->now >= farm->leave_by)
         return true;
+    if (!home_is_empty(farm))
+        return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member) || !member_is_up(member))
@@ -248,7 +264,12 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         begin_to_leave(farm);
         break;
     case FARM_COMMAND:
+        errand_begin(farm, input->waiter, input->bytes);
+        break;
     case FARM_EXECUTED:
+        home_executed(farm, input);
+        farm->wants_tick = true;
+        break;
     case FARM_TICK:
     case FARM_WRITTEN:
         break;
@@ -262,6 +283,9 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     synchronise_tick(farm);
     lookup_run(farm);
     broadcast_run(farm);
+    view_tick(farm);
+    home_run(farm);
+    errand_run(farm);
     tell_changes(farm);
     if (farm->is_leaving && !farm->has_left && has_left(farm)) {
         farm->has_left = true;
@@ -289,6 +313,8 @@ time_us farm_deadline(const struct farm *farm)
         deadline = earlier(deadline, farm->now + farm->settings.tick_interval);
     deadline = earlier(deadline, lookup_deadline(farm));
     deadline = earlier(deadline, wants_deadline(farm));
+    deadline = earlier(deadline, home_deadline(farm));
+    deadline = earlier(deadline, errand_deadline(farm));
     return deadline;
 }
 
@@ -336,12 +362,6 @@ bool farm_has_others(const struct farm *farm)
             return true;
     }
     return false;
-}
-
-enum farm_deciding farm_deciding(const struct farm *farm)
-{
-    (void)farm;
-    return FARM_DECIDES_EACH;
 }
 
 void farm_watch(struct farm *farm, bool is_watched)
@@ -402,6 +422,8 @@ void farm_check(const struct farm *farm)
     assert(farm->waits_count <= WAITS_MAX);
     lookup_check(farm);
     wants_check(farm);
+    home_check(farm);
+    errand_check(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0)

@@ -88,6 +88,7 @@ struct member *member_create(struct farm *farm, uint64_t id)
         return NULL;
     *member = (struct member){.id = id, .out_until = UINT64_MAX};
     settle_forget(farm, member);
+    view_forget(farm, member);
     return member;
 }
 
@@ -151,6 +152,7 @@ void members_send_hello(struct farm *farm, farm_link link)
                   .state = farm->state,
                   .clock = farm->time,
                   .ready_since = farm->ready_since,
+                  .settings = settings->shared_settings,
                   .memory_bytes = settings->memory_bytes,
                   .item_bytes_max = settings->item_bytes_max < UINT32_MAX
                                         ? (uint32_t)settings->item_bytes_max
@@ -252,6 +254,7 @@ static void lose_link(struct farm *farm, struct member *member)
     synchronise_forget(farm, member->id);
     wants_forget(farm, member);
     lookup_forget(farm, member);
+    errand_forget(farm, member);
 }
 
 void members_cut(struct farm *farm, struct connection *connection,
@@ -412,9 +415,11 @@ static void start_link(struct farm *farm, struct member *member,
     member->awaits_heartbeat = true;
     member->owes_ack = true;
     member->echoed = 0;
+    member->entered = 0;
     effect_send(farm, member->link, &attach);
     send_members(farm, member->link, NULL);
     heartbeat_send(farm, member);
+    view_tell(farm, member);
     /* Who came later should be heard of by those who were here before. */
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *other = &farm->members[i];
@@ -475,6 +480,7 @@ static void take_hello(struct farm *farm, struct connection *connection,
     struct member *member = connection->member;
 
     member->was_met = true;
+    member->has_homes = hello->settings != 0;
     member->tag = hello->tag;
     members_copy_text(member->name, hello->name);
     members_copy_text(member->address, span_of_string(address));

@@ -108,6 +108,18 @@ static bool is_near_in_time(const struct farm *farm,
                   is_ahead ? "ahead" : "behind");
 }
 
+/* Who knows of no such settings is let in: until it is upgraded, each server
+ * decides for itself. */
+static bool are_settings_shared(const struct farm *farm,
+                                const struct message_hello *hello, char *reason)
+{
+    if (hello->settings == 0 ||
+        hello->settings == farm->settings.shared_settings)
+        return true;
+    return refuse(reason, "its --farm-coordinate, --farm-quorum or "
+                          "--farm-lock-keys differ from those here");
+}
+
 /* What a server can say of itself. */
 static bool is_own_state(uint8_t state)
 {
@@ -143,7 +155,8 @@ static bool is_possible(struct farm *farm, const struct connection *connection,
         return refuse(reason, "its clock cannot be right");
     if (!complete_address(connection, hello->address, address))
         return refuse(reason, "it does not say where it can be dialled");
-    return is_id_its_own(farm, hello, reason) &&
+    return are_settings_shared(farm, hello, reason) &&
+           is_id_its_own(farm, hello, reason) &&
            is_name_free(farm, hello, address, reason) &&
            is_near_in_time(farm, hello, reason);
 }

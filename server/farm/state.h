@@ -46,6 +46,11 @@ struct member_set {
     uint64_t bits[FARM_MEMBERS_MAX / 64];
 };
 
+struct vector_entry {
+    uint64_t id;
+    uint64_t number;
+};
+
 struct member {
     uint64_t id; /* 0: this place is free */
     uint16_t tag;
@@ -98,6 +103,16 @@ struct member {
     bool must_sync;       /* they served apart, or it knows more of the dead */
     bool is_ahead;        /* it knew more of the dead in its last heartbeat */
     time_us behind_since; /* it has applied more of somebody than we; 0 */
+
+    /* The view that it supports, as its last ENTER told (view.c). */
+    bool has_homes; /* it knows of such things */
+    uint64_t entered;
+    uint64_t entered_previous;
+    uint64_t entered_number;
+    uint64_t base_number; /* as of the beginning of the epoch here */
+    struct vector_entry entered_vector[FARM_MEMBERS_MAX + 1];
+    size_t entered_count; /* of that, what is not applied here yet */
+    time_us asked_for_lease;
 
     /* What people were told of it last. */
     uint8_t told_state;
@@ -157,11 +172,6 @@ struct telling {
     char line[FARM_TEXT_BYTES_MAX + 1];
 };
 
-struct vector_entry {
-    uint64_t id;
-    uint64_t number;
-};
-
 /* What the donor tells ahead of what is pulled; many lists are empty. */
 #define LISTS_AHEAD 64
 
@@ -211,6 +221,7 @@ struct pending_effect {
     uint64_t waiter;
     uint64_t number;
     bool is_degraded;
+    bool is_asked;
     bool is_certain;
     size_t offset;
     size_t length;
@@ -224,6 +235,24 @@ struct effects {
     uint8_t *bytes;
     size_t bytes_used;
     size_t bytes_capacity;
+};
+
+/* The members that this server holds to be the farm: those that are READY, or
+ * suspected, and itself. */
+struct view {
+    uint64_t id;     /* a digest of who is in it; 0: this server is not READY */
+    uint64_t number; /* how many views it has entered */
+    /* Goes up whenever what was executed before may not hold any more. */
+    uint64_t epoch;
+    uint64_t previous;
+    struct member_set members; /* without this server */
+    size_t others_count;
+    bool is_complete; /* was: all had entered it, all that they had was here */
+    /* Since the view before was complete, all that are in both went from the
+     * one to the other, and to no other between. */
+    bool continues;
+    struct member_set before;
+    bool was_complete; /* the one before */
 };
 
 struct farm {
@@ -268,6 +297,9 @@ struct farm {
     uint64_t had_wants;
     struct wants *wants;
     struct lookups *lookups;
+    struct view view;
+    struct home *home;
+    struct errands *errands;
     struct farm_figures figures;
     bool is_watched;
     struct effects effects;
@@ -286,6 +318,9 @@ void effect_unlink(struct farm *farm, farm_link link, const char *reason);
 void effect_answer(struct farm *farm, const struct wait *wait,
                    bool is_degraded);
 void effect_found(struct farm *farm, uint64_t waiter, bool is_certain);
+void effect_execute(struct farm *farm, uint64_t number, bool is_asked,
+                    bool is_certain, struct span command);
+void effect_decided(struct farm *farm, uint64_t waiter, struct span results);
 void effect_event(struct farm *farm, enum farm_event event, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
 void effect_left(struct farm *farm);
@@ -522,6 +557,59 @@ void lookup_forget(struct farm *farm, const struct member *member);
 void lookup_run(struct farm *farm);
 time_us lookup_deadline(const struct farm *farm);
 void lookup_check(const struct farm *farm);
+
+/* view.c */
+/* Enters another view, where the members are not those of the last. */
+void view_tick(struct farm *farm);
+/* Tells a member, at the start of its link, which view it is. */
+void view_tell(struct farm *farm, struct member *member);
+void view_take(struct farm *farm, struct member *member,
+               const struct message_enter *enter);
+/* A member loses its place. */
+void view_forget(struct farm *farm, const struct member *member);
+/* Whether homes decide at all: all members have to know of them. */
+bool view_has_homes(const struct farm *farm);
+/* The id of the home of a key with this hash; 0: nobody is READY. */
+uint64_t view_home(const struct farm *farm, uint64_t hash);
+/* Whether this server may decide, now, about the keys whose home it is. */
+bool view_acts(const struct farm *farm);
+/* All of the view hold this server's records up to here; only where they
+ * support it. */
+uint64_t view_held(const struct farm *farm);
+/* All of this is applied here, but for who is not in the view. */
+bool view_has_applied(struct farm *farm, const struct vector_entry *vector,
+                      size_t count);
+
+/* home.c: this server decides. */
+#define WAITER_IS_CALL (UINT64_C(1) << 63)
+struct home *home_create(void);
+void home_destroy(struct farm *farm);
+/* Commands of another member's clients. */
+void home_take(struct farm *farm, struct member *member,
+               const struct message_command *command);
+/* Those of this server's own; told by errand_decided(). */
+void home_take_own(struct farm *farm, const struct message_command *command);
+void home_executed(struct farm *farm, const struct farm_input *input);
+/* The lookup for a call has ended. */
+void home_found(struct farm *farm, uint64_t waiter, bool is_certain);
+void home_run(struct farm *farm);
+time_us home_deadline(const struct farm *farm);
+/* Nothing is executed at this moment: the view may change. */
+bool home_is_still(const struct farm *farm);
+/* Nobody waits for a decision. */
+bool home_is_empty(const struct farm *farm);
+void home_check(const struct farm *farm);
+
+/* errand.c: this server's clients ask homes. */
+struct errands *errand_create(void);
+void errand_destroy(struct farm *farm);
+void errand_begin(struct farm *farm, uint64_t waiter, struct span commands);
+void errand_decided(struct farm *farm, const struct message_decision *decision);
+/* A member's link has ended, and what it was to answer is lost. */
+void errand_forget(struct farm *farm, const struct member *member);
+void errand_run(struct farm *farm);
+time_us errand_deadline(const struct farm *farm);
+void errand_check(const struct farm *farm);
 
 /* synchronise.c */
 void synchronise_tick(struct farm *farm);

@@ -14,7 +14,7 @@
 /* No frame is longer: what one member tells another at once, or the largest
  * value with what belongs to it. */
 #define FRAME_BYTES_MIN ((size_t)2 << 20)
-#define FRAME_BYTES_BESIDE_VALUE ((size_t)4096)
+#define FRAME_BYTES_BESIDE_VALUE ((size_t)64 * 1024)
 
 /* ---- the machine ---- */
 
@@ -352,7 +352,7 @@ struct peers *peers_create(const struct peers_settings *settings,
     if (peers->tick > DRIVER_TICK_US_MAX)
         peers->tick = DRIVER_TICK_US_MAX;
     peers->frame_bytes_max =
-        settings->item_bytes_max + FRAME_BYTES_BESIDE_VALUE;
+        2 * settings->item_bytes_max + FRAME_BYTES_BESIDE_VALUE;
     if (peers->frame_bytes_max < FRAME_BYTES_MIN)
         peers->frame_bytes_max = FRAME_BYTES_MIN;
     if (!places_choose(settings, &peers->place, error))

@@ -3,6 +3,7 @@
  * Simulator: farms that live through what a seed has in store for them.
  *
  *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace] [--jobs N]
+ *             [--atomic]
  *   simulator --play [--rewrite] FILE...
  *   simulator --large SERVERS [--first SEED] [--trace]
  *
@@ -29,6 +30,7 @@
 #include <string.h>
 
 #include "server/farm/state.h"
+#include "tests/simulator/atomic.h"
 #include "tests/simulator/crowd.h"
 #include "tests/simulator/detour.h"
 #include "tests/simulator/large.h"
@@ -720,6 +722,7 @@ static bool run_seed(uint64_t seed, bool traces)
 static struct {
     bool traces;
     bool until_failure;
+    bool atomic_only;
 } wishes;
 
 /* What came of some seeds: numbers, to be added up, and peaks. */
@@ -727,6 +730,7 @@ struct account {
     uint64_t failed;
     struct world_totals world;
     struct totals totals;
+    struct atomic_totals atomic;
     struct bounds bounds;
 };
 
@@ -739,7 +743,9 @@ static void run_seeds(uint64_t first, uint64_t stride, uint64_t end,
          seed < end && !(wishes.until_failure && account->failed > 0);
          seed += stride)
         account->failed +=
-            !run_seed(seed, wishes.traces) || !detour_holds(seed);
+            (!wishes.atomic_only &&
+             (!run_seed(seed, wishes.traces) || !detour_holds(seed))) ||
+            !atomic_holds(seed, wishes.traces, &account->atomic);
     account->world = world.totals;
     account->totals = totals;
     account->bounds = world.bounds;
@@ -762,6 +768,7 @@ static void add_account(void *to, const void *from)
     sum->failed += one->failed;
     add_numbers(&sum->world, &one->world, sizeof(sum->world));
     add_numbers(&sum->totals, &one->totals, sizeof(sum->totals));
+    add_numbers(&sum->atomic, &one->atomic, sizeof(sum->atomic));
     for (size_t i = 0; i < BOUNDS; i++) {
         if (one->bounds.peaks[i] > sum->bounds.peaks[i])
             sum->bounds.peaks[i] = one->bounds.peaks[i];
@@ -787,6 +794,13 @@ static void print_account(const struct account *account, uint64_t seeds)
            (unsigned long long)reads->reads, (unsigned long long)reads->lookups,
            (unsigned long long)reads->certain, (unsigned long long)reads->hits,
            (unsigned long long)reads->stale, (unsigned long long)reads->large);
+    printf("%llu commands for homes: %llu decided, %llu not, %llu unknown; "
+           "%llu faults\n",
+           (unsigned long long)account->atomic.operations,
+           (unsigned long long)account->atomic.decided,
+           (unsigned long long)account->atomic.undecided,
+           (unsigned long long)account->atomic.unknown,
+           (unsigned long long)account->atomic.faults);
     bounds_print(&account->bounds);
 }
 
@@ -807,6 +821,8 @@ int main(int argc, char **argv)
             wishes.traces = true;
         else if (strcmp(argv[i], "--until-failure") == 0)
             wishes.until_failure = true;
+        else if (strcmp(argv[i], "--atomic") == 0)
+            wishes.atomic_only = true;
         else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc)
             jobs = (unsigned)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)

@@ -95,6 +95,9 @@ void world_start(struct world *world, unsigned number)
                                      .address = server->address,
                                      .heartbeat = TIME_US_PER_S / 2,
                                      .ack = world->ack,
+                                     .has_homes = world->has_homes,
+                                     .quorum = world->quorum,
+                                     .shared_settings = 1,
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,
                                      .tick_interval = TIME_US_PER_S / 50,
@@ -371,7 +374,34 @@ static void close_end(struct world *world, unsigned server, farm_link link)
     break_wire(world, end->wire);
 }
 
-static void carry_out(struct world *world, struct server *server)
+/* What was executed in one step, to be told in the next ones. */
+#define EXECUTED_MAX 256
+#define RESULT_BYTES_MAX 64
+
+struct executed {
+    struct farm_input inputs[EXECUTED_MAX];
+    uint8_t results[EXECUTED_MAX][RESULT_BYTES_MAX];
+    size_t count;
+};
+
+static void execute(struct world *world, struct server *server,
+                    const struct farm_effect *effect, struct executed *executed)
+{
+    assert(executed->count < EXECUTED_MAX);
+    struct farm_input *input = &executed->inputs[executed->count];
+
+    *input =
+        (struct farm_input){.kind = FARM_EXECUTED, .waiter = effect->waiter};
+    world->execute(world, server->number, effect, input);
+    assert(input->bytes.length <= RESULT_BYTES_MAX);
+    span_copy(executed->results[executed->count], input->bytes);
+    input->bytes =
+        span_of(executed->results[executed->count], input->bytes.length);
+    executed->count++;
+}
+
+static void carry_out(struct world *world, struct server *server,
+                      struct executed *executed)
 {
     struct farm_effect effect;
     uint64_t count = 0;
@@ -409,6 +439,12 @@ static void carry_out(struct world *world, struct server *server)
             if (world->found != NULL)
                 world->found(world, server->number, effect.waiter,
                              effect.is_certain);
+            break;
+        case FARM_EXECUTE:
+            execute(world, server, &effect, executed);
+            break;
+        case FARM_DECIDED:
+            world->decided(world, server->number, effect.waiter, effect.bytes);
             break;
         case FARM_EVENT:
             if (world->traces)
@@ -476,7 +512,10 @@ static void step(struct world *world, struct server *server,
                (double)(world->now - WORLD_START_US) / 1e6, server->number,
                after.state, after.members, after.members_ready,
                (unsigned long long)after.syncs_done);
-    carry_out(world, server);
+    struct executed executed = {.count = 0};
+    carry_out(world, server, &executed);
+    for (size_t i = 0; i < executed.count; i++)
+        step(world, server, executed.inputs[i]);
     schedule_tick(world, server);
     if (world->stepped != NULL)
         world->stepped(world, server->number);
@@ -523,6 +562,14 @@ void world_look_up(struct world *world, unsigned number, struct span key,
     step(world, &world->servers[number],
          (struct farm_input){
              .kind = FARM_LOOKUP, .bytes = key, .waiter = waiter});
+}
+
+void world_command(struct world *world, unsigned number, struct span commands,
+                   uint64_t waiter)
+{
+    step(world, &world->servers[number],
+         (struct farm_input){
+             .kind = FARM_COMMAND, .bytes = commands, .waiter = waiter});
 }
 
 void world_crash(struct world *world, unsigned number)

@@ -119,6 +119,17 @@ struct world {
     /* Called before each step of a server that was frozen, for a tenth of a
      * second; `is_first`: the farm does not know yet that it was. */
     void (*woken)(struct world *world, unsigned server, bool is_first);
+    /* Homes decide; `quorum` as in struct farm_settings. */
+    bool has_homes;
+    unsigned quorum;
+    /* Executes a command as its home, now; writes the result, and what it is
+     * called, into `input`.  NULL: there are no such commands. */
+    void (*execute)(struct world *world, unsigned server,
+                    const struct farm_effect *effect,
+                    struct farm_input *input);
+    /* Called for what became of a client's commands. */
+    void (*decided)(struct world *world, unsigned server, uint64_t waiter,
+                    struct span results);
     /* All begin with the same tags for their versions, or nearly so. */
     bool has_few_tags;
     void *judge;
@@ -147,6 +158,9 @@ void world_written(struct world *world, unsigned server, uint64_t number,
 
 /* A client waits for what others have of the key. */
 void world_look_up(struct world *world, unsigned server, struct span key,
+                   uint64_t waiter);
+/* A client waits for what homes make of these commands. */
+void world_command(struct world *world, unsigned server, struct span commands,
                    uint64_t waiter);
 /* What the server's own clock shows, and its farm's. */
 time_us world_clock(const struct world *world, unsigned server);

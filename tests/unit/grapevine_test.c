@@ -75,7 +75,7 @@ static struct span make_record(void)
 }
 
 /* One message of each kind, with something in every field. */
-static size_t make_messages(struct message messages[24])
+static size_t make_messages(struct message messages[32])
 {
     size_t count = 0;
 
@@ -133,6 +133,17 @@ static size_t make_messages(struct message messages[24])
     messages[count++] =
         (struct message){.kind = MESSAGE_SYNC_END,
                          .sync = {.session = 4, .list = make_vector()}};
+    messages[count++] = (struct message){
+        .kind = MESSAGE_ENTER, .enter = {77, 76, 3, 5, make_vector()}};
+    messages[count++] = (struct message){
+        .kind = MESSAGE_COMMAND,
+        .command = {
+            42, 77, 1000000, make_vector(), 2,
+            SPAN("\0\0\0\0\0\0\0\1\0\0\0\3abc\0\0\0\0\0\0\0\2\0\0\0\0")}};
+    messages[count++] = (struct message){
+        .kind = MESSAGE_DECISION,
+        .decision = {
+            42, true, make_vector(), 2, SPAN("\0\0\0\3abc\0\0\0\0")}};
     return count;
 }
 
@@ -155,11 +166,11 @@ static enum decode_result decode_copy(struct span inner,
 
 static void every_message_comes_back_as_it_was_sent(void **state)
 {
-    struct message messages[24];
+    struct message messages[32];
     size_t count = make_messages(messages);
 
     (void)state;
-    assert_int_equal(count, MESSAGE_SYNC_END);
+    assert_int_equal(count, MESSAGE_DECISION);
     for (size_t i = 0; i < count; i++) {
         uint8_t first[1024];
         uint8_t second[1024];
@@ -183,7 +194,7 @@ static void every_message_comes_back_as_it_was_sent(void **state)
 
 static void a_message_cut_short_is_malformed_or_only_shorter(void **state)
 {
-    struct message messages[24];
+    struct message messages[32];
     size_t count = make_messages(messages);
 
     (void)state;
@@ -238,7 +249,7 @@ static void no_frame_is_believed_beyond_its_bytes(void **state)
 /* A peer of a later minor version: more fields, more kinds. */
 static void what_a_later_version_adds_is_skipped(void **state)
 {
-    struct message messages[24];
+    struct message messages[32];
     size_t count = make_messages(messages);
     struct message decoded;
     uint8_t bytes[1024];
@@ -247,6 +258,10 @@ static void what_a_later_version_adds_is_skipped(void **state)
     for (size_t i = 0; i < count; i++) {
         uint8_t again[1024];
         size_t length = encode(&messages[i], bytes, sizeof(bytes));
+        /* What ends with a list of its own has no fields behind it. */
+        if (messages[i].kind == MESSAGE_COMMAND ||
+            messages[i].kind == MESSAGE_DECISION)
+            continue;
         bool has_rest = messages[i].kind == MESSAGE_PIECE ||
                         messages[i].kind == MESSAGE_FORWARD;
         memset(bytes + length, 0xee, 5);
