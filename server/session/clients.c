@@ -8,7 +8,7 @@
 
 #include "server/session/crew.h"
 #include "server/session/doors.h"
-#include "server/session/errand.h"
+#include "server/session/appeal.h"
 #include "server/session/idle.h"
 #include "server/session/inquiry.h"
 #include "server/session/login.h"
@@ -44,7 +44,7 @@ static void destroy_crew(struct crew *crew)
     /* What the peers said meanwhile; there is no session to hear it. */
     worker_finish(crew->worker);
     inquiries_destroy(crew);
-    errands_destroy(crew);
+    appeals_destroy(crew);
     timer_destroy(crew->greeting_timer);
     timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
@@ -163,7 +163,7 @@ bool clients_destroy(struct clients *clients)
     if (clients->logins != NULL)
         logins_destroy(clients->logins);
     bulletin_release(&clients->outside);
-    home_release(&clients->home);
+    service_release(&clients->service);
     pthread_mutex_destroy(&clients->watchers_lock);
     pthread_mutex_destroy(&clients->outside_lock);
     pthread_mutex_destroy(&clients->rolls_lock);

@@ -72,7 +72,7 @@ static void send_home(struct session *session)
 
     whole.value = span_of(filling->reservation.value,
                           filling->reservation.value_bytes);
-    errand_begin(session, &whole, 1);
+    appeal_begin(session, &whole, 1);
 }
 
 static void end_filling(struct session *session)
@@ -80,8 +80,8 @@ static void end_filling(struct session *session)
     struct filling *filling = session->filling;
     struct execution execution;
 
-    if (session->errand != NULL) {
-        errand_answer(session, &filling->command);
+    if (session->appeal != NULL) {
+        appeal_answer(session, &filling->command);
         filling_drop(session);
         return;
     }

@@ -123,9 +123,9 @@ static inline enum halt execute(struct session *session,
 static enum halt answer_or_execute(struct session *session,
                                    const struct command *command)
 {
-    if (session->errand == NULL)
+    if (session->appeal == NULL)
         return execute(session, command);
-    errand_answer(session, command);
+    appeal_answer(session, command);
     session->swallow_bytes = command->swallow_bytes;
     return HALT_NONE;
 }
@@ -305,7 +305,7 @@ static void execute_batch(struct session *session, size_t batch_count,
                           struct share *share, struct span *input)
 {
     struct crew *crew = session->crew;
-    bool is_back = session->errand != NULL;
+    bool is_back = session->appeal != NULL;
 
     for (size_t i = 0; i < batch_count; i++) {
         enum halt halt = is_back ? answer_or_execute(session, &crew->batch[i])
@@ -314,7 +314,7 @@ static void execute_batch(struct session *session, size_t batch_count,
             if (halt == HALT_ASKS)
                 inquiry_begin(session, &crew->batch[i], batch_count - i);
             else
-                errand_begin(session, &crew->batch[i], batch_count - i);
+                appeal_begin(session, &crew->batch[i], batch_count - i);
             go_back(session, i, input);
             share->keys = 0;
             return;

@@ -265,7 +265,7 @@ void session_destroy(struct session *session)
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
-    errand_drop(session->errand);
+    appeal_drop(session->appeal);
     authentication_end(session);
     filling_drop(session);
     dump_drop(session);

@@ -19,7 +19,7 @@
  *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
  *   listing.c   an answer that is too long for a turn: `listing`
- *   errand.c    commands that homes decide: `errand`
+ *   appeal.c    commands that homes decide: `appeal`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
  *   steering.c  what they say of slabs and LRU lists
@@ -42,7 +42,7 @@
 #include "server/loop/transport.h"
 #include "server/session/crew.h"
 #include "server/session/doors.h"
-#include "server/session/errand.h"
+#include "server/session/appeal.h"
 #include "server/session/inquiry.h"
 #include "server/session/listing.h"
 #include "server/session/words.h"
@@ -113,7 +113,7 @@ struct session {
     enum homing homing;         /* what homes decide in it */
     bool is_home;               /* this server decides that, in it */
     struct inquiry *inquiry;    /* to others, under way or answered */
-    struct errand *errand;      /* to homes, likewise */
+    struct appeal *appeal;      /* to homes, likewise */
     bool waits; /* for these two, or for what comes of its credentials */
     uint64_t last_number; /* of what it changed last */
     struct session *next_holding;

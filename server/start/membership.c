@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "server/session/errand.h"
-#include "server/session/home.h"
+#include "server/session/appeal.h"
+#include "server/session/service.h"
 #include "server/session/inquiry.h"
 #include "server/store/version.h"
 
@@ -26,7 +26,7 @@ static void on_execute(void *context, const struct peers_call *call,
 {
     const struct server *server = context;
 
-    home_execute(server->clients, call, result);
+    service_execute(server->clients, call, result);
 }
 
 static void on_told(void *context, struct span line)
@@ -125,7 +125,7 @@ bool membership_start(struct server *server)
                                         .answered = on_answered,
                                         .found = inquiry_found,
                                         .execute = on_execute,
-                                        .decided = errand_decided,
+                                        .decided = appeal_decided,
                                         .told = on_told,
                                         .opened = on_opened,
                                         .ready = on_ready,

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Home: commands of anybody's clients, executed here as their home.
+ * Service: commands of anybody's clients, executed here as their home.
  *
  * What they come to is counted and told by whoever is asked by the client;
  * here it is nobody's.
  *
  * Threads: that of the peers.
  */
-#ifndef SERVER_SESSION_HOME_H
-#define SERVER_SESSION_HOME_H
+#ifndef SERVER_SESSION_SERVICE_H
+#define SERVER_SESSION_SERVICE_H
 
 #include "server/command/counters.h"
 #include "server/peer/peers.h"
 
 struct clients;
 
-struct home {
+struct service {
     struct counters counters; /* for what is counted elsewhere */
     uint8_t *result;
     size_t result_capacity;
 };
 
 /* Executes one; the context is the clients. */
-void home_execute(void *context, const struct peers_call *call,
+void service_execute(void *context, const struct peers_call *call,
                   struct peers_result *result);
 
-void home_release(struct home *home);
+void service_release(struct service *service);
 
 #endif

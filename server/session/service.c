@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/session/home.h"
+#include "server/session/service.h"
 
 #include <stdlib.h>
 
@@ -17,24 +17,24 @@ static enum asking asking(const struct clients *clients,
                                                       : ASK_WANTED;
 }
 
-static uint8_t *room(struct home *home, size_t bytes)
+static uint8_t *room(struct service *service, size_t bytes)
 {
-    if (bytes > home->result_capacity) {
-        uint8_t *grown = realloc(home->result, bytes);
+    if (bytes > service->result_capacity) {
+        uint8_t *grown = realloc(service->result, bytes);
         if (grown == NULL)
             abort(); /* what was done has to be told */
-        home->result = grown;
-        home->result_capacity = bytes;
+        service->result = grown;
+        service->result_capacity = bytes;
     }
-    return home->result;
+    return service->result;
 }
 
-static struct span tell(struct home *home, const struct execution *execution)
+static struct span tell(struct service *service, const struct execution *execution)
 {
     size_t value_bytes = execution->outcome.kind == OUTCOME_HIT
                              ? execution->outcome.value.length
                              : 0;
-    uint8_t *to = room(home, PARCEL_BYTES_BESIDE_VALUE + value_bytes);
+    uint8_t *to = room(service, PARCEL_BYTES_BESIDE_VALUE + value_bytes);
 
     return span_of(to, parcel_encode_result(execution, to));
 }
@@ -46,7 +46,7 @@ static void refuse(struct execution *execution)
     execution->outcome.kind = OUTCOME_UNDECIDED;
 }
 
-void home_execute(void *context, const struct peers_call *call,
+void service_execute(void *context, const struct peers_call *call,
                   struct peers_result *result)
 {
     struct clients *clients = context;
@@ -55,7 +55,7 @@ void home_execute(void *context, const struct peers_call *call,
     struct command command;
     struct execution execution = {.store = store,
                                   .now = clock_now(clients->settings.clock),
-                                  .counters = &clients->home.counters,
+                                  .counters = &clients->service.counters,
                                   .sighting = &sighting,
                                   .replicates = true,
                                   .asking = asking(clients, call),
@@ -68,7 +68,7 @@ void home_execute(void *context, const struct peers_call *call,
     *result = (struct peers_result){.number = 0};
     if (!parcel_decode(call->bytes, store_item_bytes_max(store), &command)) {
         refuse(&execution);
-        result->bytes = tell(&clients->home, &execution);
+        result->bytes = tell(&clients->service, &execution);
         return;
     }
     command.hash = store_hash(store, command.key);
@@ -84,11 +84,11 @@ void home_execute(void *context, const struct peers_call *call,
     if (execution.mutation.kind != MUTATION_NONE)
         result->number = replication_journal(clients->settings.peers, &command,
                                              &execution);
-    result->bytes = tell(&clients->home, &execution);
+    result->bytes = tell(&clients->service, &execution);
     command_finish(&execution);
 }
 
-void home_release(struct home *home)
+void service_release(struct service *service)
 {
-    free(home->result);
+    free(service->result);
 }

@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Errand: a run of commands that one session has homes decide at once, while it
+ * Appeal: a run of commands that one session has homes decide at once, while it
  * waits.
  *
  * Threads: its crew's; the thread of the peers fills in what was decided.
  */
-#ifndef SERVER_SESSION_ERRAND_H
-#define SERVER_SESSION_ERRAND_H
+#ifndef SERVER_SESSION_APPEAL_H
+#define SERVER_SESSION_APPEAL_H
 
 #include "server/session/crew.h"
 
-struct errand;
+struct appeal;
 
 /* Has homes decide the first of these commands, and those behind it up to the
  * first that need not go there.  Until that is done, and session_resume() is
  * called, the session does nothing else; then it meets them again. */
-void errand_begin(struct session *session, const struct command *commands,
+void appeal_begin(struct session *session, const struct command *commands,
                   size_t count);
 
 /* Answers the next command of the run that came back, which is `command`. */
-void errand_answer(struct session *session, const struct command *command);
+void appeal_answer(struct session *session, const struct command *command);
 
 /* The session has no use for it any more.  NULL is fine. */
-void errand_drop(struct errand *errand);
+void appeal_drop(struct appeal *appeal);
 
 /* For the thread of the peers: what it calls when homes have decided. */
-void errand_decided(uint64_t waiter, struct span verdicts);
+void appeal_decided(uint64_t waiter, struct span verdicts);
 
 /* Frees what the crew's sessions asked and nobody will answer. */
-void errands_destroy(struct crew *crew);
+void appeals_destroy(struct crew *crew);
 
 #endif
