@@ -231,6 +231,16 @@ static void hold(const struct command *command, struct execution *execution)
                hold);
 }
 
+/* Others have to be heard first. */
+static bool halts(const struct command *command, struct execution *execution)
+{
+    if (execution->homing != HOMING_NONE && leave_to_home(command, execution))
+        return true;
+    execution->must_ask =
+        execution->asking != ASK_NEVER && must_ask(command, execution);
+    return execution->must_ask;
+}
+
 static enum store_result hold_and_run(const struct command *command,
                                       struct execution *execution)
 {
@@ -239,12 +249,8 @@ static enum store_result hold_and_run(const struct command *command,
     /* What a retry finds is gone already: the first look is what counts. */
     if (execution->hold.absence != STORE_NEVER)
         execution->absence = execution->hold.absence;
-    if (execution->homing != HOMING_NONE && leave_to_home(command, execution))
+    if (execution->replicates && halts(command, execution))
         return STORE_OK;
-    if (execution->asking != ASK_NEVER && must_ask(command, execution)) {
-        execution->must_ask = true;
-        return STORE_OK;
-    }
     if (execution->sighting != NULL)
         note_sighting(&execution->hold, execution->sighting);
     return run(command, execution);
@@ -345,7 +351,7 @@ void command_execute(const struct command *command, struct execution *execution)
         flush(command, execution);
     else
         execute_on_key(command, execution);
-    if (!execution->must_ask && !execution->goes_home)
+    if (!command_is_halted(execution))
         rule_count(command, execution);
     if (!needs_key(execution))
         command_finish(execution);
@@ -370,8 +376,8 @@ bool command_must_ask(const struct command *command,
         return false;
     store_hold(execution->store, command->key, command->hash, execution->now,
                &execution->hold);
-    bool goes_home = execution->homing != HOMING_NONE &&
-                     !execution->is_home && is_for_home(command, execution);
+    bool goes_home = execution->homing != HOMING_NONE && !execution->is_home &&
+                     is_for_home(command, execution);
     bool asks = execution->asking != ASK_NEVER && must_ask(command, execution);
     store_release(&execution->hold);
     return asks && !goes_home;

@@ -64,7 +64,8 @@ struct execution {
     struct store_reservation *reservation;
     struct sighting *sighting; /* NULL: nobody wants to know */
     struct onlooker *onlooker; /* of this thread, or NULL */
-    bool replicates;           /* other servers hear of mutations */
+    bool replicates; /* other servers hear of mutations; the next three are
+                        for such alone */
     enum asking asking;
     enum homing homing;
     bool is_home;    /* it is this server that decides those */
@@ -116,6 +117,12 @@ bool command_goes_home(const struct command *command,
  * it. */
 void command_count(const struct command *command,
                    const struct execution *execution);
+
+/* Nothing was done, as one of the two says. */
+static inline bool command_is_halted(const struct execution *execution)
+{
+    return execution->must_ask | execution->goes_home;
+}
 
 /* Releases the key; the outcome's value is gone. */
 void command_finish(struct execution *execution);

@@ -62,8 +62,7 @@ static bool is_due(const struct command *command,
     time_s exptime = item_exptime(execution->hold.item);
     time_s due;
 
-    if (!command->recaches ||
-        !rule_expiry(command->recache_exptime, execution->now, &due))
+    if (!rule_expiry(command->recache_exptime, execution->now, &due))
         return false;
     while (meta_next_flag(&rest, &flag) && flag.data[0] != 'R') {
         if (flag.data[0] == 'T')
@@ -73,13 +72,20 @@ static bool is_due(const struct command *command,
 }
 
 /* One of them, until a value is stored. */
+static inline bool wins(const struct command *command,
+                        const struct execution *execution)
+{
+    uint8_t marks = item_marks(execution->hold.item);
+
+    if (marks & ITEM_WIN_SENT)
+        return false;
+    return (marks & ITEM_STALE) ||
+           (command->recaches && is_due(command, execution));
+}
+
 bool rule_wins(const struct command *command, const struct execution *execution)
 {
-    const struct item *item = execution->hold.item;
-
-    if (item_marks(item) & ITEM_WIN_SENT)
-        return false;
-    return (item_marks(item) & ITEM_STALE) || is_due(command, execution);
+    return wins(command, execution);
 }
 
 /* What a retrieval changes: the life of the item, its marks, or both. */
@@ -100,9 +106,9 @@ static enum store_result change(const struct command *command,
     uint64_t stamp = command->touches
                          ? store_next_version(execution->store, execution->now)
                          : 0;
-    return store_mark(
-        hold, item_marks(item) | ITEM_WIN_SENT | execution->home_mark, exptime,
-        stamp);
+    return store_mark(hold,
+                      item_marks(item) | ITEM_WIN_SENT | execution->home_mark,
+                      exptime, stamp);
 }
 
 /* An empty item stands for the value that the winner is to bring. */
@@ -166,7 +172,7 @@ enum store_result rule_meta_retrieve(const struct command *command,
         result = create(command, execution);
     } else {
         rule_describe(command, execution);
-        outcome->item.is_won = rule_wins(command, execution);
+        outcome->item.is_won = wins(command, execution);
         result = change(command, execution, outcome->item.is_won);
     }
     if (result == STORE_OK)
@@ -193,9 +199,9 @@ enum store_result rule_invalidate(const struct command *command,
                                   struct execution *execution)
 {
     const struct item *item = execution->hold.item;
-    struct store_write write = {
-        .marks = item_marks(item) & (ITEM_KEY_BASE64 | ITEM_HOMED),
-        .token = command->token};
+    struct store_write write = {.marks = item_marks(item) &
+                                         (ITEM_KEY_BASE64 | ITEM_HOMED),
+                                .token = command->token};
 
     if (command->invalidates)
         write.marks |= ITEM_STALE;

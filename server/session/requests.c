@@ -106,26 +106,13 @@ static inline enum halt execute(struct session *session,
     }
     session_begin_execution(session, command, &execution);
     command_execute(command, &execution);
-    if (execution.must_ask)
-        return HALT_ASKS;
-    if (execution.goes_home)
-        return HALT_GOES_HOME;
+    if (command_is_halted(&execution))
+        return execution.must_ask ? HALT_ASKS : HALT_GOES_HOME;
     session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
-    session->swallow_bytes = command->swallow_bytes;
-    return HALT_NONE;
-}
-
-/* The first of these commands may be those that a home has decided. */
-static enum halt answer_or_execute(struct session *session,
-                                   const struct command *command)
-{
-    if (session->appeal == NULL)
-        return execute(session, command);
-    appeal_answer(session, command);
     session->swallow_bytes = command->swallow_bytes;
     return HALT_NONE;
 }
@@ -210,6 +197,14 @@ static void prefetch_items(const struct crew *crew, size_t batch_count)
     }
 }
 
+static void find_locks(struct crew *crew, size_t batch_count)
+{
+    const struct locks *locks = &crew->clients->settings.locks;
+
+    for (size_t i = 0; i < batch_count; i++)
+        crew->batch[i].is_of_lock = locks_match(locks, crew->batch[i].key);
+}
+
 /* Parses up to a batch, and asks for the memory that it will need. */
 static size_t parse_batch(struct session *session, size_t batch_max,
                           struct span *input)
@@ -219,7 +214,6 @@ static size_t parse_batch(struct session *session, size_t batch_max,
     const struct store *store = clients->settings.store;
     struct span rest = *input;
     size_t batch_count = 0;
-    bool has_homes = session->homing != HOMING_NONE;
 
     while (batch_count < batch_max && rest.length > 0) {
         struct command *command = &crew->batch[batch_count];
@@ -238,9 +232,6 @@ static size_t parse_batch(struct session *session, size_t batch_max,
         if (command->mints && command->kind == COMMAND_STORE)
             mint(command);
         if (command->key.length > 0) {
-            if (has_homes)
-                command->is_of_lock =
-                    locks_match(&clients->settings.locks, command->key);
             command->hash = store_hash(store, command->key);
             store_prefetch(store, command->hash);
         }
@@ -248,6 +239,8 @@ static size_t parse_batch(struct session *session, size_t batch_max,
             break;
     }
     *input = rest;
+    if (session->homing != HOMING_NONE)
+        find_locks(crew, batch_count);
     prefetch_items(crew, batch_count);
     return batch_count;
 }
@@ -296,6 +289,23 @@ static void take_from(struct share *share, const struct command *command)
         share->requests--;
 }
 
+/* Those at the start of the batch that homes have decided; how many. */
+static size_t answer_decided(struct session *session, size_t batch_count,
+                             struct share *share)
+{
+    struct crew *crew = session->crew;
+    size_t count = 0;
+
+    for (; session->appeal != NULL && count < batch_count; count++) {
+        appeal_answer(session, &crew->batch[count]);
+        session->swallow_bytes = crew->batch[count].swallow_bytes;
+        if (crew->reporting & WATCH_RAWCMDS)
+            report_request(session, &crew->marks[count]);
+        take_from(share, &crew->batch[count]);
+    }
+    return count;
+}
+
 /*
  * Executes the batch, as far as the client takes the answers and the farm
  * need not be asked: there, parsing goes back to the first command that was
@@ -305,11 +315,12 @@ static void execute_batch(struct session *session, size_t batch_count,
                           struct share *share, struct span *input)
 {
     struct crew *crew = session->crew;
-    bool is_back = session->appeal != NULL;
+    size_t answered_count = session->appeal == NULL
+                                ? 0
+                                : answer_decided(session, batch_count, share);
 
-    for (size_t i = 0; i < batch_count; i++) {
-        enum halt halt = is_back ? answer_or_execute(session, &crew->batch[i])
-                                 : execute(session, &crew->batch[i]);
+    for (size_t i = answered_count; i < batch_count; i++) {
+        enum halt halt = execute(session, &crew->batch[i]);
         if (halt != HALT_NONE) {
             if (halt == HALT_ASKS)
                 inquiry_begin(session, &crew->batch[i], batch_count - i);
