@@ -115,8 +115,7 @@ static void write_tokens(struct writer *writer, struct span tokens)
     struct span flag;
 
     while (meta_next_flag(&tokens, &flag)) {
-        if (strchr(ORDERED_FLAGS, flag.data[0]) == NULL ||
-            used == sizeof(kept))
+        if (strchr(ORDERED_FLAGS, flag.data[0]) == NULL || used == sizeof(kept))
             continue;
         kept[used++] = flag.data[0];
         kept[used++] = ' ';
@@ -269,11 +268,11 @@ size_t parcel_encode_result(const struct execution *execution, uint8_t *to)
         outcome->kind == OUTCOME_HIT ? outcome->value : SPAN("");
     struct writer writer =
         writer_of(to, PARCEL_BYTES_BESIDE_VALUE + value.length);
-    unsigned bits = (execution->is_created ? BIT_IS_MADE : 0U) |
-                    (has_item ? BIT_HAS_ITEM | item_bits_of(&outcome->item)
-                              : 0U) |
-                    (is_seen ? BIT_IS_SEEN : 0U) |
-                    (is_seen && sighting->is_found ? BIT_IS_FOUND : 0U);
+    unsigned bits =
+        (execution->is_created ? BIT_IS_MADE : 0U) |
+        (has_item ? BIT_HAS_ITEM | item_bits_of(&outcome->item) : 0U) |
+        (is_seen ? BIT_IS_SEEN : 0U) |
+        (is_seen && sighting->is_found ? BIT_IS_FOUND : 0U);
 
     write_u8(&writer, (uint8_t)outcome->kind);
     write_u8(&writer, (uint8_t)execution->absence);

@@ -391,8 +391,8 @@ static bool is_pattern(const char *text)
 }
 
 /* Cuts `list` at its commas, and keeps what lies between. */
-static enum config_result
-add_patterns(struct reading *reading, const struct option_row *row, char *list)
+static enum config_result add_patterns(struct reading *reading,
+                                       const struct option_row *row, char *list)
 {
     const char **patterns = field(reading, row);
     size_t *count = count_field(reading, row);
@@ -409,9 +409,9 @@ add_patterns(struct reading *reading, const struct option_row *row, char *list)
                                option_written(row, name), one,
                                PATTERN_BYTES_MAX);
         if (*count == row->most)
-            return reading_bad(
-                reading, "option %s: give at most %llu patterns",
-                option_written(row, name), (unsigned long long)row->most);
+            return reading_bad(reading, "option %s: give at most %llu patterns",
+                               option_written(row, name),
+                               (unsigned long long)row->most);
         patterns[(*count)++] = one;
     }
     return CONFIG_OK;

@@ -72,8 +72,7 @@ static void carry_out_effects(struct peers *peers)
  * meanwhile waits to see what came of it (peers_were_alone()). */
 static void step(struct peers *peers, struct farm_input input)
 {
-    peers_term term =
-        atomic_load_explicit(&peers->term, memory_order_relaxed);
+    peers_term term = atomic_load_explicit(&peers->term, memory_order_relaxed);
     bool was_alone = peers_decides(term) == FARM_DECIDES_ALONE;
 
     input.now = clock_own(peers->settings.clock);

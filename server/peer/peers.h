@@ -53,11 +53,11 @@ struct peers_settings {
     size_t item_bytes_max;
     enum peers_lookup lookup;
     bool waits_for_acks;
-    enum farm_ack ack;  /* if so */
+    enum farm_ack ack; /* if so */
     bool has_homes;
     unsigned quorum;
     uint64_t shared_settings; /* a digest of what is the same at all members */
-    size_t crews_count; /* threads that wait for acknowledgements */
+    size_t crews_count;       /* threads that wait for acknowledgements */
 };
 
 /* A command that this server is to execute as its home; `is_asked`: the others

@@ -69,8 +69,8 @@ static bool grow(struct appeal *appeal, size_t bytes)
 
 static bool add(struct appeal *appeal, const struct command *command)
 {
-    size_t bytes = COMMAND_HEAD_BYTES + PARCEL_BYTES_BESIDE_VALUE +
-                   command->value.length;
+    size_t bytes =
+        COMMAND_HEAD_BYTES + PARCEL_BYTES_BESIDE_VALUE + command->value.length;
 
     if (!grow(appeal, bytes))
         return false;
@@ -156,8 +156,8 @@ void appeal_decided(uint64_t waiter, struct span verdicts)
     /* Without memory nobody knows what was decided: no verdict says so. */
     free(appeal->bytes);
     appeal->bytes = malloc(verdicts.length + 1);
-    appeal->rest = reader_of(span_of(
-        appeal->bytes, appeal->bytes == NULL ? 0 : verdicts.length));
+    appeal->rest = reader_of(
+        span_of(appeal->bytes, appeal->bytes == NULL ? 0 : verdicts.length));
     if (appeal->bytes != NULL)
         span_copy(appeal->bytes, verdicts);
     if (!worker_post(appeal->crew->worker, resume, appeal))

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/session/appeal.h"
 #include "server/session/crew.h"
 #include "server/session/doors.h"
-#include "server/session/appeal.h"
 #include "server/session/idle.h"
 #include "server/session/inquiry.h"
 #include "server/session/login.h"

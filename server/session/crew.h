@@ -15,8 +15,8 @@
 #include "server/peer/peers.h"
 #include "server/session/bulletin.h"
 #include "server/session/clients.h"
-#include "server/session/service.h"
 #include "server/session/output.h"
+#include "server/session/service.h"
 
 /* One read brings at most so much. */
 #define CREW_INPUT_BYTES ((size_t)64 * 1024)
@@ -137,7 +137,7 @@ struct clients {
     _Atomic int doors[CLIENTS_DOORS_MAX];  /* that are listened at */
     _Atomic size_t doors_count;
     time_us doors_shown_at;
-    struct service service;          /* for the thread of the peers */
+    struct service service;     /* for the thread of the peers */
     struct prefixes *prefixes;  /* of the stats */
     pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
     struct roll *rolls;

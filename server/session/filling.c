@@ -70,8 +70,8 @@ static void send_home(struct session *session)
     const struct filling *filling = session->filling;
     struct command whole = filling->command;
 
-    whole.value = span_of(filling->reservation.value,
-                          filling->reservation.value_bytes);
+    whole.value =
+        span_of(filling->reservation.value, filling->reservation.value_bytes);
     appeal_begin(session, &whole, 1);
 }
 

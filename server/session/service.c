@@ -29,7 +29,8 @@ static uint8_t *room(struct service *service, size_t bytes)
     return service->result;
 }
 
-static struct span tell(struct service *service, const struct execution *execution)
+static struct span tell(struct service *service,
+                        const struct execution *execution)
 {
     size_t value_bytes = execution->outcome.kind == OUTCOME_HIT
                              ? execution->outcome.value.length
@@ -47,7 +48,7 @@ static void refuse(struct execution *execution)
 }
 
 void service_execute(void *context, const struct peers_call *call,
-                  struct peers_result *result)
+                     struct peers_result *result)
 {
     struct clients *clients = context;
     struct store *store = clients->settings.store;
@@ -59,8 +60,8 @@ void service_execute(void *context, const struct peers_call *call,
                                   .sighting = &sighting,
                                   .replicates = true,
                                   .asking = asking(clients, call),
-                                  .is_asked = call->is_asked &&
-                                              call->is_certain,
+                                  .is_asked =
+                                      call->is_asked && call->is_certain,
                                   .is_certain = call->is_certain,
                                   .homing = clients->settings.homing,
                                   .is_home = true};
@@ -82,8 +83,8 @@ void service_execute(void *context, const struct peers_call *call,
     if (execution.must_ask)
         refuse(&execution);
     if (execution.mutation.kind != MUTATION_NONE)
-        result->number = replication_journal(clients->settings.peers, &command,
-                                             &execution);
+        result->number =
+            replication_journal(clients->settings.peers, &command, &execution);
     result->bytes = tell(&clients->service, &execution);
     command_finish(&execution);
 }

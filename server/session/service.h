@@ -23,7 +23,7 @@ struct service {
 
 /* Executes one; the context is the clients. */
 void service_execute(void *context, const struct peers_call *call,
-                  struct peers_result *result);
+                     struct peers_result *result);
 
 void service_release(struct service *service);
 

@@ -40,9 +40,9 @@
 #include <sys/uio.h>
 
 #include "server/loop/transport.h"
+#include "server/session/appeal.h"
 #include "server/session/crew.h"
 #include "server/session/doors.h"
-#include "server/session/appeal.h"
 #include "server/session/inquiry.h"
 #include "server/session/listing.h"
 #include "server/session/words.h"
@@ -386,8 +386,8 @@ static inline void session_begin_execution(const struct session *session,
         return;
     execution->homing = session->homing;
     execution->is_home = session->is_home;
-    execution->asking = session_asking(
-        session, command, &execution->is_asked, &execution->is_certain);
+    execution->asking = session_asking(session, command, &execution->is_asked,
+                                       &execution->is_certain);
 }
 
 /* The reply tells of a change, or of the quiet ones before it. */

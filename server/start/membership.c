@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "server/session/appeal.h"
-#include "server/session/service.h"
 #include "server/session/inquiry.h"
+#include "server/session/service.h"
 #include "server/store/version.h"
 
 uint16_t membership_tag(const struct server *server)

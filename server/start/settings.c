@@ -92,7 +92,8 @@ static enum farm_ack ack(const struct config *config)
 /* What has to be the same at all members; texts end with a byte 0. */
 static uint64_t shared_settings(const struct config *config)
 {
-    uint64_t digest = digest64(SPAN("shared settings"), config->farm_coordinate);
+    uint64_t digest =
+        digest64(SPAN("shared settings"), config->farm_coordinate);
 
     digest = digest64(SPAN("quorum"), digest ^ config->farm_quorum);
     for (size_t i = 0; i < config->farm_lock_keys_count; i++)
