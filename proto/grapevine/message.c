@@ -240,6 +240,7 @@ static void write_command(struct writer *writer,
 {
     write_u64(writer, command->id);
     write_u64(writer, command->view);
+    write_u8(writer, command->is_again);
     write_u32(writer, command->within_us);
     write_list(writer, &command->vector);
     write_u16(writer, command->count);
@@ -353,6 +354,11 @@ static void write_body(struct writer *writer, const struct message *message)
         break;
     case MESSAGE_DECISION:
         write_decision(writer, &message->decision);
+        break;
+    case MESSAGE_LOCK:
+        write_u64(writer, message->lock.version);
+        write_u64(writer, message->lock.owner);
+        write_short(writer, message->lock.key);
         break;
     case MESSAGE_UNKNOWN:
         assert(false); /* only ever decoded */
@@ -468,6 +474,7 @@ static bool read_body(struct reader *reader, struct message *message)
     case MESSAGE_COMMAND:
         message->command.id = read_u64(reader);
         message->command.view = read_u64(reader);
+        message->command.is_again = read_u8(reader) != 0;
         message->command.within_us = read_u32(reader);
         message->command.vector = read_list(reader, MESSAGE_VECTOR_ENTRY_BYTES);
         message->command.count = read_u16(reader);
@@ -481,6 +488,11 @@ static bool read_body(struct reader *reader, struct message *message)
         message->decision.count = read_u16(reader);
         message->decision.results = read_rest(reader);
         return are_results(&message->decision);
+    case MESSAGE_LOCK:
+        message->lock.version = read_u64(reader);
+        message->lock.owner = read_u64(reader);
+        message->lock.key = read_short(reader);
+        return is_farm_key(message->lock.key);
     case MESSAGE_UNKNOWN:
         break;
     }

@@ -48,7 +48,8 @@ enum message_kind {
     MESSAGE_SYNC_END = 22,
     MESSAGE_ENTER = 23,
     MESSAGE_COMMAND = 24,
-    MESSAGE_DECISION = 25
+    MESSAGE_DECISION = 25,
+    MESSAGE_LOCK = 26
 };
 
 enum member_state {
@@ -172,10 +173,10 @@ struct message_sync {
 
 /* "From now on this is the view that I support." */
 struct message_enter {
-    uint64_t view;     /* a digest of who is in it */
-    uint64_t previous; /* the one that it supported before, or 0 */
-    uint64_t number;   /* how many it has entered */
-    uint64_t version;  /* none that it knows of is higher */
+    uint64_t view;              /* a digest of who is in it */
+    uint64_t previous;          /* the one that it supported before, or 0 */
+    uint64_t number;            /* how many it has entered */
+    uint64_t version;           /* none that it knows of is higher */
     struct message_list vector; /* applied there, its own journal first */
 };
 
@@ -183,6 +184,7 @@ struct message_enter {
 struct message_command {
     uint64_t id;
     uint64_t view;              /* in which that is their home */
+    bool is_again;              /* a link ended before the answer came */
     uint32_t within_us;         /* later nobody waits for it */
     struct message_list vector; /* execute them when you have applied this */
     uint16_t count;
@@ -196,6 +198,13 @@ struct message_decision {
     struct message_list vector; /* tell when you have applied this */
     uint16_t count;
     struct span results; /* each: length u32, bytes */
+};
+
+/* Who has a lock, for a member that has not heard of it. */
+struct message_lock {
+    uint64_t version; /* of the lock's value */
+    uint64_t owner;   /* the server whose client has it */
+    struct span key;
 };
 
 struct message {
@@ -223,6 +232,7 @@ struct message {
         struct message_enter enter;
         struct message_command command;
         struct message_decision decision;
+        struct message_lock lock;
     };
 };
 

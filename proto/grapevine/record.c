@@ -5,7 +5,11 @@
 
 /* What a state has beside its value; stamp and token are sent only where
  * they differ from the version. */
-enum state_shape { STATE_HAS_STAMP = 1, STATE_HAS_TOKEN = 2 };
+enum state_shape {
+    STATE_HAS_STAMP = 1,
+    STATE_HAS_TOKEN = 2,
+    STATE_HAS_OWNER = 8
+};
 
 static void encode_state(const struct record *record, struct writer *writer)
 {
@@ -13,7 +17,8 @@ static void encode_state(const struct record *record, struct writer *writer)
     bool has_token = record->token != record->version;
 
     write_u8(writer, (uint8_t)((has_stamp ? STATE_HAS_STAMP : 0) |
-                               (has_token ? STATE_HAS_TOKEN : 0)));
+                               (has_token ? STATE_HAS_TOKEN : 0) |
+                               (record->owner != 0 ? STATE_HAS_OWNER : 0)));
     write_u8(writer, record->marks);
     write_u32(writer, record->flags);
     write_u32(writer, record->exptime);
@@ -22,6 +27,8 @@ static void encode_state(const struct record *record, struct writer *writer)
         write_u64(writer, record->stamp);
     if (has_token)
         write_u64(writer, record->token);
+    if (record->owner != 0)
+        write_u64(writer, record->owner);
     write_short(writer, record->key);
     write_u32(writer, record->kind == RECORD_ANNOUNCE
                           ? record->value_bytes
@@ -40,6 +47,7 @@ static void decode_state(struct reader *reader, struct record *record)
         shape & STATE_HAS_STAMP ? read_u64(reader) : record->version;
     record->token =
         shape & STATE_HAS_TOKEN ? read_u64(reader) : record->version;
+    record->owner = shape & STATE_HAS_OWNER ? read_u64(reader) : 0;
     record->key = read_short(reader);
     record->value_bytes = read_u32(reader);
     if (record->kind != RECORD_ANNOUNCE)
@@ -165,7 +173,8 @@ size_t record_bytes(const struct record *record)
     case RECORD_ANNOUNCE:
         return 1 + 2 + 4 + 4 + 8 +
                (record->stamp != record->version ? 8u : 0u) +
-               (record->token != record->version ? 8u : 0u) + key_bytes + 4 +
+               (record->token != record->version ? 8u : 0u) +
+               (record->owner != 0 ? 8u : 0u) + key_bytes + 4 +
                (record->kind == RECORD_ANNOUNCE ? 0 : record->value.length);
     case RECORD_TOUCH:
         return 1 + 8 + 8 + 4 + key_bytes;

@@ -32,12 +32,21 @@ time_s rule_moment(int64_t exptime, time_us now)
     return rule_expiry(exptime, now, &at) ? at : time_seconds(now);
 }
 
+uint64_t rule_next_version(const struct execution *execution)
+{
+    const struct item *item = execution->hold.item;
+
+    return execution->gives_way && item != NULL
+               ? store_version_after(execution->store, item->version)
+               : store_next_version(execution->store, execution->now);
+}
+
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write)
 {
     struct store_hold *hold = &execution->hold;
 
-    write->version = store_next_version(execution->store, execution->now);
+    write->version = rule_next_version(execution);
     execution->outcome.token =
         write->token != 0 ? write->token : write->version;
     execution->needed_bytes =
@@ -58,8 +67,7 @@ enum store_result rule_drop(struct execution *execution)
 {
     execution->needed_bytes =
         store_item_bytes(execution->store, execution->hold.key.length, 0);
-    execution->outcome.token =
-        store_next_version(execution->store, execution->now);
+    execution->outcome.token = rule_next_version(execution);
     execution->mutation = (struct mutation){
         .kind = MUTATION_DELETE, .version = execution->outcome.token};
     return store_remove(&execution->hold, execution->outcome.token);

@@ -69,6 +69,8 @@ struct execution {
     enum asking asking;
     enum homing homing;
     bool is_home;    /* it is this server that decides those */
+    bool gives_way;  /* what is written over an item gives way to whatever was
+                        written elsewhere since */
     bool is_asked;   /* the others were, for this key */
     bool is_certain; /* they were asked, all of them answered */
 

@@ -54,6 +54,9 @@ void rule_describe(const struct command *command, struct execution *execution);
  * the end of this hold: get-and-touch still shows the value. */
 enum store_result rule_renew(struct execution *execution, time_s exptime);
 
+/* The version of what is about to be written of the held key. */
+uint64_t rule_next_version(const struct execution *execution);
+
 /* Writes the held key's item and sets the outcome's token. */
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write);

@@ -380,6 +380,15 @@ const struct option_row option_rows[] = {
      .help = "keys of locks, with one * at the start or the end; may be "
              "repeated, or a list with commas, in place of the default; an "
              "empty one for none; the same at every member"},
+    {.name = "farm-lock-grace",
+     .argument = "MS",
+     .kind = OPTION_NUMBER,
+     .offset = AT(farm_lock_grace_ms),
+     .most = 600000,
+     .fallback = "5000",
+     .help = "keep a lock so long for a member that is silent, in "
+             "milliseconds; of one that is known to be dead or gone all locks "
+             "are released at once"},
     {.name = "farm-leave-timeout",
      .argument = "MS",
      .kind = OPTION_NUMBER,

@@ -188,6 +188,7 @@ bool apply_state(struct farm *farm, const struct source *source,
         announced(farm, source, &record);
     else
         merge(farm, source, &record);
+    locks_heard(farm, &record);
     lookup_heard(farm, hash);
     wants_heard(farm, hash);
     return true;
@@ -241,5 +242,6 @@ void apply_departures(struct farm *farm)
             continue;
         member->state = MEMBER_LEFT;
         member->is_ready = false;
+        errand_left(farm, member);
     }
 }

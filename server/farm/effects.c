@@ -166,16 +166,25 @@ void effect_found(struct farm *farm, uint64_t waiter, bool is_certain)
     effect->is_certain = is_certain;
 }
 
-void effect_execute(struct farm *farm, uint64_t number, bool is_asked,
-                    bool is_certain, struct span command)
+void effect_execute(struct farm *farm, uint64_t number, uint64_t owner,
+                    bool is_asked, bool is_certain, struct span command)
 {
     span_copy(effect_room(farm, command.length), command);
     add_bytes(farm, FARM_EXECUTE, 0, command.length);
     struct pending_effect *effect =
         &farm->effects.list[farm->effects.count - 1];
     effect->waiter = number;
+    effect->number = owner;
     effect->is_asked = is_asked;
     effect->is_certain = is_certain;
+    effect->gives_way = farm->view.is_remnant;
+}
+
+void effect_release(struct farm *farm, struct span key, uint64_t version)
+{
+    span_copy(effect_room(farm, key.length), key);
+    add_bytes(farm, FARM_RELEASE, 0, key.length);
+    farm->effects.list[farm->effects.count - 1].number = version;
 }
 
 void effect_decided(struct farm *farm, uint64_t waiter, struct span results)
@@ -228,6 +237,7 @@ bool farm_next_effect(struct farm *farm, struct farm_effect *effect)
         .is_degraded = next->is_degraded,
         .is_asked = next->is_asked,
         .is_certain = next->is_certain,
+        .gives_way = next->gives_way,
         .bytes = span_of(effects->bytes + next->offset, next->length)};
     return true;
 }

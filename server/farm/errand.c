@@ -24,6 +24,7 @@
 enum step_state {
     STEP_OPEN, /* nobody has it */
     STEP_SENT, /* somebody may execute it */
+    STEP_LOST, /* the same, but the link ended on which it was sent */
     STEP_DONE
 };
 
@@ -176,7 +177,7 @@ static void time_out(struct errand *errand)
         struct step *step = &errand->steps[i];
         if (step->state == STEP_OPEN)
             set_verdict(errand, step, FARM_VERDICT_UNDECIDED);
-        else if (step->state == STEP_SENT)
+        else if (step->state != STEP_DONE)
             set_verdict(errand, step, FARM_VERDICT_UNKNOWN);
         else if (errand->barrier_count > 0 &&
                  step->verdict == FARM_VERDICT_DECIDED)
@@ -203,9 +204,10 @@ static void send_to(struct farm *farm, struct member *home,
     struct vector_entry vector[FARM_MEMBERS_MAX + 1];
     uint8_t bytes[sizeof(vector)];
     struct message message = {.kind = MESSAGE_COMMAND};
+    bool is_in = farm->state == MEMBER_READY && !farm->is_retiring;
 
     command->within_us = (uint32_t)(errand->deadline - farm->now);
-    command->view = farm->view.id;
+    command->view = is_in ? farm->view.id : 0;
     if (home == NULL) {
         home_take_own(farm, command);
         return;
@@ -217,12 +219,16 @@ static void send_to(struct farm *farm, struct member *home,
     effect_send(farm, home->link, &message);
 }
 
-/* In one message, all the steps that have the home of the first. */
+/* In one message, all that have the home of this step; or, where an answer may
+ * have been lost, all that were in the message with it, again. */
 static void send_group(struct farm *farm, struct errand *errand,
                        struct step *first, struct member *home)
 {
     uint8_t *commands = malloc(errand->commands_bytes);
-    struct message_command command = {.id = next_call(farm, errand)};
+    bool is_again = first->state == STEP_LOST;
+    struct message_command command = {.id = is_again ? first->call
+                                                     : next_call(farm, errand),
+                                      .is_again = is_again};
     uint64_t id = home == NULL ? farm->settings.id : home->id;
     uint8_t *at = commands;
 
@@ -231,10 +237,14 @@ static void send_group(struct farm *farm, struct errand *errand,
     for (struct step *step = first; step < errand->steps + errand->count;
          step++) {
         size_t bytes = (size_t)(at - commands);
-        if (step->state != STEP_OPEN || home_of(farm, step->hash) != id)
+        bool belongs =
+            is_again
+                ? step->state == STEP_LOST && step->call == command.id
+                : step->state == STEP_OPEN && home_of(farm, step->hash) == id;
+        if (!belongs)
             continue;
-        if (bytes > 0 && bytes + step->bytes.length >
-                             farm->settings.item_bytes_max)
+        if (!is_again && bytes > 0 &&
+            bytes + step->bytes.length > farm->settings.item_bytes_max)
             break;
         at = span_copy(at, step->bytes);
         step->state = STEP_SENT;
@@ -247,15 +257,35 @@ static void send_group(struct farm *farm, struct errand *errand,
     free(commands);
 }
 
-/* False where nobody can be asked now. */
-static bool find_home(struct farm *farm, uint64_t hash, struct member **home)
+static bool can_be_asked(struct farm *farm, const struct member *member)
 {
-    uint64_t id = home_of(farm, hash);
+    return member != NULL && member_is_up(member) &&
+           link_backlog_bytes(farm, member->link) < BACKLOG_BYTES_MAX;
+}
 
-    *home = member_find(farm, id);
-    return id == farm->settings.id ||
-           (*home != NULL && member_is_up(*home) &&
-            link_backlog_bytes(farm, (*home)->link) < BACKLOG_BYTES_MAX);
+/* Sends what is open, and with it all that goes the same way. */
+static void ask_home(struct farm *farm, struct errand *errand,
+                     struct step *step)
+{
+    uint64_t id = home_of(farm, step->hash);
+    struct member *home = member_find(farm, id);
+
+    if (id == farm->settings.id)
+        send_group(farm, errand, step, NULL);
+    else if (can_be_asked(farm, home))
+        send_group(farm, errand, step, home);
+}
+
+/* Only who was asked can tell what came of it. */
+static void ask_again(struct farm *farm, struct errand *errand,
+                      struct step *step)
+{
+    struct member *home = member_find(farm, step->home);
+
+    if (home == NULL || member_is_gone(home))
+        set_verdict(errand, step, FARM_VERDICT_UNKNOWN);
+    else if (can_be_asked(farm, home))
+        send_group(farm, errand, step, home);
 }
 
 static void ask(struct farm *farm, struct errand *errand)
@@ -263,10 +293,11 @@ static void ask(struct farm *farm, struct errand *errand)
     errand->ask_again = farm->now + ASK_AGAIN_AFTER;
     for (size_t i = 0; i < errand->count; i++) {
         struct step *step = &errand->steps[i];
-        struct member *home;
-        if (step->state != STEP_OPEN || !find_home(farm, step->hash, &home))
+        if (step->state == STEP_LOST)
+            ask_again(farm, errand, step);
+        if (step->state != STEP_OPEN)
             continue;
-        send_group(farm, errand, step, home);
+        ask_home(farm, errand, step);
         /* This server itself may have said at once that it is not home. */
         if (step->state == STEP_OPEN)
             return;
@@ -362,8 +393,8 @@ static void add_barrier(struct errand *errand, struct vector_entry entry)
 static void add_result(struct errand *errand, struct step *step,
                        struct span result)
 {
-    uint8_t *grown = realloc(errand->results,
-                             errand->results_bytes + result.length + 1);
+    uint8_t *grown =
+        realloc(errand->results, errand->results_bytes + result.length + 1);
 
     if (grown == NULL)
         abort(); /* it was done: the client has to be told */
@@ -416,11 +447,28 @@ void errand_forget(struct farm *farm, const struct member *member)
          errand = errand->next) {
         for (size_t i = 0; i < errand->count; i++) {
             struct step *step = &errand->steps[i];
-            if (step->state == STEP_SENT && step->home == member->id)
-                set_verdict(errand, step, FARM_VERDICT_UNKNOWN);
+            if (step->state != STEP_SENT || step->home != member->id)
+                continue;
+            step->state = STEP_LOST;
+            errand->ask_again = 0;
         }
     }
     farm->wants_tick = true;
+}
+
+void errand_left(struct farm *farm, const struct member *member)
+{
+    for (struct errand *errand = farm->errands->first; errand != NULL;
+         errand = errand->next) {
+        for (size_t i = 0; i < errand->count; i++) {
+            struct step *step = &errand->steps[i];
+            bool is_out = step->state == STEP_SENT || step->state == STEP_LOST;
+            if (!is_out || step->home != member->id)
+                continue;
+            step->state = STEP_OPEN;
+            errand->ask_again = 0;
+        }
+    }
 }
 
 void errand_run(struct farm *farm)
@@ -453,13 +501,20 @@ time_us errand_deadline(const struct farm *farm)
          errand = errand->next) {
         time_us next = errand->deadline;
         for (size_t i = 0; i < errand->count; i++) {
-            if (errand->steps[i].state == STEP_OPEN && errand->ask_again < next)
+            bool waits = errand->steps[i].state == STEP_OPEN ||
+                         errand->steps[i].state == STEP_LOST;
+            if (waits && errand->ask_again < next)
                 next = errand->ask_again;
         }
         if (next < deadline)
             deadline = next;
     }
     return deadline > farm->now ? deadline : farm->now;
+}
+
+bool errand_is_empty(const struct farm *farm)
+{
+    return farm->errands->count == 0;
 }
 
 void errand_check(const struct farm *farm)

@@ -31,8 +31,9 @@ struct farm *farm_create(const struct farm_settings *settings,
     farm->lookups = lookup_create();
     farm->home = home_create();
     farm->errands = errand_create();
+    farm->locks = locks_create();
     if (farm->waits == NULL || farm->wants == NULL || farm->lookups == NULL ||
-        farm->home == NULL || farm->errands == NULL) {
+        farm->home == NULL || farm->errands == NULL || farm->locks == NULL) {
         farm_destroy(farm);
         return NULL;
     }
@@ -50,6 +51,7 @@ void farm_destroy(struct farm *farm)
     lookup_destroy(farm);
     home_destroy(farm);
     errand_destroy(farm);
+    locks_destroy(farm);
     free(farm);
 }
 
@@ -145,6 +147,10 @@ static void take_message(struct farm *farm, struct connection *connection,
     case MESSAGE_DECISION:
         errand_decided(farm, &message->decision);
         break;
+    case MESSAGE_LOCK:
+        locks_note(farm, message->lock.key, message->lock.version,
+                   message->lock.owner);
+        break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:
     case MESSAGE_SYNC_PULL:
@@ -174,16 +180,31 @@ void farm_take_frame(struct farm *farm, farm_link link, struct span inner)
 
 static void begin_to_leave(struct farm *farm)
 {
+    if (farm->is_retiring)
+        return;
+    farm->is_retiring = true;
+    farm->leave_by = farm->now + LEAVE_MAX;
+}
+
+/* Who hears that this server has left knows that all it asked here is answered,
+ * or was not done. */
+static void leave(struct farm *farm)
+{
     struct record leave = {.kind = RECORD_LEAVE,
                            .version =
                                store_next_version(farm->store, farm->time)};
 
-    if (farm->is_leaving)
-        return;
+    home_give_up(farm);
     farm->is_leaving = true;
-    farm->leave_by = farm->now + LEAVE_MAX;
     farm->state = MEMBER_LEFT;
     journal_append(farm->journal, &leave);
+}
+
+static bool may_leave(const struct farm *farm)
+{
+    return farm->is_retiring && !farm->is_leaving &&
+           ((home_is_empty(farm) && errand_is_empty(farm)) ||
+            farm->now + LEAVE_MAX / 2 >= farm->leave_by);
 }
 
 /* Everybody who is to have the last record has it; who is late anyhow gets
@@ -196,8 +217,6 @@ static bool has_left(struct farm *farm)
 
     if (farm->now >= farm->leave_by)
         return true;
-    if (!home_is_empty(farm))
-        return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member) || !member_is_up(member))
@@ -282,10 +301,13 @@ void farm_step(struct farm *farm, const struct farm_input *input)
     apply_departures(farm);
     synchronise_tick(farm);
     lookup_run(farm);
-    broadcast_run(farm);
     view_tick(farm);
+    locks_run(farm);
     home_run(farm);
     errand_run(farm);
+    if (may_leave(farm))
+        leave(farm);
+    broadcast_run(farm);
     tell_changes(farm);
     if (farm->is_leaving && !farm->has_left && has_left(farm)) {
         farm->has_left = true;
@@ -307,6 +329,8 @@ time_us farm_deadline(const struct farm *farm)
         return farm->now;
     if (farm->is_leaving)
         deadline = farm->has_left ? UINT64_MAX : farm->leave_by;
+    else if (farm->is_retiring)
+        deadline = earlier(deadline, farm->leave_by - LEAVE_MAX / 2);
     if (farm->waits_count > 0)
         deadline = earlier(deadline, farm->waits[farm->waits_first].deadline);
     if (farm->is_ticked)
@@ -406,6 +430,7 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures)
     figures->members_ready = farm->state == MEMBER_READY;
     figures->journal_head = journal_head(farm->journal);
     figures->waiting = farm->waits_count;
+    figures->locks = locks_count(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_up(member))
@@ -424,6 +449,7 @@ void farm_check(const struct farm *farm)
     wants_check(farm);
     home_check(farm);
     errand_check(farm);
+    locks_check(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0)

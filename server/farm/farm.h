@@ -63,6 +63,9 @@ struct farm_settings {
     /* A digest of all settings that have to be the same on all servers; not
      * 0. */
     uint64_t shared_settings;
+    /* How long a lock outlives the silence of the server whose client has
+     * it. */
+    time_us lock_grace;
     /* What farm_deadline() promises for the ticks of a server that has others,
      * so that a longer gap tells that it slept; less than ack_timeout.  0: no
      * promise. */
@@ -104,24 +107,33 @@ struct farm_input {
     struct span bytes;
     struct span host;
     bool must_ask; /* of FARM_EXECUTED: nothing was done */
+    struct span
+        lock; /* of FARM_EXECUTED: its key, where that is a lock's and */
+    uint64_t version; /* this version is there now; 0: none is */
     bool more; /* another input follows at once: the rest waits for that */
 };
 
 enum farm_effect_kind {
-    FARM_SEND,   /* `bytes`, whole frames, on `link` */
-    FARM_DIAL,   /* the address in `bytes` */
-    FARM_UNLINK, /* close `link`; `bytes` says why, for the log */
-    FARM_ANSWER, /* `waiter` may be answered about all records up to `number`;
-                    degraded if not all hold them */
-    FARM_FOUND,  /* the store has what there is for the lookup of `waiter`;
-                    certain if everybody was heard */
+    FARM_SEND,    /* `bytes`, whole frames, on `link` */
+    FARM_DIAL,    /* the address in `bytes` */
+    FARM_UNLINK,  /* close `link`; `bytes` says why, for the log */
+    FARM_ANSWER,  /* `waiter` may be answered about all records up to `number`;
+                     degraded if not all hold them */
+    FARM_FOUND,   /* the store has what there is for the lookup of `waiter`;
+                     certain if everybody was heard */
     FARM_EXECUTE, /* the command `bytes`, as its home, at once: FARM_EXECUTED is
                      the next input.  `is_asked`: the others were asked about
-                     its key; `is_certain`: and all have answered */
+                     its key; `is_certain`: and all have answered.  `number` is
+                     the server whose client asked: the owner of a lock that is
+                     written.  `gives_way`: this may not be the farm any more:
+                     what is written of a lock that is there gives way to
+                     whatever else was */
+    FARM_RELEASE, /* the lock with the key `bytes`, at once, if version `number`
+                     of it is still there: a delete like any other */
     FARM_DECIDED, /* what homes made of the commands of `waiter`: for each, enum
                      farm_verdict u8, length u32, result */
-    FARM_EVENT,  /* `bytes` is a line for people, about `event` */
-    FARM_LEFT    /* all that was to be sent before the end is sent */
+    FARM_EVENT,   /* `bytes` is a line for people, about `event` */
+    FARM_LEFT     /* all that was to be sent before the end is sent */
 };
 
 /* What people may watch; of lookups and broadcasts only while they do. */
@@ -136,6 +148,7 @@ struct farm_effect {
     bool is_degraded;
     bool is_asked;
     bool is_certain;
+    bool gives_way;
     struct span bytes;
 };
 
@@ -166,6 +179,8 @@ struct farm_figures {
     uint64_t commands_undecided; /* for which no home could be had */
     uint64_t barrier_waits;      /* for what the home had seen */
     uint64_t barrier_us;         /* and how long all these took */
+    uint64_t locks;              /* that are known */
+    uint64_t locks_released;     /* for servers that are gone */
 };
 
 /* One line of the table of members; this server's own comes first. */
@@ -233,11 +248,7 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures);
  * decides for itself; this server without asking, as it is alone; or a home,
  * who has to be asked by FARM_COMMAND.
  */
-enum farm_deciding {
-    FARM_DECIDES_EACH,
-    FARM_DECIDES_ALONE,
-    FARM_DECIDES_HOME
-};
+enum farm_deciding { FARM_DECIDES_EACH, FARM_DECIDES_ALONE, FARM_DECIDES_HOME };
 enum farm_deciding farm_deciding(const struct farm *farm);
 
 /* Fills `rows`; borrowed texts, until the next step.  Returns how many. */

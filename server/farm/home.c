@@ -16,8 +16,11 @@
 
 #define CALLS_MAX (65536 / TABLES_SHARE)
 #define CALLS_BYTES_MAX (((size_t)64 << 20) / TABLES_SHARE)
-/* Results of a call that come to more are told in two. */
 #define LENGTH_BYTES 4
+/* What was answered is kept in mind for who asks again, on another link, as
+ * long as anybody may. */
+#define ANSWERED_MAX (16384 / TABLES_SHARE)
+#define ANSWERED_FOR (2 * TIME_US_PER_S)
 /* Who asked is told that nothing was done before it gives up: so much of the
  * time is for the way there. */
 #define WAY_SHARE 8
@@ -55,6 +58,17 @@ struct call {
     uint8_t commands[];
 };
 
+/* What another member was answered. */
+struct answered {
+    uint64_t member; /* 0: this place is free */
+    uint64_t id;
+    time_us at;
+    bool is_unknown;
+    uint16_t executed;
+    uint8_t *results;
+    size_t results_bytes;
+};
+
 /* A list that grows at its end. */
 struct calls {
     struct call *first;
@@ -68,6 +82,9 @@ struct home {
     size_t bytes;
     uint64_t last_number;
     unsigned executing;
+    size_t next_answered;
+    time_us forgot; /* an answer that somebody may still ask for; 0: none */
+    struct answered answered[ANSWERED_MAX];
 };
 
 static void append(struct calls *calls, struct call *call)
@@ -117,6 +134,8 @@ void home_destroy(struct farm *farm)
         destroy(home, take_out(&home->calls, &home->calls.first));
     while (home->decisions.first != NULL)
         destroy(home, take_out(&home->decisions, &home->decisions.first));
+    for (size_t i = 0; i < ANSWERED_MAX; i++)
+        free(home->answered[i].results);
     free(home);
 }
 
@@ -147,9 +166,31 @@ static void answer(struct farm *farm, const struct call *call)
         effect_send(farm, member->link, &message);
 }
 
+/* Takes over the results of a call that is told for good. */
+static void keep_in_mind(struct farm *farm, struct call *call)
+{
+    struct home *home = farm->home;
+    struct answered *answered = &home->answered[home->next_answered];
+
+    home->next_answered = (home->next_answered + 1) % ANSWERED_MAX;
+    if (answered->member != 0 && farm->now - answered->at < ANSWERED_FOR)
+        home->forgot = farm->now;
+    free(answered->results);
+    *answered = (struct answered){.member = call->member,
+                                  .id = call->id,
+                                  .at = farm->now,
+                                  .is_unknown = call->is_unknown,
+                                  .executed = call->executed,
+                                  .results = call->results,
+                                  .results_bytes = call->results_bytes};
+    call->results = NULL;
+}
+
 static void end(struct farm *farm, struct call *call)
 {
     answer(farm, call);
+    if (call->executed > 0 && call->member != 0)
+        keep_in_mind(farm, call);
     destroy(farm->home, call);
 }
 
@@ -185,7 +226,9 @@ static void execute(struct farm *farm, struct call *call)
         assert(false); /* it was looked at when it came */
     call->state = CALL_EXECUTING;
     farm->home->executing++;
-    effect_execute(farm, call->number, call->is_asked, call->is_certain, bytes);
+    effect_execute(farm, call->number,
+                   call->member == 0 ? farm->settings.id : call->member,
+                   call->is_asked, call->is_certain, bytes);
 }
 
 static void decide(struct farm *farm, struct call **at)
@@ -203,7 +246,7 @@ static enum readiness look_at(struct farm *farm, struct call *call)
     if (decides_alone(farm, call))
         return READY_NOW;
     if (farm->now >= call->deadline || farm->state != MEMBER_READY ||
-        !view_has_homes(farm) ||
+        farm->is_retiring || !view_has_homes(farm) ||
         (call->view != 0 && call->view != farm->view.id) ||
         (call->executed > 0 && call->epoch != farm->view.epoch) ||
         !is_home_of(farm, call))
@@ -307,9 +350,60 @@ static void take(struct farm *farm, const struct member *member,
     go_on(farm, at);
 }
 
+static bool is_under_way(struct calls *calls, const struct member *member,
+                         uint64_t id)
+{
+    for (struct call *call = calls->first; call != NULL; call = call->next) {
+        if (call->member != member->id || call->id != id)
+            continue;
+        call->link = member->link;
+        return true;
+    }
+    return false;
+}
+
+/* Answers what was answered before; or, where that is not known any more, that
+ * nobody knows. */
+static bool was_answered(struct farm *farm, const struct member *member,
+                         const struct message_command *command)
+{
+    struct home *home = farm->home;
+    struct call call = {
+        .id = command->id, .member = member->id, .link = member->link};
+
+    for (size_t i = 0; i < ANSWERED_MAX; i++) {
+        const struct answered *answered = &home->answered[i];
+        if (answered->member != member->id || answered->id != command->id)
+            continue;
+        call.executed = answered->executed;
+        call.is_unknown = answered->is_unknown;
+        call.results = answered->results;
+        call.results_bytes = answered->results_bytes;
+        answer(farm, &call);
+        return true;
+    }
+    if (home->forgot == 0 || farm->now - home->forgot >= ANSWERED_FOR)
+        return false;
+    uint8_t nothing[FARM_COMMANDS_MAX * LENGTH_BYTES] = {0};
+    call.is_unknown = true;
+    call.executed =
+        command->count < FARM_COMMANDS_MAX ? command->count : FARM_COMMANDS_MAX;
+    call.results = nothing;
+    call.results_bytes = call.executed * LENGTH_BYTES;
+    answer(farm, &call);
+    return true;
+}
+
 void home_take(struct farm *farm, struct member *member,
                const struct message_command *command)
 {
+    struct home *home = farm->home;
+
+    if (command->is_again &&
+        (is_under_way(&home->calls, member, command->id) ||
+         is_under_way(&home->decisions, member, command->id) ||
+         was_answered(farm, member, command)))
+        return;
     take(farm, member, command);
 }
 
@@ -359,6 +453,9 @@ void home_executed(struct farm *farm, const struct farm_input *input)
         lookup_begin(farm, call->number, input->bytes);
         return;
     }
+    if (input->lock.length > 0)
+        locks_note(farm, input->lock, input->version,
+                   call->member == 0 ? farm->settings.id : call->member);
     struct reader reader = reader_of(call->rest);
     uint64_t hash;
     struct span bytes;
@@ -440,6 +537,20 @@ void home_run(struct farm *farm)
             at = &(*at)->next;
     }
     decide_all(farm);
+}
+
+void home_give_up(struct farm *farm)
+{
+    struct home *home = farm->home;
+
+    while (home->calls.first != NULL) {
+        home->calls.first->is_unknown = true;
+        end(farm, take_out(&home->calls, &home->calls.first));
+    }
+    while (home->decisions.first != NULL) {
+        home->decisions.first->is_unknown = true;
+        end(farm, take_out(&home->decisions, &home->decisions.first));
+    }
 }
 
 time_us home_deadline(const struct farm *farm)

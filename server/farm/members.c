@@ -340,6 +340,7 @@ void member_die(struct farm *farm, struct member *member, enum proof proof)
     member->is_ready = false;
     member->is_entering = false;
     member->died = farm->now;
+    member->is_proven = proof != PROOF_NONE;
     synchronise_forget(farm, member->id);
 }
 

@@ -59,6 +59,7 @@ struct member {
     bool had_data; /* and was, when it fell silent and was declared dead */
     bool was_met;  /* it said HELLO; else a neighbour told of it */
     time_us died;
+    bool is_proven; /* dead: nobody listened, or somebody else did */
     char name[FARM_TEXT_BYTES_MAX + 1];
     char address[FARM_TEXT_BYTES_MAX + 1];
     farm_link link;       /* 0: none */
@@ -223,6 +224,7 @@ struct pending_effect {
     bool is_degraded;
     bool is_asked;
     bool is_certain;
+    bool gives_way;
     size_t offset;
     size_t length;
 };
@@ -253,6 +255,9 @@ struct view {
     bool continues;
     struct member_set before;
     bool was_complete; /* the one before */
+    /* At least as many as are left fell silent: they may be the farm, and this
+     * server be cut off from it. */
+    bool is_remnant;
 };
 
 struct farm {
@@ -272,7 +277,8 @@ struct farm {
     time_us rejected;    /* there was no link with somebody who is there */
     struct telling tellings[TELLINGS_MAX];
     bool has_synchronised; /* with somebody who was READY, once */
-    bool is_leaving;
+    bool is_retiring;      /* it decides nothing more */
+    bool is_leaving;       /* nobody waits for it any more */
     bool has_left;
     time_us leave_by; /* whoever has not all by then will do without */
     struct member members[FARM_MEMBERS_MAX];
@@ -300,6 +306,7 @@ struct farm {
     struct view view;
     struct home *home;
     struct errands *errands;
+    struct locks *locks;
     struct farm_figures figures;
     bool is_watched;
     struct effects effects;
@@ -318,8 +325,10 @@ void effect_unlink(struct farm *farm, farm_link link, const char *reason);
 void effect_answer(struct farm *farm, const struct wait *wait,
                    bool is_degraded);
 void effect_found(struct farm *farm, uint64_t waiter, bool is_certain);
-void effect_execute(struct farm *farm, uint64_t number, bool is_asked,
-                    bool is_certain, struct span command);
+/* The command of a client of `owner`. */
+void effect_execute(struct farm *farm, uint64_t number, uint64_t owner,
+                    bool is_asked, bool is_certain, struct span command);
+void effect_release(struct farm *farm, struct span key, uint64_t version);
 void effect_decided(struct farm *farm, uint64_t waiter, struct span results);
 void effect_event(struct farm *farm, enum farm_event event, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
@@ -596,6 +605,8 @@ void home_run(struct farm *farm);
 time_us home_deadline(const struct farm *farm);
 /* Nothing is executed at this moment: the view may change. */
 bool home_is_still(const struct farm *farm);
+/* Whoever still waits for a decision is told that it is not known. */
+void home_give_up(struct farm *farm);
 /* Nobody waits for a decision. */
 bool home_is_empty(const struct farm *farm);
 void home_check(const struct farm *farm);
@@ -605,11 +616,30 @@ struct errands *errand_create(void);
 void errand_destroy(struct farm *farm);
 void errand_begin(struct farm *farm, uint64_t waiter, struct span commands);
 void errand_decided(struct farm *farm, const struct message_decision *decision);
-/* A member's link has ended, and what it was to answer is lost. */
+/* A member has left: what it was asked and did not answer, it did not do. */
+void errand_left(struct farm *farm, const struct member *member);
+/* A member's link has ended, and what it was to answer may be lost. */
 void errand_forget(struct farm *farm, const struct member *member);
 void errand_run(struct farm *farm);
 time_us errand_deadline(const struct farm *farm);
+/* No client waits. */
+bool errand_is_empty(const struct farm *farm);
 void errand_check(const struct farm *farm);
+
+/* locks.c: who has which, so that none outlives its server. */
+struct locks *locks_create(void);
+void locks_destroy(struct farm *farm);
+/* A client of `owner` has the lock, as of `version`; of 0, nobody. */
+void locks_note(struct farm *farm, struct span key, uint64_t version,
+                uint64_t owner);
+/* A record for the key was applied. */
+void locks_heard(struct farm *farm, const struct record *record);
+/* A member that has not heard of them is told of all. */
+void locks_tell(struct farm *farm, const struct member *member);
+/* Releases those of the dead whose home this server is. */
+void locks_run(struct farm *farm);
+size_t locks_count(const struct farm *farm);
+void locks_check(const struct farm *farm);
 
 /* synchronise.c */
 void synchronise_tick(struct farm *farm);

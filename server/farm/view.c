@@ -56,7 +56,8 @@ bool view_has_homes(const struct farm *farm)
         return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
-        if (member_is_in_view(member) && member->was_met && !member->has_homes)
+        bool counts = member_is_in_view(member) || member_is_up(member);
+        if (counts && member->was_met && !member->has_homes)
             return false;
     }
     return true;
@@ -66,7 +67,7 @@ bool view_has_homes(const struct farm *farm)
  * comes or goes moves no other keys than its own. */
 uint64_t view_home(const struct farm *farm, uint64_t hash)
 {
-    bool is_in = supports(farm);
+    bool is_in = farm->state == MEMBER_READY && !farm->is_retiring;
     uint64_t home = is_in ? farm->settings.id : 0;
     uint64_t highest = is_in ? digest_mix(hash ^ weight_of(home)) : 0;
 
@@ -139,6 +140,23 @@ void view_tell(struct farm *farm, struct member *member)
     ask_for_lease(farm, member);
 }
 
+static bool is_remnant(const struct farm *farm, const struct view *view)
+{
+    size_t lost = 0;
+    size_t joined = 0;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        bool is_in = member_set_has(&view->members, i);
+        bool was_in = member_set_has(&farm->view.members, i);
+        joined += is_in && !was_in;
+        lost += was_in && !is_in && member->state == MEMBER_DEAD &&
+                !member->is_proven;
+    }
+    return lost > 0 ? lost > view->others_count
+                    : farm->view.is_remnant && joined == 0;
+}
+
 static void enter(struct farm *farm, struct view view)
 {
     uint64_t version = highest_version(farm);
@@ -148,6 +166,7 @@ static void enter(struct farm *farm, struct view view)
     view.previous = farm->view.id;
     view.before = farm->view.members;
     view.was_complete = farm->view.is_complete;
+    view.is_remnant = is_remnant(farm, &view);
     farm->view = view;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
@@ -155,6 +174,8 @@ static void enter(struct farm *farm, struct view view)
             continue;
         tell(farm, member, version);
         ask_for_lease(farm, member);
+        if (!member_set_has(&view.before, i))
+            locks_tell(farm, member);
     }
 }
 
@@ -274,8 +295,7 @@ static void keep_lease(struct farm *farm)
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         struct member *member = &farm->members[i];
         if (member_set_has(&farm->view.members, i) && member->link != 0 &&
-            farm->now - member->echoed >=
-                (LEASE_HEARTBEATS - 1) * interval &&
+            farm->now - member->echoed >= (LEASE_HEARTBEATS - 1) * interval &&
             farm->now - member->asked_for_lease >= interval / 4)
             ask_for_lease(farm, member);
     }
@@ -329,7 +349,8 @@ bool view_acts(const struct farm *farm)
 {
     time_us lease = LEASE_HEARTBEATS * farm->settings.heartbeat;
 
-    if (farm->state != MEMBER_READY || !farm->view.is_complete ||
+    if (farm->state != MEMBER_READY || farm->is_retiring ||
+        !farm->view.is_complete ||
         (farm->view.others_count + 1) * 2 <= farm->settings.quorum)
         return false;
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {

@@ -32,6 +32,8 @@ void calls_add(struct peers *peers, const struct farm_effect *effect)
     span_copy(calls->bytes + calls->bytes_used, effect->bytes);
     calls->list[calls->count++] =
         (struct driver_call){.number = effect->waiter,
+                             .owner = effect->number,
+                             .gives_way = effect->gives_way,
                              .is_asked = effect->is_asked,
                              .is_certain = effect->is_certain,
                              .offset = calls->bytes_used,

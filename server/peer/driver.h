@@ -38,6 +38,8 @@ struct crew_wait {
  * the other. */
 struct driver_call {
     uint64_t number;
+    uint64_t owner;
+    bool gives_way;
     bool is_asked;
     bool is_certain;
     size_t offset;

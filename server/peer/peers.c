@@ -54,6 +54,9 @@ static void carry_out_effects(struct peers *peers)
         case FARM_EXECUTE:
             calls_add(peers, &effect);
             break;
+        case FARM_RELEASE:
+            callbacks->release(callbacks->context, effect.bytes, effect.number);
+            break;
         case FARM_DECIDED:
             callbacks->decided(effect.waiter, effect.bytes);
             break;
@@ -91,6 +94,8 @@ static void execute(struct peers *peers, const struct driver_call *call,
                     struct span bytes)
 {
     struct peers_call what = {.bytes = bytes,
+                              .owner = call->owner,
+                              .gives_way = call->gives_way,
                               .is_asked = call->is_asked,
                               .is_certain = call->is_certain};
     struct peers_result result = {.number = 0};
@@ -101,6 +106,8 @@ static void execute(struct peers *peers, const struct driver_call *call,
                                     .waiter = number,
                                     .number = result.number,
                                     .must_ask = result.must_ask,
+                                    .lock = result.lock,
+                                    .version = result.version,
                                     .bytes = result.bytes});
 }
 
@@ -308,6 +315,7 @@ static bool open_farm(struct peers *peers)
                                  .has_homes = settings->has_homes,
                                  .quorum = settings->quorum,
                                  .shared_settings = settings->shared_settings,
+                                 .lock_grace = settings->lock_grace,
                                  .tick_interval = peers->tick,
                                  .seed = settings->seed,
                                  .memory_bytes = settings->memory_bytes,

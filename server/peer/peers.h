@@ -56,25 +56,30 @@ struct peers_settings {
     enum farm_ack ack; /* if so */
     bool has_homes;
     unsigned quorum;
+    time_us lock_grace;
     uint64_t shared_settings; /* a digest of what is the same at all members */
     size_t crews_count;       /* threads that wait for acknowledgements */
 };
 
-/* A command that this server is to execute as its home; `is_asked`: the others
- * were asked about its key, `is_certain`: and all have answered. */
+/* A command that this server is to execute as its home. */
 struct peers_call {
     struct span bytes;
-    bool is_asked;
-    bool is_certain;
+    uint64_t
+        owner; /* the server whose client asks: of a lock that is written */
+    bool gives_way;  /* what is written of a lock that is there gives way to
+                        whatever else was */
+    bool is_asked;   /* the others were asked about its key */
+    bool is_certain; /* and all have answered */
 };
 
-/* What came of it: a result, and the number of the record that it wrote, or 0;
- * or nothing was done, as the others have to be asked about the key in `bytes`
- * first.  The bytes last until the next call. */
+/* What came of it; or nothing was done, as the others have to be asked about
+ * the key in `bytes` first.  The bytes last until the next call. */
 struct peers_result {
     bool must_ask;
-    uint64_t number;
-    struct span bytes;
+    uint64_t number;   /* of the record that it wrote; 0: none */
+    struct span lock;  /* the key of a lock that was written or deleted */
+    uint64_t version;  /* of that lock, now; 0: it is gone */
+    struct span bytes; /* for whoever asked */
 };
 
 /* Called by the thread of the peers. */
@@ -88,6 +93,8 @@ struct peers_callbacks {
     /* Executes, at once. */
     void (*execute)(void *context, const struct peers_call *call,
                     struct peers_result *result);
+    /* Deletes, at once, the lock of that key, if it is of that version. */
+    void (*release)(void *context, struct span key, uint64_t version);
     /* What homes made of the commands of `waiter`: for each, enum farm_verdict
      * u8, length u32, result. */
     void (*decided)(uint64_t waiter, struct span verdicts);

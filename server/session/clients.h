@@ -15,7 +15,7 @@
 #include "server/loop/tls.h"
 #include "server/loop/worker.h"
 #include "server/peer/peers.h"
-#include "server/session/locks.h"
+#include "server/session/lock_keys.h"
 #include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
@@ -36,7 +36,7 @@ struct clients_settings {
     struct throttle *throttle;   /* of those who say it wrongly */
     bool fails_when_degraded;    /* rather than answering as if all held it */
     enum homing homing;          /* what homes decide, where there are any */
-    struct locks locks;          /* keys that they decide all of */
+    struct lock_keys lock_keys;  /* keys that they decide all of */
     size_t threads_count;
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */

@@ -41,6 +41,8 @@ static const struct farm_row rows[] = {
     {"farm_commands_unknown", AT(commands_unknown)},
     {"farm_barrier_waits", AT(barrier_waits)},
     {"farm_barrier_us", AT(barrier_us)},
+    {"farm_locks", AT(locks)},
+    {"farm_locks_released", AT(locks_released)},
 };
 
 /* Writing, until the first that finds no memory. */

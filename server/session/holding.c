@@ -56,7 +56,7 @@ static uint64_t journal(struct session *session, const struct command *command,
     if (execution->mutation.kind == MUTATION_NONE)
         return session->last_number;
     uint64_t number =
-        replication_journal(session_peers(session), command, execution);
+        replication_journal(session_peers(session), command->key, execution, 0);
     if (number > 0) {
         session->last_number = number;
         session->crew->has_written = true;

@@ -199,10 +199,10 @@ static void prefetch_items(const struct crew *crew, size_t batch_count)
 
 static void find_locks(struct crew *crew, size_t batch_count)
 {
-    const struct locks *locks = &crew->clients->settings.locks;
+    const struct lock_keys *locks = &crew->clients->settings.lock_keys;
 
     for (size_t i = 0; i < batch_count; i++)
-        crew->batch[i].is_of_lock = locks_match(locks, crew->batch[i].key);
+        crew->batch[i].is_of_lock = lock_keys_match(locks, crew->batch[i].key);
 }
 
 /* Parses up to a batch, and asks for the memory that it will need. */

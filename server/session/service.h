@@ -25,6 +25,9 @@ struct service {
 void service_execute(void *context, const struct peers_call *call,
                      struct peers_result *result);
 
+/* Deletes a lock, if it is of that version; the context is the clients. */
+void service_delete(void *context, struct span key, uint64_t version);
+
 void service_release(struct service *service);
 
 #endif

@@ -380,12 +380,14 @@ static inline void session_begin_execution(const struct session *session,
     execution->asking = ASK_NEVER;
     execution->homing = HOMING_NONE;
     execution->is_home = false;
+    execution->gives_way = false;
     execution->is_asked = false;
     execution->is_certain = false;
     if (!execution->replicates)
         return;
     execution->homing = session->homing;
-    execution->is_home = session->is_home;
+    /* The machine has to know who has a lock, whoever decides. */
+    execution->is_home = session->is_home && !command->is_of_lock;
     execution->asking = session_asking(session, command, &execution->is_asked,
                                        &execution->is_certain);
 }

@@ -29,6 +29,13 @@ static void on_execute(void *context, const struct peers_call *call,
     service_execute(server->clients, call, result);
 }
 
+static void on_release(void *context, struct span key, uint64_t version)
+{
+    const struct server *server = context;
+
+    service_delete(server->clients, key, version);
+}
+
 static void on_told(void *context, struct span line)
 {
     const struct server *server = context;
@@ -125,6 +132,7 @@ bool membership_start(struct server *server)
                                         .answered = on_answered,
                                         .found = inquiry_found,
                                         .execute = on_execute,
+                                        .release = on_release,
                                         .decided = appeal_decided,
                                         .told = on_told,
                                         .opened = on_opened,

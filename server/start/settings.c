@@ -125,6 +125,7 @@ struct peers_settings settings_peers(const struct config *config)
         .has_homes = config->farm_coordinate != COORDINATE_NONE,
         .quorum = (unsigned)config->farm_quorum,
         .shared_settings = shared_settings(config),
+        .lock_grace = config->farm_lock_grace_ms * TIME_US_PER_MS,
         .crews_count = config->threads};
 }
 
@@ -164,15 +165,15 @@ static enum homing homing(const struct config *config)
     }
 }
 
-static struct locks locks(const struct config *config)
+static struct lock_keys lock_keys(const struct config *config)
 {
-    struct locks locks = {.count = 0};
+    struct lock_keys keys = {.count = 0};
 
-    _Static_assert(LOCKS_PATTERNS_MAX >= CONFIG_FARM_LOCK_KEYS_MAX,
+    _Static_assert(LOCK_KEYS_MAX >= CONFIG_FARM_LOCK_KEYS_MAX,
                    "what may be given has room");
     for (size_t i = 0; i < config->farm_lock_keys_count; i++)
-        locks_add(&locks, span_of_string(config->farm_lock_keys[i]));
-    return locks;
+        lock_keys_add(&keys, span_of_string(config->farm_lock_keys[i]));
+    return keys;
 }
 
 struct clients_settings settings_clients(const struct config *config)
@@ -180,7 +181,7 @@ struct clients_settings settings_clients(const struct config *config)
     return (struct clients_settings){
         .fails_when_degraded = config->farm_ack_fallback == ACK_FALLBACK_ERROR,
         .homing = homing(config),
-        .locks = locks(config),
+        .lock_keys = lock_keys(config),
         .threads_count = config->threads,
         .connections_max = config->connections_max,
         .turn_commands_max = config->turn_commands_max,

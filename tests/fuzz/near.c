@@ -70,6 +70,13 @@ static void execute(void *context, const struct peers_call *call,
         result->bytes.length = 250;
 }
 
+static void release(void *context, struct span key, uint64_t version)
+{
+    (void)context;
+    (void)version;
+    assert(key.length > 0);
+}
+
 static void decided(uint64_t waiter, struct span verdicts)
 {
     (void)verdicts;
@@ -123,6 +130,7 @@ void near_create(struct near *near, struct tls *keys, bool joins)
                                       .crews_count = 1};
     struct peers_callbacks callbacks = {.context = near,
                                         .execute = execute,
+                                        .release = release,
                                         .decided = decided,
                                         .answered = answered,
                                         .found = found,

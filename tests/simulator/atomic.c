@@ -45,13 +45,20 @@ static struct judge {
     size_t count;
     struct client clients[CLIENTS];
     unsigned complaints;
+    /* Servers only come and leave, in their time: no client is to notice. */
+    bool is_peaceful;
+    unsigned leaver; /* nobody goes to it */
+    bool is_over;    /* nobody goes anywhere */
+    uint64_t released;
 } judge;
 
-static void complain(const char *what, unsigned key)
+static void complain(const char *what, const struct operation *operation)
 {
     if (judge.complaints++ < 5)
-        printf("atomic %llu: %s (key %u)\n", (unsigned long long)judge.seed,
-               what, key);
+        printf("atomic %llu: %s (key %u, client %u, asked at %.3f s)\n",
+               (unsigned long long)judge.seed, what, operation->key,
+               operation->client,
+               (double)(operation->called - WORLD_START_US) / 1e6);
 }
 
 static struct span key_of(unsigned number, char to[16])
@@ -78,16 +85,23 @@ static uint64_t number_of(const struct item *item)
     return number;
 }
 
-static uint64_t journal_put(struct server *server, struct store_hold *hold,
-                            uint64_t number, time_us now)
+/* Keys of the first half are counted, those of the other are locks. */
+static bool is_lock(unsigned key)
 {
-    struct store_write write = {
-        .parts = {span_of(&number, sizeof(number))},
-        .version = store_next_version(server->store, now)};
+    return key >= KEYS / 2;
+}
+
+static uint64_t journal_put(struct server *server, struct store_hold *hold,
+                            uint64_t number, uint64_t owner, time_us now)
+{
+    struct store_write write = {.parts = {span_of(&number, sizeof(number))},
+                                .version =
+                                    store_next_version(server->store, now)};
     struct record record = {.kind = RECORD_UPDATE,
                             .version = write.version,
                             .stamp = write.version,
                             .token = write.version,
+                            .owner = owner,
                             .key = hold->key,
                             .value = write.parts[0]};
 
@@ -124,6 +138,7 @@ static void execute(struct world *w, unsigned number,
     store_hold(server->store, span, store_hash(server->store, span), now,
                &hold);
     bool is_there = hold.item != NULL;
+    uint64_t owner = is_lock(order.key) ? effect->number : 0;
     uint64_t before = is_there ? number_of(hold.item) : 0;
     result = 1;
     if (!is_there && hold.stub.kind == STUB_WANTED) {
@@ -132,15 +147,34 @@ static void execute(struct world *w, unsigned number,
     } else {
         if (order.action == ACTION_COUNT) {
             result = before + 1;
-            input->number = journal_put(server, &hold, result, now);
+            input->number = journal_put(server, &hold, result, owner, now);
         } else if (order.action == ACTION_ADD && !is_there) {
-            input->number = journal_put(server, &hold, 1, now);
+            input->number = journal_put(server, &hold, 1, owner, now);
         } else if (order.action == ACTION_DELETE && is_there) {
             input->number = journal_delete(server, &hold, now);
         } else {
             result = 0;
         }
         input->bytes = span_of(&result, sizeof(result));
+        if (is_lock(order.key)) {
+            input->lock = span;
+            input->version = hold.item == NULL ? 0 : hold.item->version;
+        }
+    }
+    store_release(&hold);
+}
+
+static void release(struct world *w, unsigned number, struct span key,
+                    uint64_t version)
+{
+    struct server *server = &w->servers[number];
+    time_us now = world_time(w, number);
+    struct store_hold hold;
+
+    store_hold(server->store, key, store_hash(server->store, key), now, &hold);
+    if (hold.item != NULL && hold.item->version == version) {
+        judge.released++;
+        journal_delete(server, &hold, now);
     }
     store_release(&hold);
 }
@@ -175,10 +209,9 @@ static void decided(struct world *w, unsigned number, uint64_t waiter,
     client->rests_until = w->now + prng_below(&w->prng, 150000);
 }
 
-/* Keys of the first half are counted, those of the other are locks. */
 static enum action draw_action(const struct client *client, unsigned key)
 {
-    if (key < KEYS / 2)
+    if (!is_lock(key))
         return ACTION_COUNT;
     if (client->has_lock || prng_below(&world.prng, 8) == 0)
         return ACTION_DELETE;
@@ -197,15 +230,15 @@ static void call(unsigned number)
     for (size_t i = 0; i < client->count; i++) {
         struct operation *operation = &judge.operations[judge.count++];
         char text[16];
-        *operation = (struct operation){
-            .client = number,
-            .key = (unsigned)prng_below(&world.prng, KEYS),
-            .called = world.now};
+        *operation =
+            (struct operation){.client = number,
+                               .key = (unsigned)prng_below(&world.prng, KEYS),
+                               .called = world.now};
         operation->action = draw_action(client, operation->key);
         struct order order = {(uint8_t)operation->action,
                               (uint8_t)operation->key};
-        write_u64(&writer, store_hash(server->store,
-                                      key_of(operation->key, text)));
+        write_u64(&writer,
+                  store_hash(server->store, key_of(operation->key, text)));
         write_u32(&writer, sizeof(order));
         write_bytes(&writer, span_of(&order, sizeof(order)));
     }
@@ -226,12 +259,13 @@ static void look_after_clients(void)
             client->is_waiting = false;
             client->has_lock = false;
         }
-        if (client->is_waiting || world.now < client->rests_until ||
+        if (client->is_waiting || judge.is_over ||
+            world.now < client->rests_until ||
             judge.count + RUN_MAX > OPERATIONS_MAX)
             continue;
-        client->server =
-            (unsigned)prng_below(&world.prng, world.servers_count);
-        if (world_is_awake(&world, client->server))
+        client->server = (unsigned)prng_below(&world.prng, world.servers_count);
+        if (world_is_awake(&world, client->server) &&
+            client->server != judge.leaver)
             call(i);
     }
 }
@@ -288,15 +322,18 @@ static void fault(struct atomic_totals *totals)
     if (!all_ready())
         return;
     totals->faults++;
-    switch (prng_below(&world.prng, has_quorum ? 5 : 3)) {
+    switch (judge.is_peaceful ? 1
+                              : prng_below(&world.prng, has_quorum ? 5 : 3)) {
     case 0:
         world_crash(&world, victim);
         run(some_time(5 * TIME_US_PER_S));
         world_start(&world, victim);
         break;
     case 1:
+        judge.leaver = victim;
         world_leave(&world, victim);
-        run(some_time(4 * TIME_US_PER_S));
+        run(some_time(4 * TIME_US_PER_S) + 2 * TIME_US_PER_S);
+        judge.leaver = world.servers_count;
         if (!world.servers[victim].is_running)
             world_start(&world, victim);
         break;
@@ -327,7 +364,7 @@ static void judge_counter(unsigned key)
 {
     uint64_t successes = 0;
     uint64_t doubtful = 0;
-    uint64_t highest = 0;
+    const struct operation *highest = NULL;
 
     for (size_t i = 0; i < judge.count; i++) {
         const struct operation *one = &judge.operations[i];
@@ -338,28 +375,41 @@ static void judge_counter(unsigned key)
         if (one->told == 0 || one->verdict != FARM_VERDICT_DECIDED)
             continue;
         successes++;
-        if (one->result > highest)
-            highest = one->result;
+        if (highest == NULL || one->result > highest->result)
+            highest = one;
         for (size_t j = 0; j < i; j++) {
             const struct operation *other = &judge.operations[j];
             if (other->key != key || other->told == 0 ||
                 other->verdict != FARM_VERDICT_DECIDED)
                 continue;
             if (other->result == one->result)
-                complain("two counted the same", key);
+                complain("two counted the same", one);
             else if (other->told < one->called && other->result > one->result)
-                complain("a count went back", key);
+                complain("a count went back", one);
         }
     }
-    if (highest > successes + doubtful)
-        complain("more was counted than anybody did", key);
+    if (highest != NULL && highest->result > successes + doubtful)
+        complain("more was counted than anybody did", highest);
 }
 
-/* What was added and not deleted, by anybody, is not added again. */
+static void judge_peace(void)
+{
+    for (size_t i = 0; i < judge.count && judge.is_peaceful; i++) {
+        const struct operation *operation = &judge.operations[i];
+        if (operation->told == 0)
+            complain("a client was told nothing", operation);
+        else if (operation->verdict == FARM_VERDICT_UNKNOWN)
+            complain("an outcome was unknown", operation);
+        else if (operation->verdict == FARM_VERDICT_UNDECIDED)
+            complain("no home was found", operation);
+    }
+}
+
 static void judge_all(void)
 {
     for (unsigned key = 0; key < KEYS / 2; key++)
         judge_counter(key);
+    judge_peace();
 }
 
 bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
@@ -371,7 +421,10 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 4));
     world.has_homes = true;
     world.quorum = seed % 2 == 0 ? world.servers_count : 0;
+    judge.is_peaceful = seed % 5 == 0 && world.servers_count > 2;
+    judge.leaver = world.servers_count;
     world.execute = execute;
+    world.release = release;
     world.decided = decided;
     world.traces = traces;
     for (unsigned i = 0; i < world.servers_count; i++) {
@@ -379,21 +432,25 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
         if (prng_below(&shape, 3) == 0)
             world_run(&world, world.now + prng_below(&shape, 2000000));
     }
+    if (judge.is_peaceful)
+        world_run(&world, world.now + 5 * TIME_US_PER_S);
     run(3 * TIME_US_PER_S);
     for (unsigned i = 0; i < FAULTS; i++)
         fault(totals);
     wait_until_whole();
+    judge.is_over = true;
+    run(2 * TIME_US_PER_S);
     if (!all_ready())
-        complain("the farm did not become whole again", 0);
+        complain("the farm did not become whole again", &judge.operations[0]);
     for (size_t i = 0; i < judge.count; i++) {
         const struct operation *operation = &judge.operations[i];
         totals->operations++;
-        totals->decided += operation->told != 0 &&
-                           operation->verdict == FARM_VERDICT_DECIDED;
+        totals->decided +=
+            operation->told != 0 && operation->verdict == FARM_VERDICT_DECIDED;
         totals->undecided += operation->told != 0 &&
                              operation->verdict == FARM_VERDICT_UNDECIDED;
-        totals->unknown += operation->told == 0 ||
-                           operation->verdict == FARM_VERDICT_UNKNOWN;
+        totals->unknown +=
+            operation->told == 0 || operation->verdict == FARM_VERDICT_UNKNOWN;
     }
     judge_all();
     world_destroy(&world);

@@ -98,6 +98,7 @@ void world_start(struct world *world, unsigned number)
                                      .has_homes = world->has_homes,
                                      .quorum = world->quorum,
                                      .shared_settings = 1,
+                                     .lock_grace = 5 * TIME_US_PER_S,
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,
                                      .tick_interval = TIME_US_PER_S / 50,
@@ -442,6 +443,9 @@ static void carry_out(struct world *world, struct server *server,
             break;
         case FARM_EXECUTE:
             execute(world, server, &effect, executed);
+            break;
+        case FARM_RELEASE:
+            world->release(world, server->number, effect.bytes, effect.number);
             break;
         case FARM_DECIDED:
             world->decided(world, server->number, effect.waiter, effect.bytes);

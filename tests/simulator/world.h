@@ -125,8 +125,10 @@ struct world {
     /* Executes a command as its home, now; writes the result, and what it is
      * called, into `input`.  NULL: there are no such commands. */
     void (*execute)(struct world *world, unsigned server,
-                    const struct farm_effect *effect,
-                    struct farm_input *input);
+                    const struct farm_effect *effect, struct farm_input *input);
+    /* Deletes a lock, if it is still that version. */
+    void (*release)(struct world *world, unsigned server, struct span key,
+                    uint64_t version);
     /* Called for what became of a client's commands. */
     void (*decided)(struct world *world, unsigned server, uint64_t waiter,
                     struct span results);

@@ -88,8 +88,9 @@ class WebServer:
 
 
 @contextlib.contextmanager
-def running(save_paths, settings=None, hosts=None):
-    """As many web servers as save paths; yields the WebServers."""
+def running(save_paths, settings=None, hosts=None, site=SITE):
+    """As many web servers as save paths; yields the WebServers.  `site` is
+    the page that they all show."""
     if shutil.which("php") is None:
         raise WebServerMissing("no php here")
     with contextlib.ExitStack() as stack:
@@ -100,16 +101,17 @@ def running(save_paths, settings=None, hosts=None):
             chosen = {**SETTINGS, "session.save_path": save_path,
                       **(settings or {})}
             log_path = os.path.join(directory, f"log{index}")
-            web = _start(chosen, log_path, hosts[index] if hosts else None)
+            web = _start(chosen, log_path, hosts[index] if hosts else None,
+                         site)
             stack.callback(web.stop)
             webs.append(web)
         yield webs
 
 
-def _start(settings, log_path, host):
+def _start(settings, log_path, host, site):
     """Tries a few ports, as another process may take the one we chose."""
     for _ in range(START_ATTEMPTS_MAX):
-        web = _spawn(settings, log_path, host)
+        web = _spawn(settings, log_path, host, site)
         if _answers(web):
             break
         web.stop()
@@ -123,14 +125,14 @@ def _start(settings, log_path, host):
     return web
 
 
-def _spawn(settings, log_path, host):
+def _spawn(settings, log_path, host, site):
     place = (host.address if host else "127.0.0.1",
              HOST_PORT if host else free_port())
     words = host.words() if host else []
     words += ["php"]
     for name, value in settings.items():
         words += ["-d", f"{name}={value}"]
-    words += ["-S", "%s:%d" % place, SITE]
+    words += ["-S", "%s:%d" % place, site]
     environment = {**os.environ, "PHP_CLI_SERVER_WORKERS": str(WORKERS_COUNT)}
     with open(log_path, "wb") as log:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL,

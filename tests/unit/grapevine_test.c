@@ -138,12 +138,13 @@ static size_t make_messages(struct message messages[32])
     messages[count++] = (struct message){
         .kind = MESSAGE_COMMAND,
         .command = {
-            42, 77, 1000000, make_vector(), 2,
+            42, 77, true, 1000000, make_vector(), 2,
             SPAN("\0\0\0\0\0\0\0\1\0\0\0\3abc\0\0\0\0\0\0\0\2\0\0\0\0")}};
     messages[count++] = (struct message){
         .kind = MESSAGE_DECISION,
-        .decision = {
-            42, true, make_vector(), 2, SPAN("\0\0\0\3abc\0\0\0\0")}};
+        .decision = {42, true, make_vector(), 2, SPAN("\0\0\0\3abc\0\0\0\0")}};
+    messages[count++] = (struct message){.kind = MESSAGE_LOCK,
+                                         .lock = {5, 42, SPAN("apple")}};
     return count;
 }
 
@@ -170,7 +171,7 @@ static void every_message_comes_back_as_it_was_sent(void **state)
     size_t count = make_messages(messages);
 
     (void)state;
-    assert_int_equal(count, MESSAGE_DECISION);
+    assert_int_equal(count, MESSAGE_LOCK);
     for (size_t i = 0; i < count; i++) {
         uint8_t first[1024];
         uint8_t second[1024];

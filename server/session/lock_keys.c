@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "server/session/locks.h"
+#include "server/session/lock_keys.h"
 
 #include <assert.h>
 
-void locks_add(struct locks *locks, struct span pattern)
+void lock_keys_add(struct lock_keys *locks, struct span pattern)
 {
     struct lock_pattern *added = &locks->patterns[locks->count];
 
-    assert(locks->count < LOCKS_PATTERNS_MAX);
+    assert(locks->count < LOCK_KEYS_MAX);
     *added = (struct lock_pattern){.text = pattern};
     if (pattern.length > 0 && pattern.data[pattern.length - 1] == '*') {
         added->is_open_behind = true;
@@ -33,7 +33,7 @@ static bool matches(const struct lock_pattern *pattern, struct span key)
     return memcmp(at, pattern->text.data, length) == 0;
 }
 
-bool locks_match(const struct locks *locks, struct span key)
+bool lock_keys_match(const struct lock_keys *locks, struct span key)
 {
     for (size_t i = 0; i < locks->count; i++) {
         if (matches(&locks->patterns[i], key))

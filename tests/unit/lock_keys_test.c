@@ -9,23 +9,23 @@
 
 #include <cmocka.h>
 
-#include "server/session/locks.h"
+#include "server/session/lock_keys.h"
 
 static bool is_lock(const char *pattern, const char *key)
 {
-    struct locks locks = {.count = 0};
+    struct lock_keys locks = {.count = 0};
 
-    locks_add(&locks, span_of_string(pattern));
-    return locks_match(&locks, span_of_string(key));
+    lock_keys_add(&locks, span_of_string(pattern));
+    return lock_keys_match(&locks, span_of_string(key));
 }
 
 static void without_patterns_nothing_is_a_lock(void **state)
 {
-    struct locks locks = {.count = 0};
+    struct lock_keys locks = {.count = 0};
 
     (void)state;
-    assert_false(locks_match(&locks, SPAN("a.lock")));
-    assert_false(locks_match(&locks, SPAN("")));
+    assert_false(lock_keys_match(&locks, SPAN("a.lock")));
+    assert_false(lock_keys_match(&locks, SPAN("")));
 }
 
 static void a_star_stands_for_what_is_before_or_behind(void **state)
@@ -54,14 +54,14 @@ static void without_a_star_it_is_the_key(void **state)
 
 static void one_of_many_is_enough(void **state)
 {
-    struct locks locks = {.count = 0};
+    struct lock_keys locks = {.count = 0};
 
     (void)state;
-    for (size_t i = 0; i < LOCKS_PATTERNS_MAX - 1; i++)
-        locks_add(&locks, SPAN("x*"));
-    locks_add(&locks, SPAN("memc.sess.key.lock.*"));
-    assert_true(locks_match(&locks, SPAN("memc.sess.key.lock.1")));
-    assert_false(locks_match(&locks, SPAN("memc.sess.key.1")));
+    for (size_t i = 0; i < LOCK_KEYS_MAX - 1; i++)
+        lock_keys_add(&locks, SPAN("x*"));
+    lock_keys_add(&locks, SPAN("memc.sess.key.lock.*"));
+    assert_true(lock_keys_match(&locks, SPAN("memc.sess.key.lock.1")));
+    assert_false(lock_keys_match(&locks, SPAN("memc.sess.key.1")));
 }
 
 int main(void)
