@@ -108,6 +108,7 @@ struct config {
     const char *farm_lock_keys[CONFIG_FARM_LOCK_KEYS_MAX]; /* patterns */
     size_t farm_lock_keys_count;
     uint64_t farm_lock_grace_ms;
+    bool farm_lock_connection;
     uint64_t farm_leave_timeout_ms;
     const char *farm_keys;  /* file; NULL: none */
     const char *farm_chain; /* certificate; NULL: none, and so the next two */

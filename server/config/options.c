@@ -389,6 +389,11 @@ const struct option_row option_rows[] = {
      .help = "keep a lock so long for a member that is silent, in "
              "milliseconds; of one that is known to be dead or gone all locks "
              "are released at once"},
+    {.name = "farm-lock-connection",
+     .kind = OPTION_FLAG,
+     .offset = AT(farm_lock_connection),
+     .help = "release locks also when the connection closes that they were "
+             "taken by"},
     {.name = "farm-leave-timeout",
      .argument = "MS",
      .kind = OPTION_NUMBER,

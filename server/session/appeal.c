@@ -20,11 +20,13 @@ struct appeal {
     struct appeal **link; /* what leads to this one in the crew's list */
     bool is_sent;
     bool is_answered;
-    size_t count;       /* of commands that were not answered yet */
-    uint8_t *bytes;     /* the run; then what was decided */
-    size_t used_bytes;  /* of the run */
-    size_t room_bytes;  /* for the run */
-    struct reader rest; /* of what was decided */
+    size_t count;   /* of commands that were not answered yet */
+    uint8_t *bytes; /* the run */
+    size_t used_bytes;
+    size_t room_bytes;
+    uint8_t *verdicts;   /* what was decided; NULL: not yet, or unknown */
+    struct reader asked; /* what is left of the run, then */
+    struct reader rest;  /* and of the verdicts */
 };
 
 static struct appeal *create(struct crew *crew, struct session *session)
@@ -49,6 +51,7 @@ static void destroy(struct appeal *appeal)
     if (appeal->next != NULL)
         appeal->next->link = appeal->link;
     free(appeal->bytes);
+    free(appeal->verdicts);
     free(appeal);
 }
 
@@ -138,13 +141,72 @@ void appeal_begin(struct session *session, const struct command *commands,
 
 /* ---- back again ---- */
 
+/* What the home said of the next command, which is `command`. */
+static bool take_verdict(struct appeal *appeal, const struct command *command,
+                         struct execution *execution)
+{
+    struct reader *rest = &appeal->rest;
+    uint64_t hash = read_u64(&appeal->asked);
+    unsigned verdict = read_u8(rest);
+    struct span result = read_bytes(rest, read_u32(rest));
+
+    (void)hash;
+    read_bytes(&appeal->asked, read_u32(&appeal->asked));
+    command_skip(execution);
+    execution->outcome.kind = rest->ok && verdict == FARM_VERDICT_UNDECIDED
+                                  ? OUTCOME_UNDECIDED
+                                  : OUTCOME_UNKNOWN;
+    return rest->ok && verdict == FARM_VERDICT_DECIDED &&
+           parcel_decode_result(result, command, execution) &&
+           execution->outcome.kind != OUTCOME_UNDECIDED;
+}
+
+/* The command that the next verdict is of, as it was sent. */
+static bool next_asked(const struct appeal *appeal, struct command *command)
+{
+    const struct clients *clients = appeal->crew->clients;
+    struct reader asked = appeal->asked;
+
+    read_u64(&asked);
+    struct span parcel = read_bytes(&asked, read_u32(&asked));
+    if (!asked.ok ||
+        !parcel_decode(parcel, clients->limits.item_bytes_max, command))
+        return false;
+    command->is_of_lock =
+        lock_keys_match(&clients->settings.lock_keys, command->key);
+    return true;
+}
+
+/* Nobody hears of these verdicts: a lock that nobody knows to have is given
+ * back. */
+static void give_back(struct appeal *appeal)
+{
+    struct possessions taken = {.count = 0};
+    struct execution execution = {.sighting = NULL};
+    struct command command;
+
+    while (appeal->rest.rest.length > 0 && next_asked(appeal, &command)) {
+        if (take_verdict(appeal, &command, &execution))
+            possessions_note(&taken, &command, &execution.outcome);
+    }
+    appeal_release(appeal->crew, &taken);
+    possessions_release(&taken);
+}
+
+static void end_unheard(struct appeal *appeal)
+{
+    if (!appeal->crew->is_ended)
+        give_back(appeal);
+    destroy(appeal);
+}
+
 static void resume(void *context)
 {
     struct appeal *appeal = context;
 
     appeal->is_answered = true;
     if (appeal->session == NULL)
-        destroy(appeal);
+        end_unheard(appeal);
     else
         session_resume(appeal->session);
 }
@@ -154,41 +216,28 @@ void appeal_decided(uint64_t waiter, struct span verdicts)
     struct appeal *appeal = (struct appeal *)(uintptr_t)waiter;
 
     /* Without memory nobody knows what was decided: no verdict says so. */
-    free(appeal->bytes);
-    appeal->bytes = malloc(verdicts.length + 1);
-    appeal->rest = reader_of(
-        span_of(appeal->bytes, appeal->bytes == NULL ? 0 : verdicts.length));
-    if (appeal->bytes != NULL)
-        span_copy(appeal->bytes, verdicts);
+    appeal->verdicts = malloc(verdicts.length + 1);
+    if (appeal->verdicts != NULL)
+        span_copy(appeal->verdicts, verdicts);
+    appeal->rest = reader_of(span_of(
+        appeal->verdicts, appeal->verdicts == NULL ? 0 : verdicts.length));
+    appeal->asked = reader_of(span_of(appeal->bytes, appeal->used_bytes));
     if (!worker_post(appeal->crew->worker, resume, appeal))
         abort(); /* a client that waits for ever is worse */
 }
 
 /* What the home said is counted here, by whom the client talks to. */
-static void take_verdict(struct appeal *appeal, const struct command *command,
-                         struct execution *execution)
-{
-    struct reader *rest = &appeal->rest;
-    unsigned verdict = read_u8(rest);
-    struct span result = read_bytes(rest, read_u32(rest));
-
-    command_skip(execution);
-    execution->outcome.kind = OUTCOME_UNKNOWN;
-    if (rest->ok && verdict == FARM_VERDICT_UNDECIDED)
-        execution->outcome.kind = OUTCOME_UNDECIDED;
-    else if (rest->ok && verdict == FARM_VERDICT_DECIDED &&
-             parcel_decode_result(result, command, execution) &&
-             execution->outcome.kind != OUTCOME_UNDECIDED)
-        command_count(command, execution);
-}
-
 void appeal_answer(struct session *session, const struct command *command)
 {
     struct appeal *appeal = session->appeal;
     struct execution execution;
 
     session_begin_execution(session, command, &execution);
-    take_verdict(appeal, command, &execution);
+    if (take_verdict(appeal, command, &execution))
+        command_count(command, &execution);
+    if (command->is_of_lock &&
+        session->crew->clients->settings.locks_end_with_connection)
+        possessions_note(&session->possessions, command, &execution.outcome);
     session_count_prefix(session, command, &execution);
     session_reply(session, command, &execution);
     if (--appeal->count > 0)
@@ -202,12 +251,50 @@ void appeal_drop(struct appeal *appeal)
     if (appeal == NULL)
         return;
     appeal->session = NULL;
-    if (!appeal->is_sent || appeal->is_answered)
+    if (!appeal->is_sent)
         destroy(appeal);
+    else if (appeal->is_answered)
+        end_unheard(appeal);
 }
 
 void appeals_destroy(struct crew *crew)
 {
     while (crew->appeals != NULL)
         destroy(crew->appeals);
+}
+
+/* ---- locks ---- */
+
+static void send_unheard(struct appeal *appeal)
+{
+    appeal->is_sent =
+        appeal->count > 0 &&
+        peers_post(appeal->crew->clients->settings.peers, send_run, appeal);
+    if (!appeal->is_sent)
+        destroy(appeal);
+}
+
+void appeal_release(struct crew *crew, const struct possessions *locks)
+{
+    const struct store *store = crew->clients->settings.store;
+    const struct possession *lock = locks->first;
+
+    while (lock != NULL) {
+        struct appeal *appeal = create(crew, NULL);
+        if (appeal == NULL)
+            return; /* they live until their exptime */
+        for (; lock != NULL && appeal->count < FARM_COMMANDS_MAX;
+             lock = lock->next) {
+            struct command command;
+            command_clear(&command, PROTOCOL_TEXT);
+            command.kind = COMMAND_REMOVE;
+            command.key = span_of(lock->key, lock->key_bytes);
+            command.hash = store_hash(store, command.key);
+            command.has_compare = true;
+            command.compare = lock->token;
+            if (!add(appeal, &command))
+                break;
+        }
+        send_unheard(appeal);
+    }
 }

@@ -9,6 +9,7 @@
 #define SERVER_SESSION_APPEAL_H
 
 #include "server/session/crew.h"
+#include "server/session/possessions.h"
 
 struct appeal;
 
@@ -21,7 +22,11 @@ void appeal_begin(struct session *session, const struct command *commands,
 /* Answers the next command of the run that came back, which is `command`. */
 void appeal_answer(struct session *session, const struct command *command);
 
-/* The session has no use for it any more.  NULL is fine. */
+/* Deletes locks, each if it is still that version, for nobody who waits. */
+void appeal_release(struct crew *crew, const struct possessions *locks);
+
+/* The session has no use for it any more: locks that it was to be told of are
+ * given back.  NULL is fine. */
 void appeal_drop(struct appeal *appeal);
 
 /* For the thread of the peers: what it calls when homes have decided. */

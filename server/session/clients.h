@@ -35,8 +35,9 @@ struct clients_settings {
     struct exchanges *exchanges; /* likewise, of binary clients */
     struct throttle *throttle;   /* of those who say it wrongly */
     bool fails_when_degraded;    /* rather than answering as if all held it */
-    enum homing homing;          /* what homes decide, where there are any */
-    struct lock_keys lock_keys;  /* keys that they decide all of */
+    bool locks_end_with_connection; /* with that of the client that has them */
+    enum homing homing;             /* what homes decide, where there are any */
+    struct lock_keys lock_keys;     /* keys that they decide all of */
     size_t threads_count;
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */

@@ -266,6 +266,9 @@ void session_destroy(struct session *session)
     watching_end(session);
     inquiry_drop(session->inquiry);
     appeal_drop(session->appeal);
+    if (session->possessions.first != NULL && !session->crew->is_ended)
+        appeal_release(session->crew, &session->possessions);
+    possessions_release(&session->possessions);
     authentication_end(session);
     filling_drop(session);
     dump_drop(session);

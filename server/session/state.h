@@ -19,7 +19,7 @@
  *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
  *   listing.c   an answer that is too long for a turn: `listing`
- *   appeal.c    commands that homes decide: `appeal`
+ *   appeal.c    commands that homes decide: `appeal`, `possessions`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
  *   steering.c  what they say of slabs and LRU lists
@@ -108,12 +108,13 @@ struct session {
     struct login *login;
 
     /* In a farm. */
-    enum peers_reading reading; /* of this turn */
-    peers_term term;            /* of this turn */
-    enum homing homing;         /* what homes decide in it */
-    bool is_home;               /* this server decides that, in it */
-    struct inquiry *inquiry;    /* to others, under way or answered */
-    struct appeal *appeal;      /* to homes, likewise */
+    enum peers_reading reading;     /* of this turn */
+    peers_term term;                /* of this turn */
+    enum homing homing;             /* what homes decide in it */
+    bool is_home;                   /* this server decides that, in it */
+    struct inquiry *inquiry;        /* to others, under way or answered */
+    struct appeal *appeal;          /* to homes, likewise */
+    struct possessions possessions; /* locks that end with it */
     bool waits; /* for these two, or for what comes of its credentials */
     uint64_t last_number; /* of what it changed last */
     struct session *next_holding;

@@ -181,6 +181,7 @@ struct clients_settings settings_clients(const struct config *config)
     return (struct clients_settings){
         .fails_when_degraded = config->farm_ack_fallback == ACK_FALLBACK_ERROR,
         .homing = homing(config),
+        .locks_end_with_connection = config->farm_lock_connection,
         .lock_keys = lock_keys(config),
         .threads_count = config->threads,
         .connections_max = config->connections_max,
