@@ -11,7 +11,7 @@
 
 #define CONFIGURATIONS_MAX ((size_t)1 << 17)
 /* A history that would take much longer than seconds is given up. */
-#define STEPS_MAX (UINT64_C(1) << 26)
+#define STEPS_MAX (UINT64_C(1) << 24)
 #define WORD_BITS 64
 
 /* Where there are many operations of unknown outcome there are many orders.
@@ -23,11 +23,10 @@ struct effort {
 };
 
 static const struct effort EFFORTS[] = {
-    {1, 50}, {2, 1000}, {SIZE_MAX, SIZE_MAX}};
+    {1, 50}, {2, 1000}, {16, 50}, {16, 1000}, {SIZE_MAX, SIZE_MAX}};
 
 /* Operations whose outcome is unknown and which do the same. */
-struct class
-{
+struct alike {
     const struct linear_operation *operation;
     uint64_t called_count;
 };
@@ -41,7 +40,7 @@ struct search {
     struct configuration *scratch;
     const struct linear_operation **pending; /* by place, or NULL */
     const struct linear_operation **done;
-    struct class *classes;
+    struct alike *classes;
     uint64_t *looking; /* places of those that only look */
     struct effort effort;
     uint64_t steps;
@@ -272,7 +271,8 @@ static struct linear_judgement order(struct search *search,
         judgement.operation = event->operation;
         if (search->is_given_up) {
             judgement.verdict = LINEAR_UNDECIDED;
-            judgement.why = "not decided within the bound";
+            judgement.why = "not decided within the bound; it has no place in "
+                            "the likely orders";
             break;
         }
         if (search->frontier.count == 0) {
@@ -315,11 +315,17 @@ struct linear_judgement linear_judge(const struct linear_operation *operations,
                                      const struct linear_rules *rules)
 {
     struct linear_judgement judgement = {0};
+    size_t odd = count;
 
     for (size_t i = 0; i < sizeof(EFFORTS) / sizeof(*EFFORTS); i++) {
         judgement = judge_with(EFFORTS[i], operations, count, rules);
         if (judgement.verdict == LINEAR_RIGHT)
             break;
+        /* Where it is not decided, this is where to look. */
+        if (judgement.verdict == LINEAR_WRONG)
+            odd = judgement.operation;
+        else if (odd < count)
+            judgement.operation = odd;
     }
     if (judgement.verdict == LINEAR_RIGHT)
         reads_judge(operations, count, rules, &judgement);

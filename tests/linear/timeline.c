@@ -84,16 +84,16 @@ static void give_classes(struct timeline *timeline,
     assert(firsts != NULL);
     for (size_t i = 0; i < timeline->count; i++) {
         struct event *event = &timeline->events[i];
-        size_t class = 0;
+        size_t which = 0;
         if (!event->is_unknown)
             continue;
-        while (class < timeline->classes_count &&
-               !do_the_same(&operations[firsts[class]],
+        while (which < timeline->classes_count &&
+               !do_the_same(&operations[firsts[which]],
                             &operations[event->operation]))
-            class++;
-        if (class == timeline->classes_count)
+            which++;
+        if (which == timeline->classes_count)
             firsts[timeline->classes_count++] = event->operation;
-        event->place = class;
+        event->place = which;
     }
     free(firsts);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/linear/linear.h"
 #include "tests/simulator/world.h"
 
 #define KEYS 6
@@ -12,19 +13,8 @@
 #define OPERATIONS_MAX 30000
 #define FAULTS 6
 #define RUN_MAX 4
-
-enum action { ACTION_COUNT, ACTION_ADD, ACTION_DELETE };
-
-/* What one client had done to one key. */
-struct operation {
-    enum action action;
-    unsigned client;
-    unsigned key;
-    time_us called;
-    time_us told; /* 0: it never was */
-    enum farm_verdict verdict;
-    uint64_t result; /* the number; 1: yes */
-};
+#define GONE_MAX 64
+#define PER_MILLION 1000000
 
 /* It waits for one answer at a time, and asks each time another server. */
 struct client {
@@ -33,15 +23,31 @@ struct client {
     uint64_t server_id;
     size_t first; /* of its operations under way */
     size_t count;
-    bool has_lock;
+    uint64_t tokens[KEYS]; /* that it was told of last */
+    bool has_lock[KEYS];
+    unsigned lock_server[KEYS]; /* where it got it, and writes under it */
     time_us rests_until;
+};
+
+/* An operation, and what is judged besides. */
+struct deed {
+    struct linear_operation linear;
+    unsigned key;
+    bool is_told;
+    time_us called;
+    enum farm_verdict verdict;
+    /* Of a lock's release, what its holder wrote before; of its taking, what
+     * the next one saw. */
+    uint64_t lock_token;
+    uint64_t data;
+    uint64_t server_id;
 };
 
 static struct world world;
 
 static struct judge {
     uint64_t seed;
-    struct operation operations[OPERATIONS_MAX];
+    struct deed deeds[OPERATIONS_MAX];
     size_t count;
     struct client clients[CLIENTS];
     unsigned complaints;
@@ -50,30 +56,60 @@ static struct judge {
     unsigned leaver; /* nobody goes to it */
     bool is_over;    /* nobody goes anywhere */
     uint64_t released;
+    uint64_t last_data;
+    uint64_t last_number;
+    uint64_t gone[GONE_MAX]; /* servers */
+    time_us gone_at[GONE_MAX];
+    size_t gone_count;
 } judge;
 
-static void complain(const char *what, const struct operation *operation)
+static void complain(const char *what, const struct deed *deed)
 {
     if (judge.complaints++ < 5)
-        printf("atomic %llu: %s (key %u, client %u, asked at %.3f s)\n",
-               (unsigned long long)judge.seed, what, operation->key,
-               operation->client,
-               (double)(operation->called - WORLD_START_US) / 1e6);
+        printf("atomic %llu: %s (key %u, client %u, asked at %.6f s)\n",
+               (unsigned long long)judge.seed, what, deed->key,
+               deed->linear.client,
+               (double)(deed->called - WORLD_START_US) / 1e6);
 }
 
-static struct span key_of(unsigned number, char to[16])
+static struct span key_of(const char *kind, unsigned number, char to[16])
 {
-    int length = snprintf(to, 16, "atomic-%u", number);
+    int length = snprintf(to, 16, "%s-%u", kind, number);
 
     return span_of(to, (size_t)length);
+}
+
+/* Two keys are counters, two are registers, two are locks. */
+static bool is_counter(unsigned key)
+{
+    return key < KEYS / 3;
+}
+
+static bool is_lock(unsigned key)
+{
+    return key >= KEYS / 3 * 2;
+}
+
+/* One that a server's next run does not share. */
+static uint32_t incarnation_of(unsigned server)
+{
+    return world.servers[server].starts * WORLD_SERVERS_MAX + server + 1;
 }
 
 /* ---- what a home does ---- */
 
 /* As it stands in a command. */
 struct order {
-    uint8_t action;
-    uint8_t key;
+    uint64_t kind;
+    uint64_t key;
+    uint64_t number;
+    uint64_t expected;
+};
+
+struct result {
+    uint64_t outcome;
+    uint64_t number;
+    uint64_t token;
 };
 
 static uint64_t number_of(const struct item *item)
@@ -85,14 +121,8 @@ static uint64_t number_of(const struct item *item)
     return number;
 }
 
-/* Keys of the first half are counted, those of the other are locks. */
-static bool is_lock(unsigned key)
-{
-    return key >= KEYS / 2;
-}
-
-static uint64_t journal_put(struct server *server, struct store_hold *hold,
-                            uint64_t number, uint64_t owner, time_us now)
+static uint64_t put(struct server *server, struct store_hold *hold,
+                    uint64_t number, uint64_t owner, time_us now)
 {
     struct store_write write = {.parts = {span_of(&number, sizeof(number))},
                                 .version =
@@ -110,8 +140,8 @@ static uint64_t journal_put(struct server *server, struct store_hold *hold,
     return journal_append(server->journal, &record);
 }
 
-static uint64_t journal_delete(struct server *server, struct store_hold *hold,
-                               time_us now)
+static uint64_t drop(struct server *server, struct store_hold *hold,
+                     time_us now)
 {
     struct record record = {.kind = RECORD_DELETE,
                             .version = store_next_version(server->store, now),
@@ -122,11 +152,59 @@ static uint64_t journal_delete(struct server *server, struct store_hold *hold,
     return journal_append(server->journal, &record);
 }
 
+static bool changes(const struct order *order, const struct store_hold *hold,
+                    struct result *result)
+{
+    bool is_there = hold->item != NULL;
+    bool is_expected = is_there && hold->item->version == order->expected;
+
+    switch ((enum linear_kind)order->kind) {
+    case LINEAR_SET:
+        return true;
+    case LINEAR_ADD:
+        result->outcome = is_there ? LINEAR_NO : LINEAR_YES;
+        return !is_there;
+    case LINEAR_INCR:
+    case LINEAR_DELETE:
+        result->outcome = is_there ? LINEAR_YES : LINEAR_NO;
+        return is_there;
+    case LINEAR_CAS:
+    case LINEAR_DELETE_IF:
+        result->outcome = is_expected ? LINEAR_YES
+                          : is_there  ? LINEAR_OTHER
+                                      : LINEAR_NO;
+        return is_expected;
+    default:
+        result->outcome = is_there ? LINEAR_YES : LINEAR_NO;
+        return false;
+    }
+}
+
+static uint64_t decide(struct server *server, struct store_hold *hold,
+                       const struct order *order, uint64_t owner, time_us now,
+                       struct result *result)
+{
+    *result = (struct result){.outcome = LINEAR_YES, .number = order->number};
+    if (hold->item != NULL && order->kind == LINEAR_INCR)
+        result->number = number_of(hold->item) + order->number;
+    if (hold->item != NULL && order->kind == LINEAR_GET) {
+        result->number = number_of(hold->item);
+        result->token = hold->item->version;
+    }
+    if (!changes(order, hold, result))
+        return 0;
+    if (order->kind == LINEAR_DELETE || order->kind == LINEAR_DELETE_IF)
+        return drop(server, hold, now);
+    uint64_t journaled = put(server, hold, result->number, owner, now);
+    result->token = hold->item->version;
+    return journaled;
+}
+
 static void execute(struct world *w, unsigned number,
                     const struct farm_effect *effect, struct farm_input *input)
 {
-    static uint64_t result;
-    static char key[16];
+    static struct result result;
+    static char text[16];
     struct server *server = &w->servers[number];
     time_us now = world_time(w, number);
     struct store_hold hold;
@@ -134,32 +212,20 @@ static void execute(struct world *w, unsigned number,
 
     assert(effect->bytes.length == sizeof(order));
     memcpy(&order, effect->bytes.data, sizeof(order));
-    struct span span = key_of(order.key, key);
-    store_hold(server->store, span, store_hash(server->store, span), now,
-               &hold);
-    bool is_there = hold.item != NULL;
-    uint64_t owner = is_lock(order.key) ? effect->number : 0;
-    uint64_t before = is_there ? number_of(hold.item) : 0;
-    result = 1;
-    if (!is_there && hold.stub.kind == STUB_WANTED) {
+    struct span key = key_of("atomic", (unsigned)order.key, text);
+    store_hold(server->store, key, store_hash(server->store, key), now, &hold);
+    if (hold.item == NULL && hold.stub.kind == STUB_WANTED) {
         input->must_ask = !effect->is_asked;
-        input->bytes = input->must_ask ? span : SPAN("");
+        input->bytes = input->must_ask ? key : SPAN("");
     } else {
-        if (order.action == ACTION_COUNT) {
-            result = before + 1;
-            input->number = journal_put(server, &hold, result, owner, now);
-        } else if (order.action == ACTION_ADD && !is_there) {
-            input->number = journal_put(server, &hold, 1, owner, now);
-        } else if (order.action == ACTION_DELETE && is_there) {
-            input->number = journal_delete(server, &hold, now);
-        } else {
-            result = 0;
-        }
+        input->number = decide(
+            server, &hold, &order,
+            is_lock((unsigned)order.key) ? effect->number : 0, now, &result);
         input->bytes = span_of(&result, sizeof(result));
-        if (is_lock(order.key)) {
-            input->lock = span;
-            input->version = hold.item == NULL ? 0 : hold.item->version;
-        }
+    }
+    if (is_lock((unsigned)order.key) && !input->must_ask) {
+        input->lock = key;
+        input->version = hold.item == NULL ? 0 : hold.item->version;
     }
     store_release(&hold);
 }
@@ -174,12 +240,78 @@ static void release(struct world *w, unsigned number, struct span key,
     store_hold(server->store, key, store_hash(server->store, key), now, &hold);
     if (hold.item != NULL && hold.item->version == version) {
         judge.released++;
-        journal_delete(server, &hold, now);
+        drop(server, &hold, now);
     }
     store_release(&hold);
 }
 
 /* ---- clients ---- */
+
+static void answered(struct world *w, unsigned number, uint64_t waiter,
+                     bool is_degraded)
+{
+    (void)w;
+    (void)number;
+    (void)waiter;
+    (void)is_degraded;
+}
+
+/* What is written under a lock is written by a plain set, whose answer nobody
+ * waits for. */
+static uint64_t write_data(unsigned number, unsigned lock)
+{
+    struct server *server = &world.servers[number];
+    time_us now = world_time(&world, number);
+    struct store_hold hold;
+    char text[16];
+    struct span key = key_of("data", lock, text);
+
+    store_hold(server->store, key, store_hash(server->store, key), now, &hold);
+    uint64_t journaled = put(server, &hold, ++judge.last_data, 0, now);
+    store_release(&hold);
+    world_written(&world, number, journaled, 0);
+    return judge.last_data;
+}
+
+static uint64_t read_data(unsigned number, unsigned lock)
+{
+    struct server *server = &world.servers[number];
+    struct store_hold hold;
+    char text[16];
+    struct span key = key_of("data", lock, text);
+
+    store_hold(server->store, key, store_hash(server->store, key),
+               world_time(&world, number), &hold);
+    uint64_t data = hold.item == NULL ? 0 : number_of(hold.item);
+    store_release(&hold);
+    return data;
+}
+
+static void take_result(struct deed *deed, const struct result *result,
+                        unsigned server)
+{
+    struct client *client = &judge.clients[deed->linear.client];
+    struct linear_operation *linear = &deed->linear;
+
+    linear->outcome = (enum linear_outcome)result->outcome;
+    bool is_yes = linear->outcome == LINEAR_YES;
+    bool is_gone =
+        linear->kind == LINEAR_DELETE || linear->kind == LINEAR_DELETE_IF;
+    if (is_yes && !is_gone) {
+        linear->has_told = true;
+        linear->told = result->number;
+        linear->told_token = result->token;
+        client->tokens[deed->key] = result->token;
+    }
+    if (!is_lock(deed->key))
+        return;
+    if (linear->kind == LINEAR_ADD && is_yes) {
+        client->has_lock[deed->key] = true;
+        client->lock_server[deed->key] = server;
+        deed->lock_token = result->token;
+        deed->data = read_data(server, deed->key);
+    }
+}
 
 static void decided(struct world *w, unsigned number, uint64_t waiter,
                     struct span results)
@@ -187,63 +319,110 @@ static void decided(struct world *w, unsigned number, uint64_t waiter,
     struct client *client = &judge.clients[waiter];
     struct reader reader = reader_of(results);
 
-    (void)number;
     assert(client->is_waiting);
     client->is_waiting = false;
     for (size_t i = 0; i < client->count; i++) {
-        struct operation *operation = &judge.operations[client->first + i];
-        operation->told = w->now;
-        operation->verdict = (enum farm_verdict)read_u8(&reader);
-        struct span result = read_bytes(&reader, read_u32(&reader));
-        if (operation->verdict != FARM_VERDICT_DECIDED)
-            continue;
+        struct deed *deed = &judge.deeds[client->first + i];
+        struct result result;
+        deed->is_told = true;
+        deed->linear.end = w->now;
+        deed->verdict = (enum farm_verdict)read_u8(&reader);
+        struct span bytes = read_bytes(&reader, read_u32(&reader));
         /* What the home could not find out, it did not do. */
-        if (result.length == 0)
-            operation->verdict = FARM_VERDICT_UNDECIDED;
-        else
-            memcpy(&operation->result, result.data, sizeof(uint64_t));
-        if (operation->action == ACTION_ADD)
-            client->has_lock = operation->result == 1;
+        if (deed->verdict == FARM_VERDICT_DECIDED && bytes.length == 0)
+            deed->verdict = FARM_VERDICT_UNDECIDED;
+        if (deed->verdict == FARM_VERDICT_UNDECIDED)
+            deed->linear.outcome = LINEAR_NOTHING;
+        if (deed->verdict != FARM_VERDICT_DECIDED)
+            continue;
+        memcpy(&result, bytes.data, sizeof(result));
+        take_result(deed, &result, number);
     }
     assert(reader.ok && reader.rest.length == 0);
     client->rests_until = w->now + prng_below(&w->prng, 150000);
 }
 
-static enum action draw_action(const struct client *client, unsigned key)
+static enum linear_kind draw_kind(struct client *client, unsigned key)
 {
-    if (!is_lock(key))
-        return ACTION_COUNT;
-    if (client->has_lock || prng_below(&world.prng, 8) == 0)
-        return ACTION_DELETE;
-    return ACTION_ADD;
+    static const enum linear_kind counting[] = {LINEAR_ADD,  LINEAR_INCR,
+                                                LINEAR_INCR, LINEAR_INCR,
+                                                LINEAR_INCR, LINEAR_GET};
+    static const enum linear_kind storing[] = {LINEAR_SET,    LINEAR_CAS,
+                                               LINEAR_CAS,    LINEAR_GET,
+                                               LINEAR_DELETE, LINEAR_ADD};
+
+    if (is_lock(key))
+        return client->has_lock[key] ? LINEAR_DELETE_IF : LINEAR_ADD;
+    return is_counter(key) ? counting[prng_below(&world.prng, 6)]
+                           : storing[prng_below(&world.prng, 6)];
+}
+
+/* Who has a lock writes under it where it got it, and gives it back there. */
+static unsigned draw_server(const struct client *client)
+{
+    for (unsigned key = 0; key < KEYS; key++) {
+        if (client->has_lock[key])
+            return client->lock_server[key];
+    }
+    return (unsigned)prng_below(&world.prng, world.servers_count);
+}
+
+static void add_deed(unsigned number, unsigned key, struct writer *writer)
+{
+    struct client *client = &judge.clients[number];
+    struct deed *deed = &judge.deeds[judge.count++];
+    char text[16];
+    *deed = (struct deed){.key = key,
+                          .called = world.now,
+                          .server_id = client->server_id,
+                          .linear = {.kind = draw_kind(client, key),
+                                     .outcome = LINEAR_UNKNOWN,
+                                     .client = number,
+                                     .through = incarnation_of(client->server),
+                                     .start = world.now}};
+    if (deed->linear.kind == LINEAR_CAS ||
+        deed->linear.kind == LINEAR_DELETE_IF)
+        deed->linear.expected = client->tokens[key];
+    deed->linear.number = deed->linear.kind == LINEAR_INCR ? 1
+                          : is_counter(key)                ? PER_MILLION
+                                            : ++judge.last_number * PER_MILLION;
+    if (deed->linear.kind == LINEAR_DELETE_IF) {
+        deed->lock_token = client->tokens[key];
+        deed->data = write_data(client->server, key);
+        client->has_lock[key] = false;
+    }
+    struct order order = {deed->linear.kind, key, deed->linear.number,
+                          deed->linear.expected};
+    write_u64(writer, store_hash(world.servers[client->server].store,
+                                 key_of("atomic", key, text)));
+    write_u32(writer, sizeof(order));
+    write_bytes(writer, span_of(&order, sizeof(order)));
 }
 
 static void call(unsigned number)
 {
     struct client *client = &judge.clients[number];
-    uint8_t bytes[RUN_MAX * 32];
+    uint8_t bytes[RUN_MAX * 64];
     struct writer writer = writer_of(bytes, sizeof(bytes));
-    struct server *server = &world.servers[client->server];
 
+    client->server_id = world.servers[client->server].id;
     client->first = judge.count;
     client->count = 1 + prng_below(&world.prng, RUN_MAX);
-    for (size_t i = 0; i < client->count; i++) {
-        struct operation *operation = &judge.operations[judge.count++];
-        char text[16];
-        *operation =
-            (struct operation){.client = number,
-                               .key = (unsigned)prng_below(&world.prng, KEYS),
-                               .called = world.now};
-        operation->action = draw_action(client, operation->key);
-        struct order order = {(uint8_t)operation->action,
-                              (uint8_t)operation->key};
-        write_u64(&writer,
-                  store_hash(server->store, key_of(operation->key, text)));
-        write_u32(&writer, sizeof(order));
-        write_bytes(&writer, span_of(&order, sizeof(order)));
+    /* Each on a key of its own: which of two came first could not be told.  It
+     * has one lock at a time. */
+    unsigned first = (unsigned)prng_below(&world.prng, KEYS);
+    bool has_lock = client->has_lock[KEYS - 1] || client->has_lock[KEYS - 2];
+    for (unsigned i = 0; i < client->count; i++) {
+        unsigned key = (first + i) % KEYS;
+        if (!is_lock(key) || client->has_lock[key] || !has_lock)
+            add_deed(number, key, &writer);
+        has_lock |= is_lock(key);
     }
+    client->count = judge.count - client->first;
+    if (client->count == 0)
+        return;
+    assert(writer.ok);
     client->is_waiting = true;
-    client->server_id = server->id;
     world_command(&world, client->server, span_of(bytes, writer.used_bytes),
                   number);
 }
@@ -254,16 +433,15 @@ static void look_after_clients(void)
     for (unsigned i = 0; i < CLIENTS; i++) {
         struct client *client = &judge.clients[i];
         const struct server *server = &world.servers[client->server];
-        if (client->is_waiting &&
-            (!server->is_running || server->id != client->server_id)) {
+        if (!server->is_running || server->id != client->server_id) {
             client->is_waiting = false;
-            client->has_lock = false;
+            memset(client->has_lock, 0, sizeof(client->has_lock));
         }
         if (client->is_waiting || judge.is_over ||
             world.now < client->rests_until ||
-            judge.count + RUN_MAX > OPERATIONS_MAX)
+            judge.count + RUN_MAX + WORLD_SERVERS_MAX > OPERATIONS_MAX)
             continue;
-        client->server = (unsigned)prng_below(&world.prng, world.servers_count);
+        client->server = draw_server(client);
         if (world_is_awake(&world, client->server) &&
             client->server != judge.leaver)
             call(i);
@@ -278,6 +456,31 @@ static void run(time_us duration)
         world_run(&world, world.now + 1 + prng_below(&world.prng, 5000));
         look_after_clients();
     }
+}
+
+/* From now on its locks may be released; and by who is cut off from it. */
+static void note_silence(unsigned server)
+{
+    for (unsigned key = 0; key < KEYS; key++) {
+        if (!is_lock(key))
+            continue;
+        judge.deeds[judge.count++] =
+            (struct deed){.key = key,
+                          .called = world.now,
+                          .verdict = FARM_VERDICT_UNKNOWN,
+                          .linear = {.kind = LINEAR_RELEASE,
+                                     .outcome = LINEAR_UNKNOWN,
+                                     .client = CLIENTS + server,
+                                     .through = incarnation_of(server),
+                                     .start = world.now}};
+    }
+}
+
+static void note_end(unsigned server)
+{
+    assert(judge.gone_count < GONE_MAX);
+    judge.gone_at[judge.gone_count] = world.now;
+    judge.gone[judge.gone_count++] = world.servers[server].id;
 }
 
 /* ---- faults ---- */
@@ -325,12 +528,16 @@ static void fault(struct atomic_totals *totals)
     switch (judge.is_peaceful ? 1
                               : prng_below(&world.prng, has_quorum ? 5 : 3)) {
     case 0:
+        note_silence(victim);
+        note_end(victim);
         world_crash(&world, victim);
         run(some_time(5 * TIME_US_PER_S));
         world_start(&world, victim);
         break;
     case 1:
         judge.leaver = victim;
+        note_silence(victim);
+        note_end(victim);
         world_leave(&world, victim);
         run(some_time(4 * TIME_US_PER_S) + 2 * TIME_US_PER_S);
         judge.leaver = world.servers_count;
@@ -338,16 +545,21 @@ static void fault(struct atomic_totals *totals)
             world_start(&world, victim);
         break;
     case 2:
+        note_silence(victim);
         world_freeze(&world, victim, world.now + some_time(8000000));
         run(some_time(8 * TIME_US_PER_S));
         world_freeze(&world, victim, 0);
         break;
     case 3:
+        for (unsigned i = 0; i < world.servers_count; i++)
+            note_silence(i);
         cut_off(victim, true);
         run(some_time(8 * TIME_US_PER_S));
         cut_off(victim, false);
         break;
     default:
+        for (unsigned i = 0; i < world.servers_count; i++)
+            note_silence(i);
         world_cut(&world, victim, (victim + 1) % world.servers_count, true);
         world_cut(&world, (victim + 1) % world.servers_count, victim,
                   prng_below(&world.prng, 2) == 0);
@@ -360,56 +572,95 @@ static void fault(struct atomic_totals *totals)
 
 /* ---- judging ---- */
 
-static void judge_counter(unsigned key)
+static void judge_order(unsigned key)
 {
-    uint64_t successes = 0;
-    uint64_t doubtful = 0;
-    const struct operation *highest = NULL;
+    static struct linear_operation operations[OPERATIONS_MAX];
+    static size_t deeds[OPERATIONS_MAX];
+    struct linear_rules rules = {.tokens_rise = true,
+                                 .configurations_max = 20000};
+    size_t count = 0;
 
     for (size_t i = 0; i < judge.count; i++) {
-        const struct operation *one = &judge.operations[i];
-        if (one->key != key)
+        if (judge.deeds[i].key != key)
             continue;
-        if (one->told == 0 || one->verdict == FARM_VERDICT_UNKNOWN)
-            doubtful++;
-        if (one->told == 0 || one->verdict != FARM_VERDICT_DECIDED)
+        deeds[count] = i;
+        operations[count++] = judge.deeds[i].linear;
+    }
+    struct linear_judgement judgement = linear_judge(operations, count, &rules);
+    if (judgement.verdict != LINEAR_RIGHT)
+        complain(judgement.why, &judge.deeds[deeds[judgement.operation]]);
+}
+
+static bool was_gone(uint64_t server_id, time_us before)
+{
+    for (size_t i = 0; i < judge.gone_count; i++) {
+        if (judge.gone[i] == server_id && judge.gone_at[i] < before)
+            return true;
+    }
+    return false;
+}
+
+/* Who gets a lock sees what was written under it before; unless the server is
+ * gone, with which that may have been lost. */
+static void judge_causes(void)
+{
+    for (size_t i = 0; i < judge.count; i++) {
+        const struct deed *got = &judge.deeds[i];
+        if (!is_lock(got->key) || got->linear.kind != LINEAR_ADD ||
+            got->linear.outcome != LINEAR_YES)
             continue;
-        successes++;
-        if (highest == NULL || one->result > highest->result)
-            highest = one;
-        for (size_t j = 0; j < i; j++) {
-            const struct operation *other = &judge.operations[j];
-            if (other->key != key || other->told == 0 ||
-                other->verdict != FARM_VERDICT_DECIDED)
-                continue;
-            if (other->result == one->result)
-                complain("two counted the same", one);
-            else if (other->told < one->called && other->result > one->result)
-                complain("a count went back", one);
+        for (size_t j = 0; j < judge.count; j++) {
+            const struct deed *gave = &judge.deeds[j];
+            if (gave->key == got->key &&
+                gave->linear.kind == LINEAR_DELETE_IF &&
+                gave->linear.outcome == LINEAR_YES &&
+                gave->lock_token < got->lock_token && gave->data > got->data &&
+                !was_gone(gave->server_id, got->linear.end))
+                complain("a lock's next holder does not see what was written "
+                         "under it",
+                         got);
         }
     }
-    if (highest != NULL && highest->result > successes + doubtful)
-        complain("more was counted than anybody did", highest);
 }
 
 static void judge_peace(void)
 {
     for (size_t i = 0; i < judge.count && judge.is_peaceful; i++) {
-        const struct operation *operation = &judge.operations[i];
-        if (operation->told == 0)
-            complain("a client was told nothing", operation);
-        else if (operation->verdict == FARM_VERDICT_UNKNOWN)
-            complain("an outcome was unknown", operation);
-        else if (operation->verdict == FARM_VERDICT_UNDECIDED)
-            complain("no home was found", operation);
+        const struct deed *deed = &judge.deeds[i];
+        if (deed->linear.kind == LINEAR_RELEASE)
+            continue;
+        if (!deed->is_told)
+            complain("a client was told nothing", deed);
+        else if (deed->verdict == FARM_VERDICT_UNKNOWN)
+            complain("an outcome was unknown", deed);
+        else if (deed->verdict == FARM_VERDICT_UNDECIDED)
+            complain("no home was found", deed);
     }
 }
 
 static void judge_all(void)
 {
-    for (unsigned key = 0; key < KEYS / 2; key++)
-        judge_counter(key);
+    for (unsigned key = 0; key < KEYS; key++)
+        judge_order(key);
+    judge_causes();
     judge_peace();
+}
+
+static void add_totals(struct atomic_totals *totals)
+{
+    for (size_t i = 0; i < judge.count; i++) {
+        const struct deed *deed = &judge.deeds[i];
+        if (deed->linear.kind == LINEAR_RELEASE)
+            continue;
+        bool is_unknown =
+            !deed->is_told || deed->verdict == FARM_VERDICT_UNKNOWN;
+        totals->operations++;
+        totals->unknown += is_unknown;
+        totals->decided += !is_unknown && deed->verdict == FARM_VERDICT_DECIDED;
+        totals->undecided +=
+            !is_unknown && deed->verdict == FARM_VERDICT_UNDECIDED;
+    }
+    totals->released += judge.released;
 }
 
 bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
@@ -426,6 +677,7 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
     world.execute = execute;
     world.release = release;
     world.decided = decided;
+    world.answered = answered;
     world.traces = traces;
     for (unsigned i = 0; i < world.servers_count; i++) {
         world_start(&world, i);
@@ -441,17 +693,8 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
     judge.is_over = true;
     run(2 * TIME_US_PER_S);
     if (!all_ready())
-        complain("the farm did not become whole again", &judge.operations[0]);
-    for (size_t i = 0; i < judge.count; i++) {
-        const struct operation *operation = &judge.operations[i];
-        totals->operations++;
-        totals->decided +=
-            operation->told != 0 && operation->verdict == FARM_VERDICT_DECIDED;
-        totals->undecided += operation->told != 0 &&
-                             operation->verdict == FARM_VERDICT_UNDECIDED;
-        totals->unknown +=
-            operation->told == 0 || operation->verdict == FARM_VERDICT_UNKNOWN;
-    }
+        complain("the farm did not become whole again", &judge.deeds[0]);
+    add_totals(totals);
     judge_all();
     world_destroy(&world);
     if (judge.complaints > 0)

@@ -15,6 +15,7 @@ struct atomic_totals {
     uint64_t undecided;
     uint64_t unknown;
     uint64_t faults;
+    uint64_t released; /* locks, of servers that were gone */
 };
 
 bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals);

@@ -795,12 +795,13 @@ static void print_account(const struct account *account, uint64_t seeds)
            (unsigned long long)reads->certain, (unsigned long long)reads->hits,
            (unsigned long long)reads->stale, (unsigned long long)reads->large);
     printf("%llu commands for homes: %llu decided, %llu not, %llu unknown; "
-           "%llu faults\n",
+           "%llu faults, %llu locks released\n",
            (unsigned long long)account->atomic.operations,
            (unsigned long long)account->atomic.decided,
            (unsigned long long)account->atomic.undecided,
            (unsigned long long)account->atomic.unknown,
-           (unsigned long long)account->atomic.faults);
+           (unsigned long long)account->atomic.faults,
+           (unsigned long long)account->atomic.released);
     bounds_print(&account->bounds);
 }
 
