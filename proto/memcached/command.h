@@ -105,6 +105,7 @@ struct command {
     bool value_follows; /* `value_bytes` come after this command */
     bool closes;        /* the connection ends after the reply */
     bool mints;         /* `key` is a prefix, until command_mint() */
+    bool is_of_lock;    /* its key is that of a lock, says who executes it */
 
     /* Of meta commands only. */
     bool is_meta;

@@ -101,6 +101,12 @@ static const char *text_line(const struct command *command,
                    : "SERVER_ERROR out of memory storing object\r\n";
     case OUTCOME_NOT_HELD:
         return "SERVER_ERROR stored here, but not held by the whole farm\r\n";
+    case OUTCOME_UNDECIDED:
+        return "SERVER_ERROR not decided: no home for this key can be had "
+               "now\r\n";
+    case OUTCOME_UNKNOWN:
+        return "SERVER_ERROR outcome unknown: the farm changed while this was "
+               "decided\r\n";
     case OUTCOME_OK:
         return "OK\r\n";
     case OUTCOME_VERSION:
@@ -216,12 +222,23 @@ static const char *status_text(enum binary_status status)
     case BINARY_OUT_OF_MEMORY:
         return "Out of memory";
     case BINARY_TEMPORARY_FAILURE:
-        return "Stored here, but not held by the whole farm";
+        return "Not decided: no home for this key can be had now";
+    case BINARY_INTERNAL_ERROR:
+        return "Outcome unknown: the farm changed while this was decided";
     case BINARY_AUTH_CONTINUES:
     case BINARY_SUCCESS:
         break;
     }
     return "";
+}
+
+/* Two failures that pass have one status. */
+static const char *failure_text(enum outcome_kind kind,
+                                enum binary_status status)
+{
+    return kind == OUTCOME_NOT_HELD
+               ? "Stored here, but not held by the whole farm"
+               : status_text(status);
 }
 
 static enum binary_status not_stored_status(enum command_mode mode)
@@ -263,7 +280,10 @@ static enum binary_status outcome_status(const struct command *command,
     case OUTCOME_NO_MEMORY:
         return BINARY_OUT_OF_MEMORY;
     case OUTCOME_NOT_HELD:
+    case OUTCOME_UNDECIDED:
         return BINARY_TEMPORARY_FAILURE;
+    case OUTCOME_UNKNOWN:
+        return BINARY_INTERNAL_ERROR;
     case OUTCOME_UNTERMINATED:
         return BINARY_INVALID_ARGUMENTS;
     case OUTCOME_REFUSED:
@@ -288,11 +308,11 @@ static enum binary_status outcome_status(const struct command *command,
 
 /* A retrieval that asked for the key gets it with its miss, too. */
 static size_t binary_failure(const struct command *command,
-                             enum binary_status status, uint8_t *to)
+                             enum binary_status status, const char *text,
+                             uint8_t *to)
 {
     bool names_key = command->with_key && status == BINARY_NOT_FOUND;
-    struct span body =
-        names_key ? command->key : span_of_string(status_text(status));
+    struct span body = names_key ? command->key : span_of_string(text);
     struct frame frame = {.status = status,
                           .key_bytes = names_key ? body.length : 0,
                           .body_bytes = body.length};
@@ -343,7 +363,8 @@ static size_t binary_head(const struct command *command,
     if (status != BINARY_SUCCESS)
         return status == BINARY_AUTH_CONTINUES
                    ? binary_announcement(command, status, outcome->value, to)
-                   : binary_failure(command, status, to);
+                   : binary_failure(command, status,
+                                    failure_text(outcome->kind, status), to);
     switch (outcome->kind) {
     case OUTCOME_HIT:
     case OUTCOME_TOUCHED:
@@ -452,6 +473,7 @@ size_t reply_stats_reset(const struct command *command, uint8_t *to)
 size_t reply_stats_unknown(const struct command *command, uint8_t *to)
 {
     if (command->protocol == PROTOCOL_BINARY)
-        return binary_failure(command, BINARY_NOT_FOUND, to);
+        return binary_failure(command, BINARY_NOT_FOUND,
+                              status_text(BINARY_NOT_FOUND), to);
     return (size_t)(put(to, "ERROR\r\n") - to);
 }

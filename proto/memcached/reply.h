@@ -34,7 +34,9 @@ enum outcome_kind {
     OUTCOME_TOO_LARGE,
     OUTCOME_UNTERMINATED,
     OUTCOME_NO_MEMORY,
-    OUTCOME_NOT_HELD, /* done here, but not held by the whole farm */
+    OUTCOME_NOT_HELD,  /* done here, but not held by the whole farm */
+    OUTCOME_UNDECIDED, /* nothing was done: nobody could decide for the farm */
+    OUTCOME_UNKNOWN,   /* it may have been done, or not, or will be */
     OUTCOME_OK,
     OUTCOME_VERSION,
     OUTCOME_AUTHENTICATED,

@@ -32,12 +32,21 @@ time_s rule_moment(int64_t exptime, time_us now)
     return rule_expiry(exptime, now, &at) ? at : time_seconds(now);
 }
 
+uint64_t rule_next_version(const struct execution *execution)
+{
+    const struct item *item = execution->hold.item;
+
+    return execution->gives_way && item != NULL
+               ? store_version_after(execution->store, item->version)
+               : store_next_version(execution->store, execution->now);
+}
+
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write)
 {
     struct store_hold *hold = &execution->hold;
 
-    write->version = store_next_version(execution->store, execution->now);
+    write->version = rule_next_version(execution);
     execution->outcome.token =
         write->token != 0 ? write->token : write->version;
     execution->needed_bytes =
@@ -45,6 +54,7 @@ enum store_result rule_put(struct execution *execution,
                          write->parts[0].length + write->parts[1].length);
     execution->mutation.kind =
         hold->item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
+    write->marks |= execution->home_mark;
     return store_put(hold, write);
 }
 
@@ -57,8 +67,7 @@ enum store_result rule_drop(struct execution *execution)
 {
     execution->needed_bytes =
         store_item_bytes(execution->store, execution->hold.key.length, 0);
-    execution->outcome.token =
-        store_next_version(execution->store, execution->now);
+    execution->outcome.token = rule_next_version(execution);
     execution->mutation = (struct mutation){
         .kind = MUTATION_DELETE, .version = execution->outcome.token};
     return store_remove(&execution->hold, execution->outcome.token);
@@ -101,12 +110,94 @@ static bool must_ask(const struct command *command,
 {
     const struct store_hold *hold = &execution->hold;
 
-    if (execution->asking == ASK_ON_MISS && hold->item != NULL)
+    if (execution->asking != ASK_ALWAYS && hold->item != NULL)
         return false;
     if (is_blind(command))
         return false;
+    if (execution->asking == ASK_WANTED)
+        return hold->stub.kind == STUB_WANTED;
     return execution->asking == ASK_ALWAYS ||
            (hold->stub.kind == STUB_NONE || hold->stub.kind == STUB_WANTED);
+}
+
+/* PHP asks in this way whether a session is known: with an add of what is
+ * dead before it is stored.  It changes nothing, whatever is answered. */
+static bool is_probe(const struct command *command, time_us now)
+{
+    time_s at;
+
+    return command->mode == MODE_ADD && !command->has_compare &&
+           !rule_expiry(command->exptime, now, &at);
+}
+
+/* What it does, or answers, depends on what is there. */
+static bool is_atomic(const struct command *command,
+                      const struct execution *execution)
+{
+    switch (command->kind) {
+    case COMMAND_STORE:
+        return !is_blind(command) && !is_probe(command, execution->now);
+    case COMMAND_REMOVE:
+        return command->has_compare;
+    case COMMAND_ARITHMETIC:
+        return true;
+    case COMMAND_RETRIEVE:
+        if (!command->is_meta)
+            return false;
+        return execution->hold.item == NULL ? command->creates
+                                            : rule_wins(command, execution);
+    default:
+        return false;
+    }
+}
+
+/* It may change the key, whatever is there. */
+static bool changes(const struct command *command, time_us now)
+{
+    switch (command->kind) {
+    case COMMAND_STORE:
+        /* Nobody else can know a key that was minted. */
+        if (command->block_fault == BLOCK_UNTERMINATED || command->mints)
+            return false;
+        if (command->block_fault == BLOCK_TOO_LARGE)
+            return rule_replaces_at_all_costs(command);
+        return !is_probe(command, now);
+    case COMMAND_RETRIEVE:
+        return command->touches;
+    default:
+        return command->kind == COMMAND_REMOVE ||
+               command->kind == COMMAND_ARITHMETIC ||
+               command->kind == COMMAND_TOUCH;
+    }
+}
+
+/* What one server decided for all is changed through homes alone, until a
+ * plain set takes its place. */
+static bool is_for_home(const struct command *command,
+                        const struct execution *execution)
+{
+    const struct item *item = execution->hold.item;
+
+    if (is_atomic(command, execution))
+        return true;
+    bool is_bound = execution->homing == HOMING_ALL || command->is_of_lock ||
+                    (item != NULL && (item_marks(item) & ITEM_HOMED));
+    return is_bound && changes(command, execution->now);
+}
+
+/* True where the command goes to its home instead. */
+static bool leave_to_home(const struct command *command,
+                          struct execution *execution)
+{
+    execution->is_decision = false;
+    execution->home_mark = 0;
+    if (!is_for_home(command, execution))
+        return false;
+    execution->goes_home = !execution->is_home;
+    execution->is_decision = execution->is_home;
+    if (execution->is_home && is_atomic(command, execution))
+        execution->home_mark = ITEM_HOMED;
+    return execution->goes_home;
 }
 
 /* The first look is what counts: a retry may find it evicted. */
@@ -148,6 +239,16 @@ static void hold(const struct command *command, struct execution *execution)
                hold);
 }
 
+/* Others have to be heard first. */
+static bool halts(const struct command *command, struct execution *execution)
+{
+    if (execution->homing != HOMING_NONE && leave_to_home(command, execution))
+        return true;
+    execution->must_ask =
+        execution->asking != ASK_NEVER && must_ask(command, execution);
+    return execution->must_ask;
+}
+
 static enum store_result hold_and_run(const struct command *command,
                                       struct execution *execution)
 {
@@ -156,10 +257,8 @@ static enum store_result hold_and_run(const struct command *command,
     /* What a retry finds is gone already: the first look is what counts. */
     if (execution->hold.absence != STORE_NEVER)
         execution->absence = execution->hold.absence;
-    if (execution->asking != ASK_NEVER && must_ask(command, execution)) {
-        execution->must_ask = true;
+    if (execution->replicates && halts(command, execution))
         return STORE_OK;
-    }
     if (execution->sighting != NULL)
         note_sighting(&execution->hold, execution->sighting);
     return run(command, execution);
@@ -237,8 +336,11 @@ static void begin(struct execution *execution)
 {
     execution->mutation.kind = MUTATION_NONE;
     execution->must_ask = false;
+    execution->goes_home = false;
+    execution->is_decision = false;
     execution->is_held = false;
     execution->is_created = false;
+    execution->home_mark = 0;
     execution->absence = STORE_NEVER;
 }
 
@@ -257,23 +359,49 @@ void command_execute(const struct command *command, struct execution *execution)
         flush(command, execution);
     else
         execute_on_key(command, execution);
-    if (!execution->must_ask)
+    if (!command_is_halted(execution))
         rule_count(command, execution);
     if (!needs_key(execution))
         command_finish(execution);
 }
 
+void command_count(const struct command *command,
+                   const struct execution *execution)
+{
+    rule_count(command, execution);
+}
+
+static bool is_on_key(const struct command *command)
+{
+    return command_is_executed(command->kind) && !command->value_follows &&
+           command->kind != COMMAND_FLUSH && command->refusal == REFUSAL_NONE;
+}
+
 bool command_must_ask(const struct command *command,
                       struct execution *execution)
 {
-    if (!command_is_executed(command->kind) || command->value_follows ||
-        command->kind == COMMAND_FLUSH || command->refusal != REFUSAL_NONE)
+    if (!is_on_key(command))
         return false;
     store_hold(execution->store, command->key, command->hash, execution->now,
                &execution->hold);
+    bool goes_home = execution->homing != HOMING_NONE && !execution->is_home &&
+                     is_for_home(command, execution);
     bool asks = execution->asking != ASK_NEVER && must_ask(command, execution);
     store_release(&execution->hold);
-    return asks;
+    return asks && !goes_home;
+}
+
+bool command_goes_home(const struct command *command,
+                       struct execution *execution)
+{
+    if (!is_on_key(command) || execution->homing == HOMING_NONE ||
+        execution->is_home)
+        return false;
+    store_hold(execution->store, command->key, command->hash, execution->now,
+               &execution->hold);
+    bool goes_home = is_for_home(command, execution);
+    store_release(&execution->hold);
+    return goes_home;
 }
 
 void command_finish(struct execution *execution)

@@ -18,8 +18,17 @@
 /* When other servers have to be asked about a key before a command on it. */
 enum asking {
     ASK_NEVER,   /* what is here is all there is */
+    ASK_WANTED,  /* where the key is known to be elsewhere */
     ASK_ON_MISS, /* where the key is not here */
     ASK_ALWAYS   /* this replica may have missed something */
+};
+
+/* Which commands are for homes to decide, so that the whole farm agrees. */
+enum homing {
+    HOMING_NONE,   /* none: each server decides for itself */
+    HOMING_ATOMIC, /* those that depend on what is there, and all changes of
+                      locks and of what such a command wrote */
+    HOMING_ALL     /* every change of a key */
 };
 
 /* What a command changed, for other servers to hear of. */
@@ -55,17 +64,25 @@ struct execution {
     struct store_reservation *reservation;
     struct sighting *sighting; /* NULL: nobody wants to know */
     struct onlooker *onlooker; /* of this thread, or NULL */
-    bool replicates;           /* other servers hear of mutations */
+    bool replicates; /* other servers hear of mutations; the next three are
+                        for such alone */
     enum asking asking;
-    bool is_asked;   /* they were, for this key */
+    enum homing homing;
+    bool is_home;    /* it is this server that decides those */
+    bool gives_way;  /* what is written over an item gives way to whatever was
+                        written elsewhere since */
+    bool is_asked;   /* the others were, for this key */
     bool is_certain; /* they were asked, all of them answered */
 
     struct outcome outcome;
     struct mutation mutation; /* its key is held until command_finish() */
-    bool must_ask;            /* nothing was done: ask, and execute again */
     struct store_hold hold;
-    bool is_held;    /* until command_finish() */
-    bool is_created; /* arithmetic made the item */
+    bool must_ask;     /* nothing was done: ask, and execute again */
+    bool goes_home;    /* nothing was done: a home has to decide */
+    bool is_decision;  /* this server decided for all */
+    bool is_held;      /* until command_finish() */
+    bool is_created;   /* arithmetic made the item */
+    uint8_t home_mark; /* of what is written */
     enum store_absence absence;
     size_t needed_bytes; /* after STORE_NO_ROOM */
 };
@@ -93,6 +110,21 @@ void command_skip(struct execution *execution);
 /* Whether command_execute() would ask, as things are. */
 bool command_must_ask(const struct command *command,
                       struct execution *execution);
+
+/* Whether command_execute() would leave it to a home, as things are. */
+bool command_goes_home(const struct command *command,
+                       struct execution *execution);
+
+/* Counts a command that was executed elsewhere; `execution` has what came of
+ * it. */
+void command_count(const struct command *command,
+                   const struct execution *execution);
+
+/* Nothing was done, as one of the two says. */
+static inline bool command_is_halted(const struct execution *execution)
+{
+    return execution->must_ask | execution->goes_home;
+}
 
 /* Releases the key; the outcome's value is gone. */
 void command_finish(struct execution *execution);

@@ -62,8 +62,7 @@ static bool is_due(const struct command *command,
     time_s exptime = item_exptime(execution->hold.item);
     time_s due;
 
-    if (!command->recaches ||
-        !rule_expiry(command->recache_exptime, execution->now, &due))
+    if (!rule_expiry(command->recache_exptime, execution->now, &due))
         return false;
     while (meta_next_flag(&rest, &flag) && flag.data[0] != 'R') {
         if (flag.data[0] == 'T')
@@ -73,14 +72,20 @@ static bool is_due(const struct command *command,
 }
 
 /* One of them, until a value is stored. */
-static bool wins(const struct command *command,
-                 const struct execution *execution)
+static inline bool wins(const struct command *command,
+                        const struct execution *execution)
 {
-    const struct item *item = execution->hold.item;
+    uint8_t marks = item_marks(execution->hold.item);
 
-    if (item_marks(item) & ITEM_WIN_SENT)
+    if (marks & ITEM_WIN_SENT)
         return false;
-    return (item_marks(item) & ITEM_STALE) || is_due(command, execution);
+    return (marks & ITEM_STALE) ||
+           (command->recaches && is_due(command, execution));
+}
+
+bool rule_wins(const struct command *command, const struct execution *execution)
+{
+    return wins(command, execution);
 }
 
 /* What a retrieval changes: the life of the item, its marks, or both. */
@@ -101,7 +106,9 @@ static enum store_result change(const struct command *command,
     uint64_t stamp = command->touches
                          ? store_next_version(execution->store, execution->now)
                          : 0;
-    return store_mark(hold, item_marks(item) | ITEM_WIN_SENT, exptime, stamp);
+    return store_mark(hold,
+                      item_marks(item) | ITEM_WIN_SENT | execution->home_mark,
+                      exptime, stamp);
 }
 
 /* An empty item stands for the value that the winner is to bring. */
@@ -192,7 +199,8 @@ enum store_result rule_invalidate(const struct command *command,
                                   struct execution *execution)
 {
     const struct item *item = execution->hold.item;
-    struct store_write write = {.marks = item_marks(item) & ITEM_KEY_BASE64,
+    struct store_write write = {.marks = item_marks(item) &
+                                         (ITEM_KEY_BASE64 | ITEM_HOMED),
                                 .token = command->token};
 
     if (command->invalidates)

@@ -54,6 +54,9 @@ void rule_describe(const struct command *command, struct execution *execution);
  * the end of this hold: get-and-touch still shows the value. */
 enum store_result rule_renew(struct execution *execution, time_s exptime);
 
+/* The version of what is about to be written of the held key. */
+uint64_t rule_next_version(const struct execution *execution);
+
 /* Writes the held key's item and sets the outcome's token. */
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write);
@@ -68,6 +71,10 @@ bool rule_has_to_drop(const struct execution *execution);
 /* Takes the held key's item away, if it has one; where others may have one,
  * they hear of it. */
 enum store_result rule_drop(struct execution *execution);
+
+/* The client of a meta retrieval is to recache the held item. */
+bool rule_wins(const struct command *command,
+               const struct execution *execution);
 
 /* Counts what came of the command, as memcached would. */
 void rule_count(const struct command *command,

@@ -60,13 +60,14 @@ static enum store_result put_reserved(const struct command *command,
 {
     struct store_reservation *reservation = execution->reservation;
 
-    write->version = store_next_version(execution->store, execution->now);
+    write->version = rule_next_version(execution);
     execution->outcome.token =
         write->token != 0 ? write->token : write->version;
     execution->needed_bytes = store_item_bytes(
         execution->store, command->key.length, reservation->value_bytes);
     execution->mutation.kind =
         execution->hold.item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
+    write->marks |= execution->home_mark;
     return store_put_reserved(&execution->hold, write, reservation);
 }
 

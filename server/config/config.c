@@ -64,7 +64,9 @@ static enum config_result set_option(struct reading *reading,
     if (row->refusal != NULL)
         return reading_bad(reading, "option %s: %s", option_written(row, name),
                            row->refusal);
-    if (row->argument != NULL && (text == NULL || text[0] == '\0')) {
+    bool is_empty =
+        text == NULL || (text[0] == '\0' && row->kind != OPTION_PATTERNS);
+    if (row->argument != NULL && is_empty) {
         if (row->argument[0] == '[')
             return value_set(reading, row, row->fallback);
         return reading_bad(reading, "option %s needs an argument: %s",
@@ -227,7 +229,8 @@ static enum config_result read_file(struct reading *reading, const char *path)
                             .depth = reading->depth + 1,
                             .file = path,
                             .farm_row = reading->farm_row,
-                            .has_protocol = reading->has_protocol};
+                            .has_protocol = reading->has_protocol,
+                            .has_patterns = reading->has_patterns};
     char line[LINE_BYTES_MAX];
     enum config_result result = CONFIG_OK;
 
@@ -258,6 +261,7 @@ static enum config_result read_file(struct reading *reading, const char *path)
     fclose(file);
     reading->farm_row = inner.farm_row;
     reading->has_protocol = inner.has_protocol;
+    reading->has_patterns = inner.has_patterns;
     return result;
 }
 
@@ -394,6 +398,7 @@ enum config_result config_read(struct config *config, int argc, char **argv,
         set_defaults(&reading, word_rows, word_rows_count) != CONFIG_OK)
         return CONFIG_BAD;
     reading.farm_row = NULL;
+    reading.has_patterns = false;
     for (int i = 1; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         bool used_next;

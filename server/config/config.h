@@ -21,6 +21,7 @@
 /* -l may be given so often, counting each of a comma list. */
 #define CONFIG_LISTEN_MAX 32
 #define CONFIG_FARM_JOIN_MAX 64
+#define CONFIG_FARM_LOCK_KEYS_MAX 32
 /* Of a farm or a server in it. */
 #define CONFIG_NAME_BYTES_MAX 64
 /* Of farm addresses that name no port. */
@@ -30,6 +31,7 @@
 
 enum config_lookup { LOOKUP_ALWAYS, LOOKUP_AUTO, LOOKUP_NEVER };
 enum config_ack { ACK_ALL, ACK_MAJORITY, ACK_ONE, ACK_LOCAL };
+enum config_coordinate { COORDINATE_ATOMIC, COORDINATE_ALL, COORDINATE_NONE };
 enum config_protocol { SPEAKS_ASCII, SPEAKS_BINARY, SPEAKS_AUTO };
 enum config_ack_fallback { ACK_FALLBACK_ANSWER, ACK_FALLBACK_ERROR };
 
@@ -101,6 +103,12 @@ struct config {
     uint64_t farm_ack; /* enum config_ack */
     uint64_t farm_ack_timeout_ms;
     uint64_t farm_ack_fallback; /* enum config_ack_fallback */
+    uint64_t farm_coordinate;   /* enum config_coordinate */
+    uint64_t farm_quorum;       /* 0: any part of the farm decides */
+    const char *farm_lock_keys[CONFIG_FARM_LOCK_KEYS_MAX]; /* patterns */
+    size_t farm_lock_keys_count;
+    uint64_t farm_lock_grace_ms;
+    bool farm_lock_connection;
     uint64_t farm_leave_timeout_ms;
     const char *farm_keys;  /* file; NULL: none */
     const char *farm_chain; /* certificate; NULL: none, and so the next two */

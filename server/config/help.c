@@ -23,6 +23,7 @@ static void format_limits(const struct option_row *row, char *to, size_t bytes)
         break;
     case OPTION_ADDRESSES:
     case OPTION_ENDPOINTS:
+    case OPTION_PATTERNS:
         snprintf(to, bytes, "at most %llu", (unsigned long long)row->most);
         break;
     case OPTION_NAME:

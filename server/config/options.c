@@ -352,6 +352,48 @@ const struct option_row option_rows[] = {
      .fallback = "answer",
      .help =
          "what a client is told then: the answer all the same, or an error"},
+    {.name = "farm-coordinate",
+     .argument = "atomic|all|none",
+     .kind = OPTION_CHOICE,
+     .offset = AT(farm_coordinate),
+     .fallback = "atomic",
+     .help = "what one member, the home of the key, decides for the whole "
+             "farm: add, replace, append, prepend, cas, incr, decr and all "
+             "that is done to locks and to what these wrote; every change; or "
+             "nothing; the same at every member"},
+    {.name = "farm-quorum",
+     .argument = "COUNT",
+     .kind = OPTION_NUMBER,
+     .offset = AT(farm_quorum),
+     .most = 129,
+     .fallback = "0",
+     .help = "servers that the farm is made for: homes decide only where more "
+             "than half of so many are together; 0: wherever there are any; "
+             "the same at every member"},
+    {.name = "farm-lock-keys",
+     .argument = "PATTERN",
+     .kind = OPTION_PATTERNS,
+     .offset = AT(farm_lock_keys),
+     .count_offset = AT(farm_lock_keys_count),
+     .most = CONFIG_FARM_LOCK_KEYS_MAX,
+     .fallback = "memc.sess.key.lock.*,*.lock",
+     .help = "keys of locks, with one * at the start or the end; may be "
+             "repeated, or a list with commas, in place of the default; an "
+             "empty one for none; the same at every member"},
+    {.name = "farm-lock-grace",
+     .argument = "MS",
+     .kind = OPTION_NUMBER,
+     .offset = AT(farm_lock_grace_ms),
+     .most = 600000,
+     .fallback = "5000",
+     .help = "keep a lock so long for a member that is silent, in "
+             "milliseconds; of one that is known to be dead or gone all locks "
+             "are released at once"},
+    {.name = "farm-lock-connection",
+     .kind = OPTION_FLAG,
+     .offset = AT(farm_lock_connection),
+     .help = "release locks also when the connection closes that they were "
+             "taken by"},
     {.name = "farm-leave-timeout",
      .argument = "MS",
      .kind = OPTION_NUMBER,

@@ -25,10 +25,12 @@ enum option_kind {
     OPTION_ADDRESS,    /* const char *; in a form that address_split() takes */
     OPTION_ADDRESSES,  /* an array of these, with a count beside it */
     OPTION_ENDPOINTS,  /* likewise, in a form that endpoint_parse() takes */
-    OPTION_WORDS,      /* a list with commas, of the words of -o */
-    OPTION_PRESET,     /* stands for such a list, which is its fallback; no
-                          argument */
-    OPTION_FILE        /* a file of options, read where it stands */
+    OPTION_PATTERNS, /* an array of texts with at most one * each, with a count
+                        beside it; nothing stands for none */
+    OPTION_WORDS,    /* a list with commas, of the words of -o */
+    OPTION_PRESET,   /* stands for such a list, which is its fallback; no
+                        argument */
+    OPTION_FILE      /* a file of options, read where it stands */
 };
 
 enum option_standing {

@@ -15,6 +15,7 @@ struct reading {
     unsigned line;
     const struct option_row *farm_row; /* given last that asks for a farm */
     bool has_protocol;                 /* -B was given */
+    bool has_patterns;                 /* were given, in place of the default */
     uint64_t idle; /* where values go that nothing follows from */
 };
 

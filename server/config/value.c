@@ -15,6 +15,8 @@
 
 #define PORT_MAX 65535
 #define MEGABYTE (UINT64_C(1024) * 1024)
+/* Of a key, and a star. */
+#define PATTERN_BYTES_MAX 251
 #define ADDRESS_FORMS "HOST, HOST:PORT, [IPV6]:PORT or *"
 
 enum config_result reading_bad(const struct reading *reading,
@@ -374,6 +376,64 @@ static enum config_result set_addresses(struct reading *reading,
     return result;
 }
 
+/* Of a key, with one star before or behind it. */
+static bool is_pattern(const char *text)
+{
+    const char *star = strchr(text, '*');
+
+    for (const char *at = text; *at != '\0'; at++) {
+        if (!isgraph((unsigned char)*at))
+            return false;
+    }
+    return strlen(text) <= PATTERN_BYTES_MAX &&
+           (star == NULL || star[1] == '\0' ||
+            (star == text && strchr(text + 1, '*') == NULL));
+}
+
+/* Cuts `list` at its commas, and keeps what lies between. */
+static enum config_result add_patterns(struct reading *reading,
+                                       const struct option_row *row, char *list)
+{
+    const char **patterns = field(reading, row);
+    size_t *count = count_field(reading, row);
+    char name[64];
+    char *rest;
+
+    for (char *one = strtok_r(list, ",", &rest); one != NULL;
+         one = strtok_r(NULL, ",", &rest)) {
+        if (!is_pattern(one))
+            return reading_bad(reading,
+                               "option %s: '%.64s' will not do; give keys of "
+                               "at most %d bytes, with one * at the start or "
+                               "the end for whatever may be there",
+                               option_written(row, name), one,
+                               PATTERN_BYTES_MAX);
+        if (*count == row->most)
+            return reading_bad(reading, "option %s: give at most %llu patterns",
+                               option_written(row, name),
+                               (unsigned long long)row->most);
+        patterns[(*count)++] = one;
+    }
+    return CONFIG_OK;
+}
+
+/* What is given first takes the place of the default. */
+static enum config_result set_patterns(struct reading *reading,
+                                       const struct option_row *row,
+                                       const char *text)
+{
+    char name[64];
+    char *list = strdup(text);
+
+    if (list == NULL)
+        return reading_bad(reading, "option %s: no memory",
+                           option_written(row, name));
+    if (!reading->has_patterns)
+        *count_field(reading, row) = 0;
+    reading->has_patterns = true;
+    return add_patterns(reading, row, list);
+}
+
 enum config_result value_set(struct reading *reading,
                              const struct option_row *row, const char *text)
 {
@@ -411,6 +471,8 @@ enum config_result value_set(struct reading *reading,
     case OPTION_ADDRESSES:
     case OPTION_ENDPOINTS:
         return set_addresses(reading, row, text);
+    case OPTION_PATTERNS:
+        return set_patterns(reading, row, text);
     case OPTION_WORDS:
     case OPTION_PRESET:
     case OPTION_FILE:

@@ -25,10 +25,35 @@
 #define DRIVER_TICK_US_MAX (TIME_US_PER_S / 50)
 #define DRIVER_TICKS_PER_ACK_TIMEOUT 4
 
+/* Beside an enum farm_deciding in a term: the machine takes a step. */
+#define DRIVER_TERM_STEPS ((peers_term)4)
+
 /* What a crew waits for. */
 struct crew_wait {
     _Atomic uint64_t wanted;
     uint64_t told; /* to the machine */
+};
+
+/* Commands that the last step asked to be executed; their bytes lie one behind
+ * the other. */
+struct driver_call {
+    uint64_t number;
+    uint64_t owner;
+    bool gives_way;
+    bool is_asked;
+    bool is_certain;
+    size_t offset;
+    size_t length;
+};
+
+struct driver_calls {
+    struct driver_call *list;
+    size_t count;
+    size_t taken;
+    size_t capacity;
+    uint8_t *bytes;
+    size_t bytes_used;
+    size_t bytes_capacity;
 };
 
 /* What was said of a stranger. */
@@ -63,6 +88,7 @@ struct peers {
     struct stranger_telling tellings[DRIVER_TELLINGS_MAX];
     uint64_t handshakes_failed;
     struct crew_wait *waits;
+    struct driver_calls calls;
     bool is_open;
     time_us opens_until; /* it opens by then; 0: the time is not known */
     bool was_ready;
@@ -72,6 +98,7 @@ struct peers {
 
     /* What any thread may look at. */
     _Atomic uint64_t fresh_until; /* farm time */
+    _Atomic peers_term term;
     _Atomic bool has_others;
     _Atomic bool is_ready;
     _Atomic bool is_woken;
@@ -81,6 +108,13 @@ struct peers {
 void driver_enter(struct peers *peers);
 void driver_leave(struct peers *peers);
 void driver_step(struct peers *peers, struct farm_input input);
+
+/* calls.c */
+/* Keeps what the machine asks to be executed. */
+void calls_add(struct peers *peers, const struct farm_effect *effect);
+/* The first that was not taken, or NULL; and its bytes. */
+const struct driver_call *calls_take(struct peers *peers, struct span *bytes);
+void calls_release(struct peers *peers);
 
 /* links.c */
 void links_accept(int fd, void *context); /* a listener_accepted */

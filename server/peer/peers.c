@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/peer/peers.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,7 +28,7 @@ static void tell_watchers(struct peers *peers, const struct farm_effect *effect)
         peers->callbacks.told(peers->callbacks.context, effect->bytes);
 }
 
-static void carry_out(struct peers *peers)
+static void carry_out_effects(struct peers *peers)
 {
     const struct peers_callbacks *callbacks = &peers->callbacks;
     struct farm_effect effect;
@@ -51,8 +52,13 @@ static void carry_out(struct peers *peers)
             callbacks->found(effect.waiter, effect.is_certain);
             break;
         case FARM_EXECUTE:
+            calls_add(peers, &effect);
+            break;
         case FARM_RELEASE:
+            callbacks->release(callbacks->context, effect.bytes, effect.number);
+            break;
         case FARM_DECIDED:
+            callbacks->decided(effect.waiter, effect.bytes);
             break;
         case FARM_EVENT:
             tell_watchers(peers, &effect);
@@ -64,12 +70,58 @@ static void carry_out(struct peers *peers)
     }
 }
 
-void driver_step(struct peers *peers, struct farm_input input)
+/* While this server decides alone, clients' threads decide beside this one. A
+ * step may end that, and tell others what was journalled so far: who decides
+ * meanwhile waits to see what came of it (peers_were_alone()). */
+static void step(struct peers *peers, struct farm_input input)
 {
+    peers_term term = atomic_load_explicit(&peers->term, memory_order_relaxed);
+    bool was_alone = peers_decides(term) == FARM_DECIDES_ALONE;
+
     input.now = clock_own(peers->settings.clock);
     input.more = input.kind != FARM_TICK;
+    if (was_alone)
+        atomic_store(&peers->term, term | DRIVER_TERM_STEPS);
     farm_step(peers->farm, &input);
-    carry_out(peers);
+    enum farm_deciding deciding = farm_deciding(peers->farm);
+    if (was_alone && deciding != FARM_DECIDES_ALONE)
+        term += DRIVER_TERM_STEPS << 1;
+    term = (term & ~(peers_term)PEERS_TERM_DECIDING) | deciding;
+    atomic_store(&peers->term, term);
+}
+
+static void execute(struct peers *peers, const struct driver_call *call,
+                    struct span bytes)
+{
+    struct peers_call what = {.bytes = bytes,
+                              .owner = call->owner,
+                              .gives_way = call->gives_way,
+                              .is_asked = call->is_asked,
+                              .is_certain = call->is_certain};
+    struct peers_result result = {.number = 0};
+    uint64_t number = call->number;
+
+    peers->callbacks.execute(peers->callbacks.context, &what, &result);
+    step(peers, (struct farm_input){.kind = FARM_EXECUTED,
+                                    .waiter = number,
+                                    .number = result.number,
+                                    .must_ask = result.must_ask,
+                                    .lock = result.lock,
+                                    .version = result.version,
+                                    .bytes = result.bytes});
+}
+
+void driver_step(struct peers *peers, struct farm_input input)
+{
+    const struct driver_call *call;
+    struct span bytes;
+
+    step(peers, input);
+    carry_out_effects(peers);
+    while ((call = calls_take(peers, &bytes)) != NULL) {
+        execute(peers, call, bytes);
+        carry_out_effects(peers);
+    }
 }
 
 void driver_enter(struct peers *peers)
@@ -260,6 +312,10 @@ static bool open_farm(struct peers *peers)
                                  .ack_timeout =
                                      settings->ack_timeout - timer_slack,
                                  .lookup_timeout = settings->lookup_timeout,
+                                 .has_homes = settings->has_homes,
+                                 .quorum = settings->quorum,
+                                 .shared_settings = settings->shared_settings,
+                                 .lock_grace = settings->lock_grace,
                                  .tick_interval = peers->tick,
                                  .seed = settings->seed,
                                  .memory_bytes = settings->memory_bytes,
@@ -399,6 +455,7 @@ void peers_destroy(struct peers *peers)
     worker_destroy(peers->worker);
     farm_destroy(peers->farm);
     journal_destroy(peers->journal);
+    calls_release(peers);
     free(peers->waits);
     pthread_mutex_destroy(&peers->lock);
     free(peers);
@@ -424,6 +481,20 @@ enum peers_reading peers_reading(const struct peers *peers, time_us now)
          !store_has_evicted(peers->settings.store)))
         return PEERS_READ_HERE;
     return PEERS_ASK_ON_MISS;
+}
+
+peers_term peers_deciding(const struct peers *peers)
+{
+    return atomic_load(&peers->term) & ~(peers_term)DRIVER_TERM_STEPS;
+}
+
+bool peers_were_alone(const struct peers *peers, peers_term term)
+{
+    peers_term now;
+
+    while ((now = atomic_load(&peers->term)) & DRIVER_TERM_STEPS)
+        sched_yield();
+    return now == term;
 }
 
 bool peers_waits(const struct peers *peers)
@@ -519,5 +590,14 @@ void peers_look_up(struct peers *peers, const struct peers_question *questions,
         driver_step(peers, (struct farm_input){.kind = FARM_LOOKUP,
                                                .bytes = questions[i].key,
                                                .waiter = questions[i].waiter});
+    driver_leave(peers);
+}
+
+void peers_command(struct peers *peers, uint64_t waiter, struct span commands)
+{
+    driver_enter(peers);
+    driver_step(peers, (struct farm_input){.kind = FARM_COMMAND,
+                                           .bytes = commands,
+                                           .waiter = waiter});
     driver_leave(peers);
 }

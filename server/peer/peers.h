@@ -53,8 +53,33 @@ struct peers_settings {
     size_t item_bytes_max;
     enum peers_lookup lookup;
     bool waits_for_acks;
-    enum farm_ack ack;  /* if so */
-    size_t crews_count; /* threads that wait for acknowledgements */
+    enum farm_ack ack; /* if so */
+    bool has_homes;
+    unsigned quorum;
+    time_us lock_grace;
+    uint64_t shared_settings; /* a digest of what is the same at all members */
+    size_t crews_count;       /* threads that wait for acknowledgements */
+};
+
+/* A command that this server is to execute as its home. */
+struct peers_call {
+    struct span bytes;
+    uint64_t
+        owner; /* the server whose client asks: of a lock that is written */
+    bool gives_way;  /* what is written of a lock that is there gives way to
+                        whatever else was */
+    bool is_asked;   /* the others were asked about its key */
+    bool is_certain; /* and all have answered */
+};
+
+/* What came of it; or nothing was done, as the others have to be asked about
+ * the key in `bytes` first.  The bytes last until the next call. */
+struct peers_result {
+    bool must_ask;
+    uint64_t number;   /* of the record that it wrote; 0: none */
+    struct span lock;  /* the key of a lock that was written or deleted */
+    uint64_t version;  /* of that lock, now; 0: it is gone */
+    struct span bytes; /* for whoever asked */
 };
 
 /* Called by the thread of the peers. */
@@ -65,6 +90,14 @@ struct peers_callbacks {
                      bool is_degraded);
     /* A lookup has ended. */
     void (*found)(uint64_t waiter, bool is_certain);
+    /* Executes, at once. */
+    void (*execute)(void *context, const struct peers_call *call,
+                    struct peers_result *result);
+    /* Deletes, at once, the lock of that key, if it is of that version. */
+    void (*release)(void *context, struct span key, uint64_t version);
+    /* What homes made of the commands of `waiter`: for each, enum farm_verdict
+     * u8, length u32, result. */
+    void (*decided)(uint64_t waiter, struct span verdicts);
     /* A line for people who watch; without a line end. */
     void (*told)(void *context, struct span line);
     /* Clients may be served from now on. */
@@ -100,6 +133,24 @@ enum peers_reading {
     PEERS_ASK_ALWAYS   /* something may have been missed */
 };
 enum peers_reading peers_reading(const struct peers *peers, time_us now);
+
+/*
+ * Who decides what homes decide, as of now: an enum farm_deciding, and besides
+ * how often this server has ceased to decide alone.
+ */
+typedef uint64_t peers_term;
+#define PEERS_TERM_DECIDING 3U
+
+peers_term peers_deciding(const struct peers *peers);
+
+static inline enum farm_deciding peers_decides(peers_term term)
+{
+    return (enum farm_deciding)(term & PEERS_TERM_DECIDING);
+}
+
+/* This server has decided alone all the while since `term`: what was journalled
+ * before this call is known to whoever decides next. */
+bool peers_were_alone(const struct peers *peers, peers_term term);
 
 /* True where answers to mutations wait for others. */
 bool peers_waits(const struct peers *peers);
@@ -150,5 +201,9 @@ struct peers_question {
  * ended.  The questions are not looked at once the last is answered. */
 void peers_look_up(struct peers *peers, const struct peers_question *questions,
                    size_t count);
+
+/* Has homes decide the commands, as a FARM_COMMAND has them; `decided` tells
+ * when they did. */
+void peers_command(struct peers *peers, uint64_t waiter, struct span commands);
 
 #endif

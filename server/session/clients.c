@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/session/appeal.h"
 #include "server/session/crew.h"
 #include "server/session/doors.h"
 #include "server/session/idle.h"
@@ -43,6 +44,7 @@ static void destroy_crew(struct crew *crew)
     /* What the peers said meanwhile; there is no session to hear it. */
     worker_finish(crew->worker);
     inquiries_destroy(crew);
+    appeals_destroy(crew);
     timer_destroy(crew->greeting_timer);
     timer_destroy(crew->idle_timer);
     worker_destroy(crew->worker);
@@ -161,6 +163,7 @@ bool clients_destroy(struct clients *clients)
     if (clients->logins != NULL)
         logins_destroy(clients->logins);
     bulletin_release(&clients->outside);
+    service_release(&clients->service);
     pthread_mutex_destroy(&clients->watchers_lock);
     pthread_mutex_destroy(&clients->outside_lock);
     pthread_mutex_destroy(&clients->rolls_lock);

@@ -8,13 +8,14 @@
 #ifndef SERVER_SESSION_CLIENTS_H
 #define SERVER_SESSION_CLIENTS_H
 
-#include "proto/memcached/command.h"
+#include "server/command/execute.h"
 #include "server/log/log.h"
 #include "server/loop/clock.h"
 #include "server/loop/listener.h"
 #include "server/loop/tls.h"
 #include "server/loop/worker.h"
 #include "server/peer/peers.h"
+#include "server/session/lock_keys.h"
 #include "server/stats/prefixes.h"
 #include "server/stats/stats.h"
 
@@ -34,6 +35,9 @@ struct clients_settings {
     struct exchanges *exchanges; /* likewise, of binary clients */
     struct throttle *throttle;   /* of those who say it wrongly */
     bool fails_when_degraded;    /* rather than answering as if all held it */
+    bool locks_end_with_connection; /* with that of the client that has them */
+    enum homing homing;             /* what homes decide, where there are any */
+    struct lock_keys lock_keys;     /* keys that they decide all of */
     size_t threads_count;
     size_t connections_max;
     size_t turn_commands_max; /* of one client, before others have a turn */

@@ -16,6 +16,7 @@
 #include "server/session/bulletin.h"
 #include "server/session/clients.h"
 #include "server/session/output.h"
+#include "server/session/service.h"
 
 /* One read brings at most so much. */
 #define CREW_INPUT_BYTES ((size_t)64 * 1024)
@@ -35,6 +36,7 @@
 #define CREW_OPERATOR_KEYS (CREW_TURN_KEYS_MAX / 2)
 
 struct session;
+struct appeal;
 struct inquiry;
 struct logins;
 struct roll;
@@ -86,6 +88,7 @@ struct crew {
     struct sighting sighting; /* of the command that is executed */
     struct bulletin bulletin; /* what this crew has to tell */
     struct inquiry *inquiries;
+    struct appeal *appeals;
     struct roll *rolls;           /* that stand before a session here */
     _Atomic bool counts_prefixes; /* as `stats detail` was told */
     bool is_ended;                /* its sessions are gone for good */
@@ -134,6 +137,7 @@ struct clients {
     _Atomic int doors[CLIENTS_DOORS_MAX];  /* that are listened at */
     _Atomic size_t doors_count;
     time_us doors_shown_at;
+    struct service service;     /* for the thread of the peers */
     struct prefixes *prefixes;  /* of the stats */
     pthread_mutex_t rolls_lock; /* of `rolls`, all there are */
     struct roll *rolls;

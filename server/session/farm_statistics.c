@@ -34,6 +34,15 @@ static const struct farm_row rows[] = {
     {"farm_syncs_begun", AT(syncs_begun)},
     {"farm_syncs_done", AT(syncs_done)},
     {"farm_waiting", AT(waiting)},
+    {"farm_commands_forwarded", AT(commands_forwarded)},
+    {"farm_commands_executed", AT(commands_executed)},
+    {"farm_commands_retried", AT(commands_retried)},
+    {"farm_commands_undecided", AT(commands_undecided)},
+    {"farm_commands_unknown", AT(commands_unknown)},
+    {"farm_barrier_waits", AT(barrier_waits)},
+    {"farm_barrier_us", AT(barrier_us)},
+    {"farm_locks", AT(locks)},
+    {"farm_locks_released", AT(locks_released)},
 };
 
 /* Writing, until the first that finds no memory. */

@@ -65,11 +65,26 @@ static bool is_filled(const struct filling *filling)
            filling->end_bytes == line_end_bytes(&filling->command);
 }
 
+static void send_home(struct session *session)
+{
+    const struct filling *filling = session->filling;
+    struct command whole = filling->command;
+
+    whole.value =
+        span_of(filling->reservation.value, filling->reservation.value_bytes);
+    appeal_begin(session, &whole, 1);
+}
+
 static void end_filling(struct session *session)
 {
     struct filling *filling = session->filling;
     struct execution execution;
 
+    if (session->appeal != NULL) {
+        appeal_answer(session, &filling->command);
+        filling_drop(session);
+        return;
+    }
     session_begin_execution(session, &filling->command, &execution);
     if (line_end_bytes(&filling->command) > 0 &&
         (filling->end[0] != '\r' || filling->end[1] != '\n'))
@@ -80,11 +95,13 @@ static void end_filling(struct session *session)
         inquiry_begin(session, &filling->command, 1);
         return;
     }
+    if (execution.goes_home) {
+        send_home(session);
+        return;
+    }
     session_count_prefix(session, &filling->command, &execution);
     session_reply(session, &filling->command, &execution);
-    store_cancel(session_store(session), &filling->reservation);
-    free(filling);
-    session->filling = NULL;
+    filling_drop(session);
 }
 
 struct span filling_take(struct session *session, struct span input)

@@ -56,12 +56,22 @@ static uint64_t journal(struct session *session, const struct command *command,
     if (execution->mutation.kind == MUTATION_NONE)
         return session->last_number;
     uint64_t number =
-        replication_journal(session_peers(session), command, execution);
+        replication_journal(session_peers(session), command->key, execution, 0);
     if (number > 0) {
         session->last_number = number;
         session->crew->has_written = true;
     }
     return number;
+}
+
+/* Who decides after this server may not have heard of this. */
+static void doubt(struct session *session, struct execution *execution)
+{
+    if (peers_were_alone(session_peers(session), session->term))
+        return;
+    outcome_clear(&execution->outcome);
+    execution->outcome.kind = OUTCOME_UNKNOWN;
+    session_ask_who_decides(session);
 }
 
 void holding_reply(struct session *session, const struct command *command,
@@ -70,6 +80,8 @@ void holding_reply(struct session *session, const struct command *command,
     size_t begin_bytes = session->output.used_bytes;
     uint64_t number = journal(session, command, execution);
 
+    if (execution->is_decision && execution->mutation.kind != MUTATION_NONE)
+        doubt(session, execution);
     replies_write(session, command, execution);
     if (number > 0)
         hold_back(session, command, begin_bytes, number);

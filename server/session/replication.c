@@ -22,13 +22,12 @@ static enum record_kind kind_of(enum mutation_kind kind)
     return RECORD_UNKNOWN;
 }
 
-uint64_t replication_journal(struct peers *peers, const struct command *command,
-                             const struct execution *execution)
+uint64_t replication_journal(struct peers *peers, struct span key,
+                             const struct execution *execution, uint64_t owner)
 {
     const struct mutation *mutation = &execution->mutation;
     const struct item *item = execution->hold.item;
-    struct record record = {.kind = kind_of(mutation->kind),
-                            .key = command->key};
+    struct record record = {.kind = kind_of(mutation->kind), .key = key};
 
     assert(mutation->kind != MUTATION_NONE);
     if (mutation->kind == MUTATION_DELETE || mutation->kind == MUTATION_FLUSH) {
@@ -42,6 +41,7 @@ uint64_t replication_journal(struct peers *peers, const struct command *command,
         record.stamp = item_stamp(item);
         record.token = item_token(item);
         record.value = item_value(item);
+        record.owner = mutation->kind == MUTATION_TOUCH ? 0 : owner;
     }
     return journal_append(peers_journal(peers), &record);
 }

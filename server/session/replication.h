@@ -10,8 +10,9 @@
 #include "server/command/execute.h"
 #include "server/peer/peers.h"
 
-/* Only where something was changed.  Returns the number of the record. */
-uint64_t replication_journal(struct peers *peers, const struct command *command,
-                             const struct execution *execution);
+/* Only where something was changed; `owner` is whose client has the lock that
+ * was written, or 0.  Returns the number of the record. */
+uint64_t replication_journal(struct peers *peers, struct span key,
+                             const struct execution *execution, uint64_t owner);
 
 #endif

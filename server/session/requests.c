@@ -84,31 +84,37 @@ static void answer(struct session *session, const struct command *command)
     }
 }
 
-/* False where the farm has to be asked first. */
-static inline bool execute(struct session *session,
-                           const struct command *command)
+/* Why a batch does not go on behind a command. */
+enum halt {
+    HALT_NONE,
+    HALT_ASKS,     /* the farm has to be asked first */
+    HALT_GOES_HOME /* the command is a home's to decide */
+};
+
+static inline enum halt execute(struct session *session,
+                                const struct command *command)
 {
     struct execution execution;
 
     if (!command_is_executed(command->kind)) {
         answer(session, command);
-        return true;
+        return HALT_NONE;
     }
     if (command->value_follows) {
         filling_begin(session, command);
-        return true;
+        return HALT_NONE;
     }
     session_begin_execution(session, command, &execution);
     command_execute(command, &execution);
-    if (execution.must_ask)
-        return false;
+    if (command_is_halted(&execution))
+        return execution.must_ask ? HALT_ASKS : HALT_GOES_HOME;
     session_count_prefix(session, command, &execution);
     if (command->kind == COMMAND_FLUSH)
         log_event(session_log(session), EVENT_SERVER, SEVERITY_NOTICE,
                   "flush_all by connection %d", session->transport.fd);
     session_reply(session, command, &execution);
     session->swallow_bytes = command->swallow_bytes;
-    return true;
+    return HALT_NONE;
 }
 
 /* After such a command the input is not simply the next command. */
@@ -191,6 +197,14 @@ static void prefetch_items(const struct crew *crew, size_t batch_count)
     }
 }
 
+static void find_locks(struct crew *crew, size_t batch_count)
+{
+    const struct lock_keys *locks = &crew->clients->settings.lock_keys;
+
+    for (size_t i = 0; i < batch_count; i++)
+        crew->batch[i].is_of_lock = lock_keys_match(locks, crew->batch[i].key);
+}
+
 /* Parses up to a batch, and asks for the memory that it will need. */
 static size_t parse_batch(struct session *session, size_t batch_max,
                           struct span *input)
@@ -225,6 +239,8 @@ static size_t parse_batch(struct session *session, size_t batch_max,
             break;
     }
     *input = rest;
+    if (session->homing != HOMING_NONE)
+        find_locks(crew, batch_count);
     prefetch_items(crew, batch_count);
     return batch_count;
 }
@@ -273,6 +289,23 @@ static void take_from(struct share *share, const struct command *command)
         share->requests--;
 }
 
+/* Those at the start of the batch that homes have decided; how many. */
+static size_t answer_decided(struct session *session, size_t batch_count,
+                             struct share *share)
+{
+    struct crew *crew = session->crew;
+    size_t count = 0;
+
+    for (; session->appeal != NULL && count < batch_count; count++) {
+        appeal_answer(session, &crew->batch[count]);
+        session->swallow_bytes = crew->batch[count].swallow_bytes;
+        if (crew->reporting & WATCH_RAWCMDS)
+            report_request(session, &crew->marks[count]);
+        take_from(share, &crew->batch[count]);
+    }
+    return count;
+}
+
 /*
  * Executes the batch, as far as the client takes the answers and the farm
  * need not be asked: there, parsing goes back to the first command that was
@@ -282,10 +315,17 @@ static void execute_batch(struct session *session, size_t batch_count,
                           struct share *share, struct span *input)
 {
     struct crew *crew = session->crew;
+    size_t answered_count = session->appeal == NULL
+                                ? 0
+                                : answer_decided(session, batch_count, share);
 
-    for (size_t i = 0; i < batch_count; i++) {
-        if (!execute(session, &crew->batch[i])) {
-            inquiry_begin(session, &crew->batch[i], batch_count - i);
+    for (size_t i = answered_count; i < batch_count; i++) {
+        enum halt halt = execute(session, &crew->batch[i]);
+        if (halt != HALT_NONE) {
+            if (halt == HALT_ASKS)
+                inquiry_begin(session, &crew->batch[i], batch_count - i);
+            else
+                appeal_begin(session, &crew->batch[i], batch_count - i);
             go_back(session, i, input);
             share->keys = 0;
             return;

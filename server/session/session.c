@@ -92,13 +92,25 @@ static inline void finish_turn(struct session *session)
         watch_again(session->watch);
 }
 
+void session_ask_who_decides(struct session *session)
+{
+    session->term = peers_deciding(session_peers(session));
+    enum farm_deciding deciding = peers_decides(session->term);
+    session->homing = deciding == FARM_DECIDES_EACH
+                          ? HOMING_NONE
+                          : session->crew->clients->settings.homing;
+    session->is_home = deciding == FARM_DECIDES_ALONE;
+}
+
 static inline void begin_turn(struct session *session)
 {
     session->now = clock_now(session->crew->clients->settings.clock);
     session->crew->reporting = atomic_load_explicit(
         &session->crew->clients->watched, memory_order_relaxed);
-    if (session_peers(session) != NULL)
+    if (session_peers(session) != NULL) {
         session->reading = peers_reading(session_peers(session), session->now);
+        session_ask_who_decides(session);
+    }
     session_borrow_output(session);
 }
 
@@ -253,6 +265,10 @@ void session_destroy(struct session *session)
     holding_leave(session);
     watching_end(session);
     inquiry_drop(session->inquiry);
+    appeal_drop(session->appeal);
+    if (session->possessions.first != NULL && !session->crew->is_ended)
+        appeal_release(session->crew, &session->possessions);
+    possessions_release(&session->possessions);
     authentication_end(session);
     filling_drop(session);
     dump_drop(session);

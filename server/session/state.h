@@ -19,6 +19,7 @@
  *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
  *   listing.c   an answer that is too long for a turn: `listing`
+ *   appeal.c    commands that homes decide: `appeal`, `possessions`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
  *   steering.c  what they say of slabs and LRU lists
@@ -39,6 +40,7 @@
 #include <sys/uio.h>
 
 #include "server/loop/transport.h"
+#include "server/session/appeal.h"
 #include "server/session/crew.h"
 #include "server/session/doors.h"
 #include "server/session/inquiry.h"
@@ -106,9 +108,14 @@ struct session {
     struct login *login;
 
     /* In a farm. */
-    enum peers_reading reading; /* of this turn */
-    struct inquiry *inquiry;    /* to others, under way or answered */
-    bool waits; /* for the inquiry, or for what comes of its credentials */
+    enum peers_reading reading;     /* of this turn */
+    peers_term term;                /* of this turn */
+    enum homing homing;             /* what homes decide in it */
+    bool is_home;                   /* this server decides that, in it */
+    struct inquiry *inquiry;        /* to others, under way or answered */
+    struct appeal *appeal;          /* to homes, likewise */
+    struct possessions possessions; /* locks that end with it */
+    bool waits; /* for these two, or for what comes of its credentials */
     uint64_t last_number; /* of what it changed last */
     struct session *next_holding;
     struct session **holding_link; /* NULL: no reply is held back */
@@ -124,6 +131,9 @@ struct session {
 };
 
 /* ---- session.c ---- */
+
+/* Asks who decides, from now on. */
+void session_ask_who_decides(struct session *session);
 
 /* Its first turn, now that hands were shaken. */
 void session_begin(struct session *session);
@@ -369,11 +379,18 @@ static inline void session_begin_execution(const struct session *session,
     execution->onlooker = session->crew->onlooker;
     execution->replicates = session_peers(session) != NULL;
     execution->asking = ASK_NEVER;
+    execution->homing = HOMING_NONE;
+    execution->is_home = false;
+    execution->gives_way = false;
     execution->is_asked = false;
     execution->is_certain = false;
-    if (execution->replicates)
-        execution->asking = session_asking(
-            session, command, &execution->is_asked, &execution->is_certain);
+    if (!execution->replicates)
+        return;
+    execution->homing = session->homing;
+    /* The machine has to know who has a lock, whoever decides. */
+    execution->is_home = session->is_home && !command->is_of_lock;
+    execution->asking = session_asking(session, command, &execution->is_asked,
+                                       &execution->is_certain);
 }
 
 /* The reply tells of a change, or of the quiet ones before it. */

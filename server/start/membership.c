@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include "server/session/appeal.h"
 #include "server/session/inquiry.h"
+#include "server/session/service.h"
 #include "server/store/version.h"
 
 uint16_t membership_tag(const struct server *server)
@@ -17,6 +19,21 @@ static void on_answered(void *context, size_t crew, uint64_t number,
     const struct server *server = context;
 
     clients_answered(server->clients, crew, number, is_degraded);
+}
+
+static void on_execute(void *context, const struct peers_call *call,
+                       struct peers_result *result)
+{
+    const struct server *server = context;
+
+    service_execute(server->clients, call, result);
+}
+
+static void on_release(void *context, struct span key, uint64_t version)
+{
+    const struct server *server = context;
+
+    service_delete(server->clients, key, version);
 }
 
 static void on_told(void *context, struct span line)
@@ -114,6 +131,9 @@ bool membership_start(struct server *server)
     struct peers_callbacks callbacks = {.context = server,
                                         .answered = on_answered,
                                         .found = inquiry_found,
+                                        .execute = on_execute,
+                                        .release = on_release,
+                                        .decided = appeal_decided,
                                         .told = on_told,
                                         .opened = on_opened,
                                         .ready = on_ready,

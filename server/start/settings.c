@@ -89,6 +89,18 @@ static enum farm_ack ack(const struct config *config)
     }
 }
 
+/* What has to be the same at all members; texts end with a byte 0. */
+static uint64_t shared_settings(const struct config *config)
+{
+    uint64_t digest =
+        digest64(SPAN("shared settings"), config->farm_coordinate);
+
+    digest = digest64(SPAN("quorum"), digest ^ config->farm_quorum);
+    for (size_t i = 0; i < config->farm_lock_keys_count; i++)
+        digest = digest64(span_of_string(config->farm_lock_keys[i]), digest);
+    return digest != 0 ? digest : 1;
+}
+
 struct peers_settings settings_peers(const struct config *config)
 {
     return (struct peers_settings){
@@ -110,6 +122,10 @@ struct peers_settings settings_peers(const struct config *config)
         .lookup = lookup(config),
         .waits_for_acks = config->farm_ack != ACK_LOCAL,
         .ack = ack(config),
+        .has_homes = config->farm_coordinate != COORDINATE_NONE,
+        .quorum = (unsigned)config->farm_quorum,
+        .shared_settings = shared_settings(config),
+        .lock_grace = config->farm_lock_grace_ms * TIME_US_PER_MS,
         .crews_count = config->threads};
 }
 
@@ -137,10 +153,36 @@ static struct tuning tuning(const struct config *config)
     return tuning;
 }
 
+static enum homing homing(const struct config *config)
+{
+    switch (config->farm_coordinate) {
+    case COORDINATE_NONE:
+        return HOMING_NONE;
+    case COORDINATE_ALL:
+        return HOMING_ALL;
+    default:
+        return HOMING_ATOMIC;
+    }
+}
+
+static struct lock_keys lock_keys(const struct config *config)
+{
+    struct lock_keys keys = {.count = 0};
+
+    _Static_assert(LOCK_KEYS_MAX >= CONFIG_FARM_LOCK_KEYS_MAX,
+                   "what may be given has room");
+    for (size_t i = 0; i < config->farm_lock_keys_count; i++)
+        lock_keys_add(&keys, span_of_string(config->farm_lock_keys[i]));
+    return keys;
+}
+
 struct clients_settings settings_clients(const struct config *config)
 {
     return (struct clients_settings){
         .fails_when_degraded = config->farm_ack_fallback == ACK_FALLBACK_ERROR,
+        .homing = homing(config),
+        .locks_end_with_connection = config->farm_lock_connection,
+        .lock_keys = lock_keys(config),
         .threads_count = config->threads,
         .connections_max = config->connections_max,
         .turn_commands_max = config->turn_commands_max,

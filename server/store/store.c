@@ -662,6 +662,11 @@ enum store_result store_touch(struct store_hold *hold, time_s exptime,
     return store_put(hold, &write);
 }
 
+uint64_t store_version_after(struct store *store, uint64_t version)
+{
+    return version_after(&store->clock, version);
+}
+
 enum store_result store_mark(struct store_hold *hold, uint8_t marks,
                              time_s exptime, uint64_t stamp)
 {

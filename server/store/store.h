@@ -148,6 +148,10 @@ void store_set_tag(struct store *store, uint16_t tag);
 /* A new version, above all that this store drew or saw. */
 uint64_t store_next_version(struct store *store, time_us now);
 
+/* A version hardly above that one: it gives way to whatever was written since,
+ * anywhere. */
+uint64_t store_version_after(struct store *store, uint64_t version);
+
 /* Locks `key`, whose store_hash() is `hash`, and finds its item. */
 void store_hold(struct store *store, struct span key, uint64_t hash,
                 time_us now, struct store_hold *hold);

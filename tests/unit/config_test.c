@@ -560,6 +560,11 @@ static void without_farm_options_a_server_stands_alone(void **state)
     assert_int_equal(config.farm_ack_timeout_ms, 50);
     assert_int_equal(config.farm_ack_fallback, ACK_FALLBACK_ANSWER);
     assert_int_equal(config.farm_leave_timeout_ms, 1000);
+    assert_int_equal(config.farm_coordinate, COORDINATE_ATOMIC);
+    assert_int_equal(config.farm_quorum, 0);
+    assert_int_equal(config.farm_lock_keys_count, 2);
+    assert_string_equal(config.farm_lock_keys[0], "memc.sess.key.lock.*");
+    assert_string_equal(config.farm_lock_keys[1], "*.lock");
     assert_false(config.farm_insecure);
 }
 
@@ -665,17 +670,21 @@ static void choices_are_one_of_their_words(void **state)
         const char *line;
         size_t offset;
         uint64_t value;
-    } choices[] = {{"--farm-lookup always", AT(farm_lookup), LOOKUP_ALWAYS},
-                   {"--farm-lookup auto", AT(farm_lookup), LOOKUP_AUTO},
-                   {"--farm-lookup=never", AT(farm_lookup), LOOKUP_NEVER},
-                   {"--farm-ack all", AT(farm_ack), ACK_ALL},
-                   {"--farm-ack majority", AT(farm_ack), ACK_MAJORITY},
-                   {"--farm-ack one", AT(farm_ack), ACK_ONE},
-                   {"--farm-ack local", AT(farm_ack), ACK_LOCAL},
-                   {"--farm-ack-fallback answer", AT(farm_ack_fallback),
-                    ACK_FALLBACK_ANSWER},
-                   {"--farm-ack-fallback error", AT(farm_ack_fallback),
-                    ACK_FALLBACK_ERROR}};
+    } choices[] = {
+        {"--farm-lookup always", AT(farm_lookup), LOOKUP_ALWAYS},
+        {"--farm-lookup auto", AT(farm_lookup), LOOKUP_AUTO},
+        {"--farm-lookup=never", AT(farm_lookup), LOOKUP_NEVER},
+        {"--farm-ack all", AT(farm_ack), ACK_ALL},
+        {"--farm-ack majority", AT(farm_ack), ACK_MAJORITY},
+        {"--farm-ack one", AT(farm_ack), ACK_ONE},
+        {"--farm-ack local", AT(farm_ack), ACK_LOCAL},
+        {"--farm-coordinate atomic", AT(farm_coordinate), COORDINATE_ATOMIC},
+        {"--farm-coordinate all", AT(farm_coordinate), COORDINATE_ALL},
+        {"--farm-coordinate none", AT(farm_coordinate), COORDINATE_NONE},
+        {"--farm-ack-fallback answer", AT(farm_ack_fallback),
+         ACK_FALLBACK_ANSWER},
+        {"--farm-ack-fallback error", AT(farm_ack_fallback),
+         ACK_FALLBACK_ERROR}};
     static const char *const others[] = {"al",        "ALL", "alll",  "|",
                                          "all|local", "0",   "local|"};
     char line[128];
@@ -693,6 +702,37 @@ static void choices_are_one_of_their_words(void **state)
         assert_refused(line, "option --farm-ack: '|give one of all");
     }
     assert_refused("--farm-lookup x", "option --farm-lookup|'x'|always");
+}
+
+static void lock_keys_take_the_place_of_the_default(void **state)
+{
+    (void)state;
+    struct config config = read_good("--farm-join a --farm-lock-keys a*,*b "
+                                     "--farm-lock-keys c");
+    assert_int_equal(config.farm_lock_keys_count, 3);
+    assert_string_equal(config.farm_lock_keys[0], "a*");
+    assert_string_equal(config.farm_lock_keys[1], "*b");
+    assert_string_equal(config.farm_lock_keys[2], "c");
+    config = read_good("--farm-join a --farm-lock-keys=");
+    assert_int_equal(config.farm_lock_keys_count, 0);
+    config = read_good("--farm-join a --farm-lock-keys *");
+    assert_int_equal(config.farm_lock_keys_count, 1);
+}
+
+static void a_lock_key_has_one_star_at_an_end(void **state)
+{
+    static const char *const others[] = {"a*b", "**", "*a*", "a,b*c"};
+    char line[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        snprintf(line, sizeof(line), "--farm-join a --farm-lock-keys %s",
+                 others[i]);
+        assert_refused(line, "option --farm-lock-keys: '|one * at the start");
+    }
+    assert_refused("--farm-join a --farm-lock-keys",
+                   "option --farm-lock-keys|needs an argument");
+    assert_refused("--farm-lock-keys a", "option --farm-lock-keys|in no farm");
 }
 
 static void a_journal_is_a_quarter_of_the_memory_up_to_64(void **state)
@@ -1223,6 +1263,8 @@ int main(void)
         cmocka_unit_test(names_have_letters_digits_and_few_marks),
         cmocka_unit_test(a_name_has_at_most_64_bytes),
         cmocka_unit_test(choices_are_one_of_their_words),
+        cmocka_unit_test(lock_keys_take_the_place_of_the_default),
+        cmocka_unit_test(a_lock_key_has_one_star_at_an_end),
         cmocka_unit_test(a_journal_is_a_quarter_of_the_memory_up_to_64),
         cmocka_unit_test(a_journal_is_at_most_half_of_the_memory),
         cmocka_unit_test(a_port_may_be_the_systems_choice),

@@ -161,7 +161,8 @@ static void run(struct player *player, struct command *command)
     command_execute(command, &execution);
     uint64_t number = 0;
     if (execution.mutation.kind != MUTATION_NONE)
-        number = replication_journal(&match->peers, command, &execution);
+        number =
+            replication_journal(&match->peers, command->key, &execution, 0);
     if (command->kind == COMMAND_RETRIEVE && !command->touches)
         look(player, &execution);
     command_finish(&execution);
