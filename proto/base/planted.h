@@ -18,6 +18,7 @@
 #define PLANTED_VECTOR_NOT_ADOPTED 5
 #define PLANTED_ALWAYS_FRESH 6
 #define PLANTED_WANT_ACKNOWLEDGED 7
+#define PLANTED_SPLICE_OF_ANYTHING 8
 
 /* A length that is checked off by one. */
 #define PLANTED_BINARY_EXTRAS 21
