@@ -49,10 +49,11 @@ struct member_set {
 struct member {
     uint64_t id; /* 0: this place is free */
     uint16_t tag;
-    uint8_t state; /* as it says itself, or SUSPECT, DEAD, LEFT */
-    bool is_ready; /* it said READY last */
-    bool had_data; /* and was, when it fell silent and was declared dead */
-    bool was_met;  /* it said HELLO; else a neighbour told of it */
+    uint16_t version; /* the highest of grapevine that it speaks */
+    uint8_t state;    /* as it says itself, or SUSPECT, DEAD, LEFT */
+    bool is_ready;    /* it said READY last */
+    bool had_data;    /* and was, when it fell silent and was declared dead */
+    bool was_met;     /* it said HELLO; else a neighbour told of it */
     time_us died;
     char name[FARM_TEXT_BYTES_MAX + 1];
     char address[FARM_TEXT_BYTES_MAX + 1];
@@ -450,6 +451,10 @@ void broadcast_ack(struct farm *farm, struct member *member, uint64_t number);
 void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number);
 void broadcast_run(struct farm *farm);
 bool member_is_in_sync(const struct member *member);
+bool member_speaks_splices(const struct member *member);
+/* Somebody is linked, or is no more, or READY: whether splices are written
+ * from now on. */
+void broadcast_choose(struct farm *farm);
 
 /* apply.c */
 void apply_overrun(struct member *member, uint64_t number);
