@@ -371,9 +371,13 @@ static inline void session_begin_execution(const struct session *session,
     execution->asking = ASK_NEVER;
     execution->is_asked = false;
     execution->is_certain = false;
-    if (execution->replicates)
+    if (execution->replicates) {
+        execution->splices =
+            (command->kind != COMMAND_RETRIEVE || command->is_meta) &&
+            journal_takes_splices(peers_journal(session_peers(session)));
         execution->asking = session_asking(
             session, command, &execution->is_asked, &execution->is_certain);
+    }
 }
 
 /* The reply tells of a change, or of the quiet ones before it. */
