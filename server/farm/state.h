@@ -93,6 +93,7 @@ struct member {
     struct journal_cursor cursor;
     uint64_t acked;
     uint64_t out_until; /* out of sync until it has acknowledged this */
+    uint64_t overrun;   /* it was sent nothing up to here */
     bool is_entering;   /* not READY yet, and already waited for */
 
     /* Between the two. */
@@ -452,8 +453,8 @@ void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number);
 void broadcast_run(struct farm *farm);
 bool member_is_in_sync(const struct member *member);
 bool member_speaks_splices(const struct member *member);
-/* Somebody is linked, or is no more, or READY: whether splices are written
- * from now on. */
+/* Somebody is linked, or is no more, or READY, or has caught up: whether
+ * splices are written from now on. */
 void broadcast_choose(struct farm *farm);
 
 /* apply.c */
