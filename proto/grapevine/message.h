@@ -13,9 +13,11 @@
 
 #include "proto/grapevine/record.h"
 
-/* The versions of this protocol that are spoken here. */
+/* The versions of this protocol that are spoken here.  Version 2 knows
+ * RECORD_SPLICE. */
 #define MESSAGE_VERSION_LOW 1
-#define MESSAGE_VERSION_HIGH 1
+#define MESSAGE_VERSION_HIGH 2
+#define MESSAGE_VERSION_SPLICES 2
 
 #define MESSAGE_FRAME_BYTES 4
 /* One item of one list of a synchronisation. */

@@ -11,6 +11,11 @@ enum state_shape {
     STATE_HAS_OWNER = 8
 };
 
+static bool has_whole_value(enum record_kind kind)
+{
+    return kind == RECORD_CREATE || kind == RECORD_UPDATE;
+}
+
 static void encode_state(const struct record *record, struct writer *writer)
 {
     bool has_stamp = record->stamp != record->version;
@@ -30,9 +35,35 @@ static void encode_state(const struct record *record, struct writer *writer)
     if (record->owner != 0)
         write_u64(writer, record->owner);
     write_short(writer, record->key);
-    write_u32(writer, record->kind == RECORD_ANNOUNCE
-                          ? record->value_bytes
-                          : (uint32_t)record->value.length);
+    write_u32(writer, has_whole_value(record->kind)
+                          ? (uint32_t)record->value.length
+                          : record->value_bytes);
+    if (record->kind != RECORD_SPLICE)
+        return;
+    write_u64(writer, record->base);
+    write_u32(writer, record->offset);
+    write_u32(writer, record->cut_bytes);
+    write_u32(writer, (uint32_t)record->value.length);
+}
+
+/* That what is put lies inside of what is made, and that what it is made from
+ * has a length. */
+static bool is_splice_sound(const struct record *record)
+{
+    size_t kept_bytes = record->value_bytes - record->value.length;
+
+    return record->value.length <= record->value_bytes &&
+           record->offset <= kept_bytes &&
+           kept_bytes + record->cut_bytes <= UINT32_MAX;
+}
+
+static void decode_splice(struct reader *reader, struct record *record)
+{
+    record->base = read_u64(reader);
+    record->offset = read_u32(reader);
+    record->cut_bytes = read_u32(reader);
+    record->value = read_bytes(reader, read_u32(reader));
+    reader->ok = reader->ok && is_splice_sound(record);
 }
 
 static void decode_state(struct reader *reader, struct record *record)
@@ -50,16 +81,34 @@ static void decode_state(struct reader *reader, struct record *record)
     record->owner = shape & STATE_HAS_OWNER ? read_u64(reader) : 0;
     record->key = read_short(reader);
     record->value_bytes = read_u32(reader);
-    if (record->kind != RECORD_ANNOUNCE)
+    if (has_whole_value(record->kind))
         record->value = read_bytes(reader, record->value_bytes);
+    if (record->kind == RECORD_SPLICE)
+        decode_splice(reader, record);
 }
 
 struct span record_value(const struct record *record)
 {
     bool has_value =
-        record->kind == RECORD_CREATE || record->kind == RECORD_UPDATE;
+        has_whole_value(record->kind) || record->kind == RECORD_SPLICE;
 
     return has_value ? record->value : (struct span){0};
+}
+
+struct record record_splice(const struct record *whole, uint64_t base,
+                            const struct splice *change)
+{
+    struct record splice = *whole;
+
+    assert(change->offset + change->put_bytes <= whole->value.length);
+    splice.kind = RECORD_SPLICE;
+    splice.value_bytes = (uint32_t)whole->value.length;
+    splice.base = base;
+    splice.offset = (uint32_t)change->offset;
+    splice.cut_bytes = (uint32_t)change->cut_bytes;
+    splice.value =
+        span_of(whole->value.data + change->offset, change->put_bytes);
+    return splice;
 }
 
 void record_encode(const struct record *record, struct writer *writer)
@@ -75,6 +124,7 @@ void record_encode_head(const struct record *record, struct writer *writer)
     case RECORD_CREATE:
     case RECORD_UPDATE:
     case RECORD_ANNOUNCE:
+    case RECORD_SPLICE:
         encode_state(record, writer);
         break;
     case RECORD_TOUCH:
@@ -124,6 +174,7 @@ enum decode_result record_decode(struct span bytes, struct record *record)
     case RECORD_CREATE:
     case RECORD_UPDATE:
     case RECORD_ANNOUNCE:
+    case RECORD_SPLICE:
         decode_state(&reader, record);
         break;
     case RECORD_TOUCH:
@@ -171,11 +222,13 @@ size_t record_bytes(const struct record *record)
     case RECORD_CREATE:
     case RECORD_UPDATE:
     case RECORD_ANNOUNCE:
+    case RECORD_SPLICE:
         return 1 + 2 + 4 + 4 + 8 +
                (record->stamp != record->version ? 8u : 0u) +
                (record->token != record->version ? 8u : 0u) +
                (record->owner != 0 ? 8u : 0u) + key_bytes + 4 +
-               (record->kind == RECORD_ANNOUNCE ? 0 : record->value.length);
+               (record->kind == RECORD_SPLICE ? 8u + 4 + 4 + 4 : 0u) +
+               record_value(record).length;
     case RECORD_TOUCH:
         return 1 + 8 + 8 + 4 + key_bytes;
     case RECORD_DELETE:

@@ -11,6 +11,7 @@
 #define PROTO_GRAPEVINE_RECORD_H
 
 #include "proto/base/cursor.h"
+#include "proto/base/splice.h"
 
 #define RECORD_KEY_BYTES_MAX 250
 /* Everything of a record but its value. */
@@ -25,8 +26,10 @@ enum record_kind {
     RECORD_FLUSH = 5,
     RECORD_LEAVE = 6,    /* the last of its journal */
     RECORD_ANNOUNCE = 7, /* a value too large to stream: to be pulled */
-    RECORD_STUB = 8 /* what is known of a key whose value is gone; only in a
-                       synchronisation, `key` is 128 bits of its hash */
+    RECORD_STUB = 8,  /* what is known of a key whose value is gone; only in a
+                         synchronisation, `key` is 128 bits of its hash */
+    RECORD_SPLICE = 9 /* an update that carries only what changed: not known to
+                         who speaks version 1 */
 };
 
 #define RECORD_STUB_KEY_BYTES 16
@@ -43,9 +46,12 @@ struct record {
     uint64_t moment;      /* of a flush, microseconds in farm time */
     uint64_t hash;        /* of a stub, by which its key is filed */
     uint8_t stub_kind;    /* of a stub: enum stub_kind of the store */
-    uint32_t value_bytes; /* of an announced value */
+    uint32_t value_bytes; /* of an announced value, of what a splice makes */
+    uint64_t base;        /* of a splice: what it is made from */
+    uint32_t offset;      /* of a splice: where in both values */
+    uint32_t cut_bytes;   /* of a splice: of that, go */
     struct span key;
-    struct span value;
+    struct span value; /* of a splice: what comes in their place */
 };
 
 enum decode_result { DECODE_OK, DECODE_MALFORMED };
@@ -61,6 +67,10 @@ void record_encode(const struct record *record, struct writer *writer);
  * large need not be copied to be written. */
 void record_encode_head(const struct record *record, struct writer *writer);
 struct span record_value(const struct record *record);
+
+/* The update `whole` as a splice of what had the version `base`. */
+struct record record_splice(const struct record *whole, uint64_t base,
+                            const struct splice *change);
 
 /* What record_encode() will write. */
 size_t record_bytes(const struct record *record);

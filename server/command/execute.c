@@ -8,6 +8,10 @@
 /* Room that was made may be taken by others before it is used. */
 #define ATTEMPTS_MAX 16
 #define RELATIVE_EXPTIME_MAX (60 * 60 * 24 * 30)
+/* Of less nothing is saved that would be worth a look; of more the look would
+ * keep others from the key for too long. */
+#define SPLICED_BYTES_MIN 200
+#define SPLICED_BYTES_MAX ((size_t)4 << 20)
 
 bool rule_expiry(int64_t exptime, time_us now, time_s *at)
 {
@@ -41,6 +45,46 @@ uint64_t rule_next_version(const struct execution *execution)
                : store_next_version(execution->store, execution->now);
 }
 
+/* Of an extension the old value is a part, and need not be looked at. */
+static struct splice change_of(struct span old, const struct store_write *write)
+{
+    struct span first = write->parts[0];
+    struct span second = write->parts[1];
+
+    if (first.data == old.data && first.length == old.length)
+        return (struct splice){old.length, 0, second.length};
+    if (second.data == old.data && second.length == old.length)
+        return (struct splice){0, 0, first.length};
+    assert(second.length == 0);
+    return splice_between(old, first);
+}
+
+void rule_note_put(struct execution *execution, const struct store_write *write)
+{
+    struct mutation *mutation = &execution->mutation;
+    const struct item *item = execution->hold.item;
+    size_t bytes = write->parts[0].length + write->parts[1].length;
+
+    mutation->kind = item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
+    mutation->base = 0;
+    if (!execution->splices || item == NULL || bytes < SPLICED_BYTES_MIN ||
+        bytes > SPLICED_BYTES_MAX)
+        return;
+    mutation->base = item->version;
+    mutation->change = change_of(item_value(item), write);
+}
+
+void rule_note_mark(struct execution *execution)
+{
+    const struct item *item = execution->hold.item;
+    struct mutation *mutation = &execution->mutation;
+
+    mutation->kind = MUTATION_UPDATE;
+    mutation->base =
+        execution->replicates && execution->splices ? item->version : 0;
+    mutation->change = (struct splice){0};
+}
+
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write)
 {
@@ -52,9 +96,9 @@ enum store_result rule_put(struct execution *execution,
     execution->needed_bytes =
         store_item_bytes(execution->store, hold->key.length,
                          write->parts[0].length + write->parts[1].length);
-    execution->mutation.kind =
-        hold->item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
     write->marks |= execution->home_mark;
+    if (execution->replicates)
+        rule_note_put(execution, write);
     return store_put(hold, write);
 }
 

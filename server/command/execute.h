@@ -11,6 +11,7 @@
 #ifndef SERVER_COMMAND_EXECUTE_H
 #define SERVER_COMMAND_EXECUTE_H
 
+#include "proto/base/splice.h"
 #include "proto/memcached/reply.h"
 #include "server/command/counters.h"
 #include "server/store/store.h"
@@ -35,7 +36,7 @@ enum homing {
 enum mutation_kind {
     MUTATION_NONE,
     MUTATION_CREATE, /* the state of hold.item, where there was none */
-    MUTATION_UPDATE, /* the state of hold.item */
+    MUTATION_UPDATE, /* the state of hold.item; perhaps made from another */
     MUTATION_TOUCH,  /* the life part of hold.item */
     MUTATION_DELETE, /* as of `version` */
     MUTATION_FLUSH   /* as of `version`, from `moment` on (0: at once) */
@@ -45,6 +46,10 @@ struct mutation {
     enum mutation_kind kind;
     uint64_t version; /* this and `moment` are set where named above */
     time_us moment;
+    /* Of an update: the version whose value `change` turns into that of
+     * hold.item; 0: nobody looked for it. */
+    uint64_t base;
+    struct splice change;
 };
 
 /* What a command found before it changed anything. */
@@ -64,8 +69,9 @@ struct execution {
     struct store_reservation *reservation;
     struct sighting *sighting; /* NULL: nobody wants to know */
     struct onlooker *onlooker; /* of this thread, or NULL */
-    bool replicates; /* other servers hear of mutations; the next three are
+    bool replicates; /* other servers hear of mutations; the next four are
                         for such alone */
+    bool splices;    /* what changed may be all that they are told */
     enum asking asking;
     enum homing homing;
     bool is_home;    /* it is this server that decides those */

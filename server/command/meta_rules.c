@@ -102,7 +102,7 @@ static enum store_result change(const struct command *command,
         return rule_renew(execution, exptime);
     execution->needed_bytes = store_item_bytes(
         execution->store, hold->key.length, item_value(item).length);
-    execution->mutation.kind = MUTATION_UPDATE;
+    rule_note_mark(execution);
     uint64_t stamp = command->touches
                          ? store_next_version(execution->store, execution->now)
                          : 0;

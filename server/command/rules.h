@@ -61,6 +61,12 @@ uint64_t rule_next_version(const struct execution *execution);
 enum store_result rule_put(struct execution *execution,
                            struct store_write *write);
 
+/* What is about to be written or marked, for other servers to hear of: as
+ * little of it as may be, by what the held item is before. */
+void rule_note_put(struct execution *execution,
+                   const struct store_write *write);
+void rule_note_mark(struct execution *execution);
+
 /* True where a store that fails for its size or for lack of memory must not
  * leave the old value to be read: a plain set, and ms in every mode. */
 bool rule_replaces_at_all_costs(const struct command *command);

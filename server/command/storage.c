@@ -65,9 +65,12 @@ static enum store_result put_reserved(const struct command *command,
         write->token != 0 ? write->token : write->version;
     execution->needed_bytes = store_item_bytes(
         execution->store, command->key.length, reservation->value_bytes);
-    execution->mutation.kind =
-        execution->hold.item == NULL ? MUTATION_CREATE : MUTATION_UPDATE;
     write->marks |= execution->home_mark;
+    if (execution->replicates) {
+        write->parts[0] = span_of(reservation->value, reservation->value_bytes);
+        rule_note_put(execution, write);
+        write->parts[0] = (struct span){0};
+    }
     return store_put_reserved(&execution->hold, write, reservation);
 }
 

@@ -84,6 +84,24 @@ static struct merged merge_once(struct farm *farm, const struct record *record,
     return merged;
 }
 
+static struct merged splice_once(struct farm *farm, const struct record *record)
+{
+    struct store_write news = news_of(record);
+    struct store_splice splice = {
+        .base = record->base,
+        .value_bytes = record->value_bytes,
+        .change = {record->offset, record->cut_bytes, record->value.length}};
+    struct store_hold hold;
+
+    hold_key_of(farm, record, &hold);
+    struct merged merged = {.result =
+                                store_merge_splice(&hold, &news, &splice)};
+    if (hold.item == NULL)
+        merged.stub = hold.stub;
+    store_release(&hold);
+    return merged;
+}
+
 static void merge(struct farm *farm, const struct source *source,
                   const struct record *record)
 {
@@ -164,6 +182,33 @@ static void announced(struct farm *farm, const struct source *source,
         member->must_sync = true;
 }
 
+/* A value that cannot be made here, for whatever reason, is pulled whole. */
+static void spliced(struct farm *farm, const struct source *source,
+                    const struct record *record)
+{
+    struct record announce = *record;
+    size_t bytes =
+        store_item_bytes(farm->store, record->key.length, record->value_bytes);
+
+    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        struct merged merged = splice_once(farm, record);
+        if (merged.result == MERGE_OLDER && source->number > 0)
+            farm->figures.conflicts++;
+        if (merged.result == MERGE_WANTED)
+            wants_pull(farm, source, record->key, merged.stub.version);
+        if (merged.result == MERGE_NO_BASE)
+            break;
+        if (merged.result != MERGE_NO_ROOM)
+            return;
+        if (!store_make_room(farm->store, bytes, farm->time))
+            break;
+    }
+    farm->figures.splices_wanted++;
+    announce.kind = RECORD_ANNOUNCE;
+    announce.value = (struct span){0};
+    announced(farm, source, &announce);
+}
+
 bool apply_state(struct farm *farm, const struct source *source,
                  struct span bytes)
 {
@@ -186,6 +231,8 @@ bool apply_state(struct farm *farm, const struct source *source,
                         : store_hash(farm->store, record.key);
     if (record.kind == RECORD_ANNOUNCE)
         announced(farm, source, &record);
+    else if (record.kind == RECORD_SPLICE)
+        spliced(farm, source, &record);
     else
         merge(farm, source, &record);
     locks_heard(farm, &record);

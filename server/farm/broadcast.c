@@ -12,6 +12,42 @@ bool member_is_in_sync(const struct member *member)
            member->acked >= member->out_until;
 }
 
+bool member_speaks_splices(const struct member *member)
+{
+    return member->version >= MESSAGE_VERSION_SPLICES;
+}
+
+/* It has what a splice may be made from; who lacks much would pull each. */
+static bool has_bases(const struct member *member)
+{
+    return member->is_ready && member->acked >= member->overrun;
+}
+
+/* A record is encoded once, for all.  Who does not know splices would count
+ * one and not apply it. */
+void broadcast_choose(struct farm *farm)
+{
+    bool has_others = false;
+    bool has_outsiders = false;
+
+    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        const struct member *member = &farm->members[i];
+        if (member->id == 0 || member->link == 0)
+            continue;
+        has_others = true;
+        has_outsiders |= !member_speaks_splices(member) || !has_bases(member);
+    }
+    journal_allow_splices(farm->journal, has_others && !has_outsiders);
+}
+
+/* What the ring holds from there on is understood by the member. */
+static bool is_readable(const struct farm *farm, const struct member *member,
+                        uint64_t number)
+{
+    return member_speaks_splices(member) ||
+           number > journal_last_splice(farm->journal);
+}
+
 void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
 {
     uint64_t head = journal_head(farm->journal);
@@ -20,7 +56,8 @@ void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
     /* What it asks for tells where its stream ended, not what it holds: it
      * may have gaps.  Its acknowledgement comes at once. */
     member->acked = 0;
-    if (number > 0 && number <= head + 1 &&
+    member->overrun = 0;
+    if (number > 0 && number <= head + 1 && is_readable(farm, member, number) &&
         journal_seek(farm->journal, number, &member->cursor)) {
         /* Answers were given without it: not waited for until it has them. */
         member->out_until = head;
@@ -31,6 +68,8 @@ void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
         return;
     overrun.number = member->cursor.number;
     member->out_until = overrun.number - 1;
+    member->overrun = overrun.number - 1;
+    broadcast_choose(farm);
     effect_send(farm, member->link, &overrun);
 }
 
@@ -41,8 +80,11 @@ void broadcast_ack(struct farm *farm, struct member *member, uint64_t number)
     /* By a synchronisation it may be ahead of the stream, not beyond it. */
     if (number >= member->cursor.number)
         number = member->cursor.number - 1;
+    bool had_bases = has_bases(member);
     if (number > member->acked)
         member->acked = number;
+    if (!had_bases && has_bases(member))
+        broadcast_choose(farm);
     farm->wants_tick = true;
 }
 

@@ -429,6 +429,7 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures)
     figures->members = 1;
     figures->members_ready = farm->state == MEMBER_READY;
     figures->journal_head = journal_head(farm->journal);
+    figures->splices = journal_splices(farm->journal);
     figures->waiting = farm->waits_count;
     figures->locks = locks_count(farm);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
@@ -457,6 +458,8 @@ void farm_check(const struct farm *farm)
         assert(member->id != farm->settings.id);
         assert(member->has_gap || member->applied >= member->needed);
         assert(!member->is_attached || member->acked < member->cursor.number);
+        assert(!member->is_attached || member_speaks_splices(member) ||
+               member->cursor.number > journal_last_splice(farm->journal));
         bool *mark = &is_taken[member->id % 1024];
         for (size_t j = 0; j < i && *mark; j++)
             assert(farm->members[j].id != member->id);

@@ -161,6 +161,8 @@ struct farm_figures {
     uint64_t records_sent;
     uint64_t records_applied;
     uint64_t records_dropped; /* already known */
+    uint64_t splices;         /* in our journal, so far */
+    uint64_t splices_wanted;  /* of others, whose value was pulled */
     uint64_t bytes_sent;
     uint64_t bytes_received;
     uint64_t acks_degraded;

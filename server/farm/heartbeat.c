@@ -114,6 +114,8 @@ void heartbeat_take(struct farm *farm, struct member *member,
     tags_meet(farm, member, member->tag);
     if (!was_ready && member->is_ready)
         member->is_entering = false;
+    if (was_ready != member->is_ready)
+        broadcast_choose(farm);
     compare_vectors(farm, member, &heartbeat->vector, member->awaits_heartbeat);
     if (member->awaits_heartbeat)
         member->fresh_from = heartbeat->head;

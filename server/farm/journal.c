@@ -3,11 +3,15 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* Frame length, kind, number: what stands before a record on the wire. */
 #define FRAME_HEAD_BYTES (MESSAGE_FRAME_BYTES + 1 + 8)
 #define RECORD_SHARE 8
+/* A splice of more than this part of the whole saves too little for what it
+ * costs where its base is not there. */
+#define WORTH_SHARE 2
 /* Nor is a record longer than this: a frame is to be one that every member
  * takes, whatever the largest item is here and there. */
 #define RECORD_BYTES_MAX (((size_t)1 << 20) + RECORD_HEAD_BYTES_MAX)
@@ -24,6 +28,9 @@ struct journal {
     uint64_t head_offset;
     uint64_t tail_number; /* of the oldest frame; head + 1 if there is none */
     uint64_t head_number;
+    _Atomic bool takes_splices; /* changed under the lock */
+    uint64_t last_splice;
+    uint64_t splices_count;
 };
 
 struct journal *journal_create(size_t ring_bytes)
@@ -106,6 +113,7 @@ static void make_way(struct journal *journal, size_t bytes)
     }
 }
 
+/* Under the lock. */
 static uint64_t append(struct journal *journal, const struct record *record)
 {
     uint8_t head[FRAME_HEAD_BYTES + RECORD_HEAD_BYTES_MAX];
@@ -113,7 +121,6 @@ static uint64_t append(struct journal *journal, const struct record *record)
     struct writer writer = writer_of(head, sizeof(head));
 
     assert(bytes <= journal_record_bytes_max(journal));
-    pthread_mutex_lock(&journal->lock);
     uint64_t number = ++journal->head_number;
     make_way(journal, MESSAGE_FRAME_BYTES + 1 + 8 + bytes);
     write_u32(&writer, (uint32_t)(1 + 8 + bytes));
@@ -126,11 +133,11 @@ static uint64_t append(struct journal *journal, const struct record *record)
     ring_write(journal, journal->head_offset + writer.used_bytes,
                record_value(record));
     journal->head_offset += FRAME_HEAD_BYTES + bytes;
-    pthread_mutex_unlock(&journal->lock);
     return number;
 }
 
-uint64_t journal_append(struct journal *journal, const struct record *record)
+static uint64_t append_whole(struct journal *journal,
+                             const struct record *record)
 {
     struct record announce = *record;
 
@@ -139,6 +146,73 @@ uint64_t journal_append(struct journal *journal, const struct record *record)
     announce.kind = RECORD_ANNOUNCE;
     announce.value_bytes = (uint32_t)record->value.length;
     return append(journal, &announce);
+}
+
+uint64_t journal_append(struct journal *journal, const struct record *record)
+{
+    pthread_mutex_lock(&journal->lock);
+    uint64_t number = append_whole(journal, record);
+    pthread_mutex_unlock(&journal->lock);
+    return number;
+}
+
+/* ---- splices ---- */
+
+static bool is_cheaper(const struct journal *journal,
+                       const struct record *splice, const struct record *whole)
+{
+    size_t bytes = record_bytes(splice);
+
+    return bytes * WORTH_SHARE <= record_bytes(whole) &&
+           bytes <= journal_record_bytes_max(journal);
+}
+
+uint64_t journal_append_splice(struct journal *journal,
+                               const struct record *splice,
+                               const struct record *whole)
+{
+    bool is_worth_it = is_cheaper(journal, splice, whole);
+
+    pthread_mutex_lock(&journal->lock);
+    bool is_spliced = is_worth_it && atomic_load(&journal->takes_splices);
+    uint64_t number =
+        is_spliced ? append(journal, splice) : append_whole(journal, whole);
+    if (is_spliced) {
+        journal->last_splice = number;
+        journal->splices_count++;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return number;
+}
+
+bool journal_takes_splices(const struct journal *journal)
+{
+    return atomic_load_explicit(&journal->takes_splices, memory_order_relaxed);
+}
+
+void journal_allow_splices(struct journal *journal, bool allowed)
+{
+    if (journal_takes_splices(journal) == allowed)
+        return;
+    pthread_mutex_lock(&journal->lock);
+    atomic_store(&journal->takes_splices, allowed);
+    pthread_mutex_unlock(&journal->lock);
+}
+
+uint64_t journal_last_splice(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    uint64_t number = journal->last_splice;
+    pthread_mutex_unlock(&journal->lock);
+    return number;
+}
+
+uint64_t journal_splices(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    uint64_t count = journal->splices_count;
+    pthread_mutex_unlock(&journal->lock);
+    return count;
 }
 
 /* ---- reading ---- */

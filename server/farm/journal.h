@@ -35,6 +35,26 @@ size_t journal_record_bytes_max(const struct journal *journal);
  * announced: who wants its value pulls it. */
 uint64_t journal_append(struct journal *journal, const struct record *record);
 
+/*
+ * The same for a change of which `splice` tells as well as `whole`: the
+ * former where all who are linked know splices, and it is not even half as
+ * long; else the latter.
+ */
+uint64_t journal_append_splice(struct journal *journal,
+                               const struct record *splice,
+                               const struct record *whole);
+
+/* Whether splices are of use now, so that it is worth to look for one: nobody
+ * has to before journal_allow_splices().  Threads: any. */
+bool journal_takes_splices(const struct journal *journal);
+void journal_allow_splices(struct journal *journal, bool allowed);
+
+/* The number of the last splice; 0 if there is none. */
+uint64_t journal_last_splice(struct journal *journal);
+
+/* How many there were. */
+uint64_t journal_splices(struct journal *journal);
+
 /* The number of the last record; 0 if there is none. */
 uint64_t journal_head(struct journal *journal);
 

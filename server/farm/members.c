@@ -255,6 +255,7 @@ static void lose_link(struct farm *farm, struct member *member)
     wants_forget(farm, member);
     lookup_forget(farm, member);
     errand_forget(farm, member);
+    broadcast_choose(farm);
 }
 
 void members_cut(struct farm *farm, struct connection *connection,
@@ -494,10 +495,12 @@ static void take_hello(struct farm *farm, struct connection *connection,
     bury_predecessors(farm, member);
     if (!wins_link(farm, connection))
         return;
+    member->version = hello->version_high;
     member->state = hello->state;
     member->is_ready = hello->state == MEMBER_READY;
     member->ready_since = member->is_ready ? hello->ready_since : 0;
     start_link(farm, member, connection);
+    broadcast_choose(farm); /* before it can attach to our journal */
     clock_hello(farm, member, hello);
     tags_meet(farm, member, hello->tag);
 }

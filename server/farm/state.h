@@ -54,10 +54,11 @@ struct vector_entry {
 struct member {
     uint64_t id; /* 0: this place is free */
     uint16_t tag;
-    uint8_t state; /* as it says itself, or SUSPECT, DEAD, LEFT */
-    bool is_ready; /* it said READY last */
-    bool had_data; /* and was, when it fell silent and was declared dead */
-    bool was_met;  /* it said HELLO; else a neighbour told of it */
+    uint16_t version; /* the highest of grapevine that it speaks */
+    uint8_t state;    /* as it says itself, or SUSPECT, DEAD, LEFT */
+    bool is_ready;    /* it said READY last */
+    bool had_data;    /* and was, when it fell silent and was declared dead */
+    bool was_met;     /* it said HELLO; else a neighbour told of it */
     time_us died;
     bool is_proven; /* dead: nobody listened, or somebody else did */
     char name[FARM_TEXT_BYTES_MAX + 1];
@@ -98,6 +99,7 @@ struct member {
     struct journal_cursor cursor;
     uint64_t acked;
     uint64_t out_until; /* out of sync until it has acknowledged this */
+    uint64_t overrun;   /* it was sent nothing up to here */
     bool is_entering;   /* not READY yet, and already waited for */
 
     /* Between the two. */
@@ -494,6 +496,10 @@ void broadcast_ack(struct farm *farm, struct member *member, uint64_t number);
 void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number);
 void broadcast_run(struct farm *farm);
 bool member_is_in_sync(const struct member *member);
+bool member_speaks_splices(const struct member *member);
+/* Somebody is linked, or is no more, or READY, or has caught up: whether
+ * splices are written from now on. */
+void broadcast_choose(struct farm *farm);
 
 /* apply.c */
 void apply_overrun(struct member *member, uint64_t number);

@@ -28,6 +28,8 @@ static const struct farm_row rows[] = {
     {"farm_records_sent", AT(records_sent)},
     {"farm_records_applied", AT(records_applied)},
     {"farm_records_dropped", AT(records_dropped)},
+    {"farm_splices", AT(splices)},
+    {"farm_splices_wanted", AT(splices_wanted)},
     {"farm_conflicts", AT(conflicts)},
     {"farm_bytes_sent", AT(bytes_sent)},
     {"farm_bytes_received", AT(bytes_received)},

@@ -43,5 +43,10 @@ uint64_t replication_journal(struct peers *peers, struct span key,
         record.value = item_value(item);
         record.owner = mutation->kind == MUTATION_TOUCH ? 0 : owner;
     }
+    if (mutation->kind == MUTATION_UPDATE && mutation->base != 0) {
+        struct record splice =
+            record_splice(&record, mutation->base, &mutation->change);
+        return journal_append_splice(peers_journal(peers), &splice, &record);
+    }
     return journal_append(peers_journal(peers), &record);
 }

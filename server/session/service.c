@@ -79,17 +79,19 @@ void service_execute(void *context, const struct peers_call *call,
     struct store *store = clients->settings.store;
     struct sighting sighting = {.is_seen = false};
     struct command command;
-    struct execution execution = {.store = store,
-                                  .now = clock_now(clients->settings.clock),
-                                  .counters = &clients->service.counters,
-                                  .sighting = &sighting,
-                                  .replicates = true,
-                                  .asking = asking(clients, call),
-                                  .is_asked =
-                                      call->is_asked && call->is_certain,
-                                  .is_certain = call->is_certain,
-                                  .homing = clients->settings.homing,
-                                  .is_home = true};
+    struct execution execution = {
+        .store = store,
+        .now = clock_now(clients->settings.clock),
+        .counters = &clients->service.counters,
+        .sighting = &sighting,
+        .replicates = true,
+        .splices =
+            journal_takes_splices(peers_journal(clients->settings.peers)),
+        .asking = asking(clients, call),
+        .is_asked = call->is_asked && call->is_certain,
+        .is_certain = call->is_certain,
+        .homing = clients->settings.homing,
+        .is_home = true};
 
     *result = (struct peers_result){.number = 0};
     if (!parcel_decode(call->bytes, store_item_bytes_max(store), &command)) {

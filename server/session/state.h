@@ -389,6 +389,9 @@ static inline void session_begin_execution(const struct session *session,
     execution->homing = session->homing;
     /* The machine has to know who has a lock, whoever decides. */
     execution->is_home = session->is_home && !command->is_of_lock;
+    execution->splices =
+        (command->kind != COMMAND_RETRIEVE || command->is_meta) &&
+        journal_takes_splices(peers_journal(session_peers(session)));
     execution->asking = session_asking(session, command, &execution->is_asked,
                                        &execution->is_certain);
 }

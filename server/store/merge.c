@@ -68,13 +68,22 @@ static enum merge_result put_stub(struct store_hold *hold,
     return is_alive ? MERGE_WANTED : MERGE_TAKEN;
 }
 
-/* The value is in the news, or in the reservation. */
+/* Where the value is: in the news, if nowhere else. */
+struct bearer {
+    struct store_reservation *reservation; /* or NULL */
+    const struct store_splice *splice;     /* or NULL: made from what is here */
+};
+
 static enum store_result put_state(struct store_hold *hold,
                                    const struct known *known,
                                    const struct store_write *news,
-                                   struct store_reservation *reservation)
+                                   const struct bearer *bearer)
 {
     struct store_write write = *news;
+
+    /* It may be dead: that does not matter to what is made from it. */
+    if (bearer->splice != NULL)
+        hold->item = index_item(&hold->store->index, hold->slot);
 
     write.stamp = known->stamp;
     write.exptime = known->exptime;
@@ -83,8 +92,10 @@ static enum store_result put_state(struct store_hold *hold,
         write.is_fetched = item_is_fetched(hold->item);
         write.accessed = item_accessed(hold->item);
     }
-    if (reservation != NULL)
-        return store_put_reserved(hold, &write, reservation);
+    if (bearer->reservation != NULL)
+        return store_put_reserved(hold, &write, bearer->reservation);
+    if (bearer->splice != NULL)
+        return store_put_splice(hold, &write, &bearer->splice->change);
     return store_put(hold, &write);
 }
 
@@ -104,7 +115,7 @@ static enum store_result put_life(struct store_hold *hold,
 
 static enum merge_result merge(struct store_hold *hold, enum news_kind kind,
                                const struct store_write *news,
-                               struct store_reservation *reservation)
+                               const struct bearer *bearer)
 {
     struct known known = known_here(hold);
     uint64_t stamp = news->stamp != 0 ? news->stamp : news->version;
@@ -136,7 +147,7 @@ static enum merge_result merge(struct store_hold *hold, enum news_kind kind,
     if (!known.has_value || !lives(hold, &known))
         return put_stub(hold, &known);
     enum store_result result = takes_value
-                                   ? put_state(hold, &known, news, reservation)
+                                   ? put_state(hold, &known, news, bearer)
                                    : put_life(hold, &known);
     return result == STORE_OK ? MERGE_TAKEN : MERGE_NO_ROOM;
 }
@@ -144,14 +155,54 @@ static enum merge_result merge(struct store_hold *hold, enum news_kind kind,
 enum merge_result store_merge(struct store_hold *hold, enum news_kind kind,
                               const struct store_write *news)
 {
-    return merge(hold, kind, news, NULL);
+    struct bearer news_alone = {.reservation = NULL};
+
+    return merge(hold, kind, news, &news_alone);
+}
+
+/* What is here is what the splice was made for. */
+static bool has_base(const struct store_hold *hold, const struct known *known,
+                     const struct store_splice *splice)
+{
+    if (!known->has_value)
+        return false;
+    size_t bytes =
+        item_value(index_item(&hold->store->index, hold->slot)).length;
+    const struct splice *change = &splice->change;
+    bool lies_inside =
+        change->offset <= bytes && change->cut_bytes <= bytes - change->offset;
+    if (PLANTED == PLANTED_SPLICE_OF_ANYTHING)
+        return lies_inside;
+    return lies_inside && known->version == splice->base &&
+           bytes - change->cut_bytes + change->put_bytes ==
+               splice->value_bytes &&
+           splice->value_bytes <= hold->store->settings.item_bytes_max;
+}
+
+enum merge_result store_merge_splice(struct store_hold *hold,
+                                     const struct store_write *news,
+                                     const struct store_splice *splice)
+{
+    struct known known = known_here(hold);
+    struct bearer bearer = {.splice = splice};
+    bool is_here =
+        known.version == news->version && (known.has_value || known.is_deleted);
+
+    assert(news->parts[0].length == splice->change.put_bytes);
+    /* Its value is of no use any more; its life may be. */
+    if (known.version > news->version || is_here)
+        return merge(hold, NEWS_LIFE, news, &bearer);
+    if (known.version == news->version || !has_base(hold, &known, splice))
+        return MERGE_NO_BASE;
+    return merge(hold, NEWS_STATE, news, &bearer);
 }
 
 enum merge_result store_merge_reserved(struct store_hold *hold,
                                        const struct store_write *news,
                                        struct store_reservation *reservation)
 {
-    enum merge_result result = merge(hold, NEWS_STATE, news, reservation);
+    struct bearer bearer = {.reservation = reservation};
+    enum merge_result result = merge(hold, NEWS_STATE, news, &bearer);
 
     /* Of no use where something newer is here: then it was not put. */
     if (result != MERGE_NO_ROOM)

@@ -422,9 +422,9 @@ void store_spare(struct store_hold *hold)
 
 /* ---- writing ---- */
 
-static uint8_t shape_of(const struct store *store,
-                        const struct store_write *write, size_t key_bytes,
-                        size_t value_bytes)
+static inline uint8_t shape_of(const struct store *store,
+                               const struct store_write *write,
+                               size_t key_bytes, size_t value_bytes)
 {
     unsigned shape = 0;
 
@@ -497,10 +497,10 @@ uint8_t *replica_write_item(struct item *item, uint8_t shape, struct span key,
 }
 
 /* True where the new state may be written over the item that is there: it may
- * have what the state has no need of. */
-static bool fits_in_place(const struct store_hold *hold,
-                          const struct store_write *write, uint8_t shape,
-                          size_t value_bytes)
+ * have what the state has no need of.  (A set pays for a call of it.) */
+static inline __attribute__((always_inline)) bool
+fits_in_place(const struct store_hold *hold, const struct store_write *write,
+              uint8_t shape, size_t value_bytes)
 {
     const struct item *item = hold->item;
     const struct segment_pool *pool = &hold->store->pool;
@@ -628,6 +628,72 @@ enum store_result store_put(struct store_hold *hold,
     replica_write_use(item, hold, write);
     at = span_copy(at, write->parts[0]);
     span_copy(at, write->parts[1]);
+    return replica_link_appended(hold, item);
+}
+
+/* What of a value stays in front of the change, and what behind. */
+struct kept {
+    struct span front;
+    struct span back;
+};
+
+static struct kept kept_of(const struct item *item, const struct splice *change)
+{
+    struct span value = item_value(item);
+    size_t back = change->offset + change->cut_bytes;
+
+    assert(back <= value.length);
+    return (struct kept){span_of(value.data, change->offset),
+                         span_of(value.data + back, value.length - back)};
+}
+
+static void splice_in_place(struct store_hold *hold,
+                            const struct store_write *write,
+                            const struct splice *change, size_t value_bytes)
+{
+    struct item *item = hold->item;
+    struct kept kept = kept_of(item, change);
+    struct span key = item_key(item);
+    uint8_t *put = (uint8_t *)item + (key.data - (uint8_t *)item) + key.length +
+                   change->offset;
+
+    toggle(hold);
+    /* Before the item's slack is written, which may lie over it. */
+    memmove(put + change->put_bytes, kept.back.data, kept.back.length);
+    span_copy(put, write->parts[0]);
+    replica_write_state(item, value_bytes, write);
+    replica_write_use(item, hold, write);
+    segment_expires(&hold->store->pool, item, item_exptime(item));
+    toggle(hold);
+}
+
+enum store_result store_put_splice(struct store_hold *hold,
+                                   const struct store_write *write,
+                                   const struct splice *change)
+{
+    struct store *store = hold->store;
+    size_t value_bytes =
+        item_value(hold->item).length - change->cut_bytes + change->put_bytes;
+    uint8_t shape = shape_of(store, write, hold->key.length, value_bytes);
+
+    assert(write->parts[0].length == change->put_bytes);
+    assert(hold->onlooker == NULL);
+    if (fits_in_place(hold, write, shape, value_bytes)) {
+        splice_in_place(hold, write, change, value_bytes);
+        return STORE_OK;
+    }
+    struct item *item = segment_append(
+        &store->pool, life_class(write->exptime, time_seconds(hold->now)),
+        item_room_bytes(shape, hold->key.length, value_bytes), write->exptime);
+    if (item == NULL)
+        return STORE_NO_ROOM;
+    struct kept kept = kept_of(hold->item, change);
+    uint8_t *at =
+        replica_write_item(item, shape, hold->key, value_bytes, write);
+    replica_write_use(item, hold, write);
+    at = span_copy(at, kept.front);
+    at = span_copy(at, write->parts[0]);
+    span_copy(at, kept.back);
     return replica_link_appended(hold, item);
 }
 

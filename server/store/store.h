@@ -17,6 +17,7 @@
 #ifndef SERVER_STORE_STORE_H
 #define SERVER_STORE_STORE_H
 
+#include "proto/base/splice.h"
 #include "server/store/index.h"
 #include "server/store/item.h"
 
@@ -177,6 +178,12 @@ void store_spare(struct store_hold *hold);
 MUST_USE enum store_result store_put(struct store_hold *hold,
                                      const struct store_write *write);
 
+/* The same, with the value of hold->item as the change leaves it; the first
+ * part of `write` is what is put. */
+MUST_USE enum store_result store_put_splice(struct store_hold *hold,
+                                            const struct store_write *write,
+                                            const struct splice *change);
+
 /* Sets the life part of hold->item. */
 MUST_USE enum store_result store_touch(struct store_hold *hold, time_s exptime,
                                        uint64_t stamp);
@@ -203,10 +210,11 @@ enum news_kind {
 };
 
 enum merge_result {
-    MERGE_OLDER,  /* nothing that was not known */
-    MERGE_TAKEN,  /* in part at least */
-    MERGE_WANTED, /* taken, and the value is to be pulled */
-    MERGE_NO_ROOM /* as STORE_NO_ROOM */
+    MERGE_OLDER,   /* nothing that was not known */
+    MERGE_TAKEN,   /* in part at least */
+    MERGE_WANTED,  /* taken, and the value is to be pulled */
+    MERGE_NO_ROOM, /* as STORE_NO_ROOM */
+    MERGE_NO_BASE  /* nothing is changed: the value has to come whole */
 };
 
 /*
@@ -217,6 +225,21 @@ enum merge_result {
 MUST_USE enum merge_result store_merge(struct store_hold *hold,
                                        enum news_kind kind,
                                        const struct store_write *news);
+
+/* How a value is made from that of version `base`; nothing of it is believed
+ * before it was compared with what is here. */
+struct store_splice {
+    uint64_t base;
+    uint64_t value_bytes; /* of what is made */
+    struct splice change;
+};
+
+/* The same for a state whose value is to be made from the one that is here;
+ * the first part of `news` is what is put.  MERGE_NO_BASE where that value is
+ * not of the version, or of the length, that it takes. */
+MUST_USE enum merge_result
+store_merge_splice(struct store_hold *hold, const struct store_write *news,
+                   const struct store_splice *splice);
 
 /* A version was heard of from elsewhere: those drawn here are above it. */
 void store_saw_version(struct store *store, uint64_t version);

@@ -12,6 +12,28 @@ static time_us time_at(const struct world *world, unsigned server)
     return world_time(world, server);
 }
 
+struct client_change client_before(const struct store_hold *hold,
+                                   struct span value)
+{
+    struct client_change change = {.is_there = hold->item != NULL};
+
+    if (change.is_there) {
+        change.base = hold->item->version;
+        change.splice = splice_between(item_value(hold->item), value);
+    }
+    return change;
+}
+
+uint64_t client_journal(struct journal *journal,
+                        const struct client_change *before,
+                        const struct record *record)
+{
+    if (record->kind != RECORD_UPDATE || !before->is_there)
+        return journal_append(journal, record);
+    struct record splice = record_splice(record, before->base, &before->splice);
+    return journal_append_splice(journal, &splice, record);
+}
+
 /* Under the key's lock; STORE_REFUSED: there is nothing to touch. */
 static enum store_result change(struct store_hold *hold,
                                 const struct client_write *write,
@@ -56,9 +78,12 @@ uint64_t client_write(struct world *world, unsigned number,
                                 .token = version,
                                 .key = write->key,
                                 .value = write->value};
+        struct client_change before = client_before(&hold, write->value);
         enum store_result result = change(&hold, write, &record);
         uint64_t journaled =
-            result == STORE_OK ? journal_append(server->journal, &record) : 0;
+            result == STORE_OK
+                ? client_journal(server->journal, &before, &record)
+                : 0;
         store_release(&hold);
         if (result == STORE_OK) {
             world->totals.operations++;

@@ -27,6 +27,21 @@ struct client_view {
     char value[64]; /* its beginning */
 };
 
+/* What a value is about to be made from; `is_there` false: from nothing. */
+struct client_change {
+    bool is_there;
+    uint64_t base;
+    struct splice splice;
+};
+
+/* As a server that has others finds it, and journals it: `record` is of the
+ * state that `value` made. */
+struct client_change client_before(const struct store_hold *hold,
+                                   struct span value);
+uint64_t client_journal(struct journal *journal,
+                        const struct client_change *before,
+                        const struct record *record);
+
 /* Changes the key at `server`; its answer comes for `waiter`.  Returns the
  * version, or stamp of a touch; 0 where nothing changed. */
 uint64_t client_write(struct world *world, unsigned server,

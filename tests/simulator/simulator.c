@@ -31,6 +31,7 @@
 
 #include "server/farm/state.h"
 #include "tests/simulator/atomic.h"
+#include "tests/simulator/client.h"
 #include "tests/simulator/crowd.h"
 #include "tests/simulator/detour.h"
 #include "tests/simulator/large.h"
@@ -46,6 +47,7 @@
 /* The ring streams values of less than an eighth of it. */
 #define LARGE_BYTES ((size_t)33 * 1024)
 #define VALUE_BYTES_MAX ((size_t)256 * 1024)
+#define EDIT_BYTES_MAX 24
 #define QUIET_US (30 * TIME_US_PER_S)
 
 enum operation_kind { OPERATION_SET, OPERATION_TOUCH, OPERATION_DELETE };
@@ -57,6 +59,7 @@ struct operation {
     uint64_t version; /* or stamp of a touch */
     time_s exptime;
     bool is_answered;
+    uint8_t *value; /* of a set */
     size_t value_bytes;
 };
 
@@ -97,6 +100,9 @@ static struct totals {
     uint64_t hits;
     uint64_t stale;
     uint64_t large; /* values that were written */
+    uint64_t edits; /* of values that were there */
+    uint64_t splices;
+    uint64_t splices_wanted;
 } totals;
 
 static struct judge judge;
@@ -119,15 +125,50 @@ static struct span key_of(unsigned number, char to[16])
 }
 
 /* Every write has a value of its own, of some length. */
-static struct span value_of(unsigned number, size_t bytes)
+static void make_value(struct operation *operation, unsigned number,
+                       size_t bytes)
 {
-    static uint8_t value[VALUE_BYTES_MAX];
     char text[24];
     size_t length = (size_t)snprintf(text, sizeof(text), "value-%u", number);
 
-    memset(value, (int)(number & 0xff), bytes);
-    memcpy(value, text, length < bytes ? length : bytes);
-    return span_of(value, bytes);
+    operation->value = malloc(bytes);
+    assert(operation->value != NULL);
+    operation->value_bytes = bytes;
+    memset(operation->value, (int)(number & 0xff), bytes);
+    memcpy(operation->value, text, length < bytes ? length : bytes);
+}
+
+/* One that differs little from what is there, as a session's does that was
+ * read, changed in one place, and written again. */
+static void edit_value(struct operation *operation, unsigned number,
+                       struct span old)
+{
+    struct prng *prng = &world.prng;
+    char text[24];
+    size_t length = (size_t)snprintf(text, sizeof(text), "edit-%u;", number);
+    size_t offset = prng_below(prng, old.length + 1);
+    size_t cut = prng_below(prng, EDIT_BYTES_MAX);
+
+    if (cut > old.length - offset)
+        cut = old.length - offset;
+    operation->value_bytes = old.length - cut + length;
+    operation->value = malloc(operation->value_bytes);
+    assert(operation->value != NULL);
+    uint8_t *at = span_copy(operation->value, span_of(old.data, offset));
+    at = span_copy(at, span_of(text, length));
+    span_copy(at, span_of(old.data + offset + cut, old.length - offset - cut));
+    totals.edits++;
+}
+
+static struct span value_of(const struct operation *operation)
+{
+    return span_of(operation->value, operation->value_bytes);
+}
+
+static void forget_values(void)
+{
+    for (unsigned i = 0; i < judge.operations_count; i++)
+        free(judge.operations[i].value);
 }
 
 static size_t draw_value_bytes(struct prng *prng)
@@ -142,7 +183,8 @@ static size_t draw_value_bytes(struct prng *prng)
     case 3:
         return 16384 + prng_below(prng, 49152);
     default:
-        return 10 + prng_below(prng, 20);
+        return prng_below(prng, 3) == 0 ? 200 + prng_below(prng, 4000)
+                                        : 10 + prng_below(prng, 20);
     }
 }
 
@@ -250,19 +292,16 @@ static void answered(struct world *w, unsigned server, uint64_t waiter,
 }
 
 /* The change a client asks for, under the key's lock, and its record. */
-static bool change(unsigned number, struct operation *operation,
-                   struct store_hold *hold, struct record *record)
+static bool change(struct operation *operation, struct store_hold *hold,
+                   struct record *record)
 {
-    *record =
-        (struct record){.kind = RECORD_UPDATE,
-                        .exptime = operation->exptime,
-                        .version = operation->version,
-                        .stamp = operation->version,
-                        .token = operation->version,
-                        .key = hold->key,
-                        .value = operation->kind == OPERATION_SET
-                                     ? value_of(number, operation->value_bytes)
-                                     : SPAN("")};
+    *record = (struct record){.kind = RECORD_UPDATE,
+                              .exptime = operation->exptime,
+                              .version = operation->version,
+                              .stamp = operation->version,
+                              .token = operation->version,
+                              .key = hold->key,
+                              .value = value_of(operation)};
     struct store_write write = {.parts = {record->value},
                                 .exptime = operation->exptime,
                                 .version = operation->version};
@@ -283,6 +322,19 @@ static bool change(unsigned number, struct operation *operation,
     return false;
 }
 
+static void draw_value(struct operation *operation,
+                       const struct store_hold *hold)
+{
+    struct prng *prng = &world.prng;
+    unsigned number = judge.operations_count;
+
+    if (hold->item != NULL && prng_below(prng, 2) == 0 &&
+        item_value(hold->item).length + 24 <= VALUE_BYTES_MAX)
+        edit_value(operation, number, item_value(hold->item));
+    else
+        make_value(operation, number, draw_value_bytes(prng));
+}
+
 static void operate(unsigned number)
 {
     struct server *server = &world.servers[number];
@@ -301,19 +353,21 @@ static void operate(unsigned number)
         .exptime = prng_below(prng, 3) == 0
                        ? 0
                        : time_seconds(now) + 1 + (time_s)prng_below(prng, 60)};
-    if (operation->kind == OPERATION_SET)
-        operation->value_bytes = draw_value_bytes(prng);
     struct span span = key_of(operation->key, key);
     store_hold(server->store, span, store_hash(server->store, span), now,
                &hold);
+    if (operation->kind == OPERATION_SET)
+        draw_value(operation, &hold);
+    struct client_change before = client_before(&hold, value_of(operation));
     operation->version = store_next_version(server->store, now);
-    bool has_changed =
-        change(judge.operations_count, operation, &hold, &record);
+    bool has_changed = change(operation, &hold, &record);
     uint64_t journaled =
-        has_changed ? journal_append(server->journal, &record) : 0;
+        has_changed ? client_journal(server->journal, &before, &record) : 0;
     store_release(&hold);
-    if (!has_changed)
+    if (!has_changed) {
+        free(operation->value);
         return;
+    }
     world.totals.operations++;
     world_written(&world, number, journaled, judge.operations_count++);
 }
@@ -322,6 +376,19 @@ static bool is_fresh(unsigned number)
 {
     return farm_fresh_until(world.servers[number].farm) >=
            world_clock(&world, number);
+}
+
+/* Whatever is read was written, whole, by somebody. */
+static void judge_value(unsigned server, unsigned key, const struct item *item)
+{
+    for (unsigned i = judge.operations_count; i-- > 0;) {
+        const struct operation *operation = &judge.operations[i];
+        if (operation->version == item->version &&
+            operation->kind == OPERATION_SET && operation->key == key &&
+            span_equal(item_value(item), value_of(operation)))
+            return;
+    }
+    complain("a state that nobody wrote", server, key);
 }
 
 /*
@@ -355,6 +422,8 @@ static bool is_held(unsigned server, unsigned number)
     bool is_held = hold.item != NULL || hold.stub.kind == STUB_DELETED ||
                    hold.stub.kind == STUB_EXPIRED;
     bool is_wanted = hold.stub.kind == STUB_WANTED;
+    if (hold.item != NULL)
+        judge_value(server, number, hold.item);
     store_release(&hold);
     return is_held && !is_wanted;
 }
@@ -553,18 +622,8 @@ static void judge_key(unsigned server, unsigned number)
         complain("an answered touch is lost", server, number);
     if (hold.item == NULL && hold.stub.kind == STUB_WANTED)
         complain("a want is still unfulfilled", server, number);
-    if (hold.item != NULL) {
-        bool is_genuine = false;
-        for (unsigned i = 0; i < judge.operations_count; i++)
-            is_genuine |=
-                judge.operations[i].version == version &&
-                judge.operations[i].kind == OPERATION_SET &&
-                judge.operations[i].key == number &&
-                span_equal(item_value(hold.item),
-                           value_of(i, judge.operations[i].value_bytes));
-        if (!is_genuine)
-            complain("a state that nobody wrote", server, number);
-    }
+    if (hold.item != NULL)
+        judge_value(server, number, hold.item);
     store_release(&hold);
 }
 
@@ -599,6 +658,8 @@ static void count_figures(unsigned server)
     struct farm_figures figures;
 
     farm_read_figures(world.servers[server].farm, &figures);
+    totals.splices += figures.splices;
+    totals.splices_wanted += figures.splices_wanted;
     totals.hits += figures.lookup_hits;
     totals.stale += figures.stale_reads;
     if (wants_is_synchronising(world.servers[server].farm))
@@ -711,6 +772,7 @@ static bool run_seed(uint64_t seed, bool traces)
     if (world.bounds.excesses > 0)
         complain("more than may be", 0, 0);
     world_destroy(&world);
+    forget_values();
     if (judge.complaints > 0)
         printf("replay: simulator --first %llu --seeds 1 --trace\n",
                (unsigned long long)seed);
@@ -802,6 +864,10 @@ static void print_account(const struct account *account, uint64_t seeds)
            (unsigned long long)account->atomic.unknown,
            (unsigned long long)account->atomic.faults,
            (unsigned long long)account->atomic.released);
+    printf("%llu edits; of the journals that last %llu records are splices, "
+           "%llu of them met another base\n",
+           (unsigned long long)reads->edits, (unsigned long long)reads->splices,
+           (unsigned long long)reads->splices_wanted);
     bounds_print(&account->bounds);
 }
 

@@ -272,7 +272,7 @@ static void a_refusal_says_what_is_wrong(void **state)
     hello.hello.farm = SPAN("farm");
     hello.hello.version_low = hello.hello.version_high = 9;
     refuse_with(bench, &hello,
-                "version 9 to 9 of grapevine, here it is 1 to 1");
+                "version 9 to 9 of grapevine, here it is 1 to 2");
     hello.hello.version_low = 1;
     hello.hello.address = SPAN("");
     refuse_with(bench, &hello, "where it can be dialled");
@@ -657,6 +657,204 @@ static void what_nobody_can_give_is_asked_for_ever_more_rarely(void **state)
     assert_in_range(count_syncs(bench), 1, 6);
 }
 
+/* ---- splices ---- */
+
+static void link_another(struct bench *bench, uint16_t version, uint8_t state,
+                         uint64_t attach_number)
+{
+    struct message hello = hello_of(bench, 3000);
+    struct message attach = {.kind = MESSAGE_ATTACH, .number = attach_number};
+
+    hello.hello.name = SPAN("web3");
+    hello.hello.tag = 9;
+    hello.hello.version_high = version;
+    hello.hello.state = state;
+    link_up(bench, 2, "10.0.0.3");
+    take(bench, 2, &hello);
+    take(bench, 2, &attach);
+}
+
+static void unlink_another(struct bench *bench)
+{
+    step(bench, (struct farm_input){.kind = FARM_UNLINKED, .link = 2});
+}
+
+static uint64_t append_change(struct bench *bench)
+{
+    static uint8_t value[1000];
+    struct record whole = {.kind = RECORD_UPDATE,
+                           .version = bench->now << 12,
+                           .stamp = bench->now << 12,
+                           .token = bench->now << 12,
+                           .key = SPAN("apple"),
+                           .value = span_of(value, sizeof(value))};
+    struct splice change = {10, 5, 5};
+    struct record splice = record_splice(&whole, 7, &change);
+
+    return journal_append_splice(bench->journal, &splice, &whole);
+}
+
+static void splices_are_written_while_all_understand_them(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_false(journal_takes_splices(bench->journal));
+    be_ready(bench);
+    assert_true(journal_takes_splices(bench->journal));
+    append_change(bench);
+    assert_int_equal(journal_splices(bench->journal), 1);
+
+    /* Of version 1. */
+    link_another(bench, 1, MEMBER_READY, 0);
+    assert_false(journal_takes_splices(bench->journal));
+    append_change(bench);
+    assert_int_equal(journal_splices(bench->journal), 1);
+    unlink_another(bench);
+    assert_true(journal_takes_splices(bench->journal));
+
+    /* Of a later one; one that is not READY yet has nothing to change. */
+    link_another(bench, 3, MEMBER_SYNCING, 0);
+    assert_false(journal_takes_splices(bench->journal));
+    beat(bench, 2, 9, bench->now, 200, 0);
+    assert_false(journal_takes_splices(bench->journal));
+    /* Nor before it has caught up with what it was not sent. */
+    struct message ack = {.kind = MESSAGE_ACK, .number = 2};
+    take(bench, 2, &ack);
+    assert_true(journal_takes_splices(bench->journal));
+
+    /* Nobody is there to read them. */
+    unlink_another(bench);
+    step(bench, (struct farm_input){.kind = FARM_UNLINKED, .link = 1});
+    assert_false(journal_takes_splices(bench->journal));
+}
+
+static void who_does_not_know_splices_is_streamed_none(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    append_change(bench);
+    uint64_t last = append_change(bench);
+    assert_int_equal(journal_last_splice(bench->journal), last);
+    link_another(bench, 1, MEMBER_READY, 1);
+    const struct message *overrun = sent(bench, MESSAGE_OVERRUN);
+    assert_non_null(overrun);
+    assert_int_equal(overrun->number, last + 1);
+    for (size_t i = 0; i < bench->frames_count; i++)
+        assert_false(bench->frames[i].link == 2 &&
+                     bench->frames[i].message.kind == MESSAGE_RECORD);
+    unlink_another(bench);
+
+    /* What is behind them it can have. */
+    link_another(bench, 1, MEMBER_READY, last + 1);
+    assert_null(sent(bench, MESSAGE_OVERRUN));
+    unlink_another(bench);
+
+    link_another(bench, 2, MEMBER_READY, 1);
+    assert_null(sent(bench, MESSAGE_OVERRUN));
+    assert_non_null(sent(bench, MESSAGE_RECORD));
+}
+
+static void take_record(struct bench *bench, uint64_t number,
+                        const struct record *record)
+{
+    uint8_t bytes[2048];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+
+    record_encode(record, &writer);
+    assert_true(writer.ok);
+    struct message message = {
+        .kind = MESSAGE_RECORD,
+        .state = {.number = number,
+                  .bytes = span_of(bytes, writer.used_bytes)}};
+    take(bench, 1, &message);
+}
+
+static void expect_apple(struct bench *bench, const char *expected)
+{
+    struct store_hold hold;
+
+    store_hold(bench->store, SPAN("apple"),
+               store_hash(bench->store, SPAN("apple")), bench->now, &hold);
+    assert_non_null(hold.item);
+    assert_true(span_equal(item_value(hold.item), span_of_string(expected)));
+    store_release(&hold);
+}
+
+/* What is here stays until it has come; it is not held before. */
+static void a_splice_of_something_else_is_fetched(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t version = bench->now << 12;
+    struct record whole = {.kind = RECORD_CREATE,
+                           .version = version,
+                           .stamp = version,
+                           .token = version,
+                           .key = SPAN("apple"),
+                           .value = SPAN("red and round")};
+    struct record next = whole;
+    struct splice change = {0, 3, 5};
+
+    be_ready(bench);
+    take_record(bench, 1, &whole);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 1);
+    next.version = next.stamp = next.token = version + 100;
+    next.value = SPAN("green and round");
+    struct record splice = record_splice(&next, version, &change);
+    take_record(bench, 2, &splice);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 2);
+    expect_apple(bench, "green and round");
+
+    next.version = next.stamp = next.token = version + 300;
+    next.value = SPAN("brown and round");
+    splice = record_splice(&next, version + 200, &change);
+    take_record(bench, 3, &splice);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 2);
+    expect_apple(bench, "green and round");
+    const struct message *fetch = sent(bench, MESSAGE_FETCH);
+    assert_non_null(fetch);
+    assert_int_equal(fetch->fetch.version, version + 300);
+
+    uint8_t bytes[128];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    next.kind = RECORD_UPDATE;
+    record_encode(&next, &writer);
+    struct message answer = {
+        .kind = MESSAGE_STATE,
+        .state = {.id = fetch->fetch.id,
+                  .bytes = span_of(bytes, writer.used_bytes)}};
+    take(bench, 1, &answer);
+    expect_apple(bench, "brown and round");
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 3);
+    struct farm_figures figures;
+    farm_read_figures(bench->farm, &figures);
+    assert_int_equal(figures.splices_wanted, 1);
+
+    /* An older one is dropped, and is held as what it is older than. */
+    next.version = next.stamp = next.token = version + 250;
+    splice = record_splice(&next, version + 100, &change);
+    take_record(bench, 4, &splice);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 4);
+    assert_null(sent(bench, MESSAGE_FETCH));
+    expect_apple(bench, "brown and round");
+}
+
+static void a_splice_that_contradicts_itself_ends_the_link(void **state)
+{
+    struct bench *bench = *state;
+    struct record lie = {.kind = RECORD_SPLICE,
+                         .version = bench->now << 12,
+                         .stamp = bench->now << 12,
+                         .token = bench->now << 12,
+                         .value_bytes = 10,
+                         .offset = 11,
+                         .key = SPAN("apple")};
+
+    be_ready(bench);
+    take_record(bench, 1, &lie);
+    assert_int_equal(bench->unlinked, 1);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, create, destroy)
@@ -679,6 +877,10 @@ int main(void)
         CASE(a_miss_is_certain_when_all_of_the_view_have_answered),
         CASE(a_lookup_ends_though_its_value_never_comes),
         CASE(what_nobody_can_give_is_asked_for_ever_more_rarely),
+        CASE(splices_are_written_while_all_understand_them),
+        CASE(who_does_not_know_splices_is_streamed_none),
+        CASE(a_splice_of_something_else_is_fetched),
+        CASE(a_splice_that_contradicts_itself_ends_the_link),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -352,6 +352,17 @@ static void records_have_the_size_they_claim(void **state)
          .stamp = 10,
          .exptime = 5,
          .key = SPAN("k")},
+        {.kind = RECORD_SPLICE,
+         .version = 9,
+         .stamp = 10,
+         .token = 11,
+         .marks = 3,
+         .base = 8,
+         .offset = 6,
+         .cut_bytes = 7,
+         .value_bytes = 12,
+         .key = SPAN("k"),
+         .value = SPAN("put")},
         {.kind = RECORD_DELETE, .version = 9, .key = SPAN("k")},
         {.kind = RECORD_FLUSH, .version = 9, .moment = 10},
         {.kind = RECORD_LEAVE, .version = 9},
@@ -366,7 +377,7 @@ static void records_have_the_size_they_claim(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
-        uint8_t bytes[64];
+        uint8_t bytes[96];
         struct record decoded;
         struct writer writer = writer_of(bytes, sizeof(bytes));
         record_encode(&records[i], &writer);
@@ -381,6 +392,9 @@ static void records_have_the_size_they_claim(void **state)
         assert_int_equal(decoded.token, records[i].token);
         assert_int_equal(decoded.exptime, records[i].exptime);
         assert_int_equal(decoded.marks, records[i].marks);
+        assert_int_equal(decoded.base, records[i].base);
+        assert_int_equal(decoded.offset, records[i].offset);
+        assert_int_equal(decoded.cut_bytes, records[i].cut_bytes);
         assert_true(span_equal(decoded.key, records[i].key));
         assert_true(span_equal(decoded.value, records[i].value));
         for (size_t cut = 0; cut < writer.used_bytes; cut++)

@@ -26,8 +26,9 @@
 #define KEYS 5
 #define COUNTERS 2 /* the last keys: they hold numbers */
 #define RECORDS_MAX ((uint64_t)PLAYERS * STEPS)
-#define VALUE_BYTES_MAX 120
-#define ITEM_BYTES_MAX ((size_t)512)
+#define VALUE_BYTES_MAX 400
+#define EXTENSION_BYTES_MAX 60
+#define ITEM_BYTES_MAX ((size_t)1024)
 #define MEMORY_BYTES ((size_t)64 << 20)
 #define WIDE_RING_BYTES ((size_t)64 << 20)
 #define TINY_RING_BYTES ((size_t)8192)
@@ -91,6 +92,7 @@ struct match {
     unsigned malformed;
     unsigned disordered;
     unsigned refused;
+    uint64_t splices;
 };
 
 static struct span key_of(unsigned number)
@@ -155,7 +157,8 @@ static void run(struct player *player, struct command *command)
     struct execution execution = {.store = match->store,
                                   .now = player->now,
                                   .counters = &player->counters,
-                                  .replicates = true};
+                                  .replicates = true,
+                                  .splices = true};
 
     command->hash = store_hash(match->store, command->key);
     command_execute(command, &execution);
@@ -173,9 +176,12 @@ static void run(struct player *player, struct command *command)
 static void fill(struct player *player, struct command *command,
                  uint8_t value[VALUE_BYTES_MAX])
 {
-    size_t bytes = prng_below(&player->prng, VALUE_BYTES_MAX);
+    bool is_extension =
+        command->mode == MODE_APPEND || command->mode == MODE_PREPEND;
+    size_t bytes = prng_below(&player->prng, is_extension ? EXTENSION_BYTES_MAX
+                                                          : VALUE_BYTES_MAX);
 
-    memset(value, (int)('a' + prng_below(&player->prng, 26)), bytes);
+    memset(value, (int)('a' + prng_below(&player->prng, 3)), bytes);
     command->kind = COMMAND_STORE;
     command->value = span_of(value, bytes);
     command->flags = (uint32_t)prng_below(&player->prng, 3);
@@ -190,11 +196,11 @@ static void play_on_text(struct player *player)
         .key = key_of((unsigned)prng_below(&player->prng, KEYS - COUNTERS))};
 
     if (choice < 6) {
-        fill(player, &command, value);
         command.mode = choice < 3   ? MODE_SET
                        : choice < 4 ? MODE_ADD
                        : choice < 5 ? MODE_APPEND
                                     : MODE_PREPEND;
+        fill(player, &command, value);
     } else if (choice < 8) {
         command.kind = COMMAND_TOUCH;
         command.exptime = 1000 + (int64_t)prng_below(&player->prng, 1000);
@@ -254,6 +260,21 @@ static enum news_kind news_kind_of(const struct record *record)
     return record->kind == RECORD_DELETE ? NEWS_DELETED : NEWS_STATE;
 }
 
+/* What it is made from is what the record of that key before it made. */
+static enum merge_result replay_splice(struct match *match,
+                                       struct store_hold *hold,
+                                       const struct store_write *news,
+                                       const struct record *record)
+{
+    struct store_splice splice = {
+        .base = record->base,
+        .value_bytes = record->value_bytes,
+        .change = {record->offset, record->cut_bytes, record->value.length}};
+
+    match->splices++;
+    return store_merge_splice(hold, news, &splice);
+}
+
 static void replay(struct match *match, const struct record *record)
 {
     struct store_write news = {.parts = {record->value},
@@ -273,11 +294,15 @@ static void replay(struct match *match, const struct record *record)
         news.stamp = record->version;
     store_hold(match->copy, record->key, store_hash(match->copy, record->key),
                END_US, &hold);
-    enum merge_result result = store_merge(&hold, news_kind_of(record), &news);
+    enum merge_result result =
+        record->kind == RECORD_SPLICE
+            ? replay_splice(match, &hold, &news, record)
+            : store_merge(&hold, news_kind_of(record), &news);
     store_release(&hold);
     /* The copy has as much memory as the store, and it has enough; and what
      * a touch speaks of was told of before. */
-    match->refused += result == MERGE_NO_ROOM || result == MERGE_WANTED;
+    match->refused += result == MERGE_NO_ROOM || result == MERGE_WANTED ||
+                      result == MERGE_NO_BASE;
 }
 
 static void note_order(struct match *match, const struct record *record,
@@ -358,6 +383,7 @@ static void begin(struct match *match, size_t ring_bytes)
     assert_non_null(match->store);
     assert_non_null(match->peers.journal);
     assert_true(journal_seek(match->peers.journal, 1, &match->cursor));
+    journal_allow_splices(match->peers.journal, true);
     match->players_left = PLAYERS;
 }
 
@@ -495,6 +521,7 @@ static void the_order_of_the_journal_is_what_clients_saw(void **state)
     assert_int_equal(match.overruns, 0);
     assert_int_equal(match.entries_count, atomic_load(&match.written));
     assert_int_equal(match.entries_count, journal_head(match.peers.journal));
+    assert_true(match.splices > STEPS / 10);
     assert_nothing_seen_came_later(&match);
     assert_same_replica(&match);
     store_check(match.copy);
