@@ -13,7 +13,8 @@ static bool write_reply(struct session *session, const struct command *command,
     size_t copied_bytes = 0;
 
     if (outcome->kind == OUTCOME_HIT) {
-        pinned = store_pin(&execution->hold);
+        if (outcome->value.length >= STORE_PIN_BYTES_MIN)
+            pinned = store_pin(&execution->hold);
         copied_bytes = pinned == NULL ? outcome->value.length : 0;
     }
     uint8_t *to = output_room(output, REPLY_HEAD_BYTES_MAX + copied_bytes +

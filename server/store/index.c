@@ -361,12 +361,35 @@ static inline unsigned slots_with(const struct link *link, uint8_t tag)
 }
 #endif
 
+/* Of keys: a call of memcmp takes longer than most of them. */
+static inline bool is_same(struct span a, struct span b)
+{
+    size_t at = 0;
+    uint64_t ours;
+    uint64_t theirs;
+
+    if (a.length != b.length)
+        return false;
+    if (a.length < sizeof(ours))
+        return memcmp(a.data, b.data, a.length) == 0;
+    for (; at + sizeof(ours) < a.length; at += sizeof(ours)) {
+        memcpy(&ours, a.data + at, sizeof(ours));
+        memcpy(&theirs, b.data + at, sizeof(theirs));
+        if (ours != theirs)
+            return false;
+    }
+    at = a.length - sizeof(ours);
+    memcpy(&ours, a.data + at, sizeof(ours));
+    memcpy(&theirs, b.data + at, sizeof(theirs));
+    return ours == theirs;
+}
+
 /* A stub keeps its key as 128 bits of hash. */
-static bool is_of_key(const struct index *index, const struct item *item,
-                      struct span key)
+static inline bool is_of_key(const struct index *index, const struct item *item,
+                             struct span key)
 {
     if ((item->shape & ITEM_IS_STUB) == 0)
-        return span_equal(item_key(item), key);
+        return is_same(item_key(item), key);
     struct digest128 hash = digest128(key, index->seed);
     return span_equal(item_key(item), span_of(&hash, sizeof(hash)));
 }
@@ -384,8 +407,9 @@ static bool has_digest(const struct index *index, const struct item *item,
 typedef bool item_match(const struct index *index, const struct item *item,
                         struct span wanted);
 
-static inline struct slot *find(struct index *index, uint64_t hash,
-                                struct span wanted, item_match *matches)
+static inline struct slot *find(const struct index *index, uint64_t hash,
+                                struct span wanted, item_match *matches,
+                                struct item **item)
 {
     struct link link = link_of_bucket(bucket_of(index, hash));
     uint8_t tag = tag_of(hash);
@@ -394,22 +418,24 @@ static inline struct slot *find(struct index *index, uint64_t hash,
         for (unsigned found = slots_with(&link, tag); found != 0;
              found &= found - 1) {
             int number = __builtin_ctz(found);
-            if (matches(index, read_place(index, link.places[number]), wanted))
+            *item = read_place(index, link.places[number]);
+            if (matches(index, *item, wanted))
                 return &link.slots[number];
         }
     } while (link_next(index, &link));
     return NULL;
 }
 
-struct slot *index_find(struct index *index, uint64_t hash, struct span key)
+struct slot *index_find(struct index *index, uint64_t hash, struct span key,
+                        struct item **item)
 {
-    return find(index, hash, key, is_of_key);
+    return find(index, hash, key, is_of_key, item);
 }
 
 struct slot *index_find_digest(struct index *index, uint64_t hash,
-                               struct span digest)
+                               struct span digest, struct item **item)
 {
-    return find(index, hash, digest, has_digest);
+    return find(index, hash, digest, has_digest, item);
 }
 
 static bool is_itself(const struct index *index, const struct item *item,
@@ -422,7 +448,9 @@ static bool is_itself(const struct index *index, const struct item *item,
 struct slot *index_find_item(struct index *index, uint64_t hash,
                              const struct item *item)
 {
-    return find(index, hash, span_of(item, 0), is_itself);
+    struct item *found;
+
+    return find(index, hash, span_of(item, 0), is_itself, &found);
 }
 
 /* ---- spares ---- */
@@ -580,12 +608,14 @@ size_t index_slots_used(const struct index *index)
 
 /* ---- prefetching ---- */
 
-/* Spares are left out: they are few. */
-void index_prefetch_item(struct index *index, struct onlooker *onlooker,
-                         uint64_t hash)
+/*
+ * Spares are left out: they are few.  Nobody is kept from writing there: a
+ * place that is read while it changes may be none at all, and asking for what
+ * is not there does no harm.
+ */
+__attribute__((no_sanitize("thread"))) void
+index_prefetch_item(const struct index *index, uint64_t hash)
 {
-    if (!index_look(index, onlooker, hash))
-        return;
     struct link link = link_of_bucket(bucket_of(index, hash));
     for (unsigned found = slots_with(&link, tag_of(hash)); found != 0;
          found &= found - 1) {
@@ -594,7 +624,6 @@ void index_prefetch_item(struct index *index, struct onlooker *onlooker,
         for (size_t line = 0; line < PREFETCH_LINES; line++)
             __builtin_prefetch(item + line * CACHE_LINE_BYTES);
     }
-    index_look_away(onlooker);
 }
 
 /* ---- growth ---- */

@@ -111,11 +111,9 @@ void store_prefetch(const struct store *store, uint64_t hash)
     index_prefetch(&store->index, hash);
 }
 
-void store_prefetch_item(struct store *store, struct onlooker *onlooker,
-                         uint64_t hash)
+void store_prefetch_item(const struct store *store, uint64_t hash)
 {
-    if (onlooker != NULL)
-        index_prefetch_item(&store->index, onlooker, hash);
+    index_prefetch_item(&store->index, hash);
 }
 
 void store_set_tag(struct store *store, uint16_t tag)
@@ -273,13 +271,12 @@ void replica_walk(struct store *store, struct segment *segment,
 /* ---- holding a key ---- */
 
 /* Looks at what the slot leads to, if to anything. */
-static void look(struct store_hold *hold)
+static inline void look(struct store_hold *hold, struct item *item)
 {
     struct store *store = hold->store;
 
     if (hold->slot == NULL)
         return;
-    struct item *item = index_item(&hold->store->index, hold->slot);
     if (item->shape & ITEM_IS_STUB) {
         hold->stub = stub_of(item);
         /* Nobody has to pull what would be dead by now. */
@@ -334,8 +331,9 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
     /* What is held like this is mostly to be written. */
     summary_prefetch(&store->summary, hash);
     hold->stripe = index_lock(&store->index, hash);
-    hold->slot = index_find(&store->index, hash, key);
-    look(hold);
+    struct item *item;
+    hold->slot = index_find(&store->index, hash, key, &item);
+    look(hold, item);
 }
 
 void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
@@ -344,12 +342,11 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
     begin_hold(hold, store, hash, now);
     hold->digest = digest;
     hold->stripe = index_lock(&store->index, hash);
-    hold->slot = index_find_digest(&store->index, hash, digest);
-    if (hold->slot != NULL &&
-        (index_item(&hold->store->index, hold->slot)->shape & ITEM_IS_STUB) ==
-            0)
-        hold->key = item_key(index_item(&hold->store->index, hold->slot));
-    look(hold);
+    struct item *item;
+    hold->slot = index_find_digest(&store->index, hash, digest, &item);
+    if (hold->slot != NULL && (item->shape & ITEM_IS_STUB) == 0)
+        hold->key = item_key(item);
+    look(hold, item);
 }
 
 struct onlooker *store_add_onlooker(struct store *store)
@@ -365,8 +362,9 @@ bool store_look(struct store *store, struct onlooker *onlooker, struct span key,
     begin_hold(hold, store, hash, now);
     hold->key = key;
     hold->onlooker = onlooker;
-    hold->slot = index_find(&store->index, hash, key);
-    look(hold);
+    struct item *item;
+    hold->slot = index_find(&store->index, hash, key, &item);
+    look(hold, item);
     /* What is found dead is buried at once, which takes a lock. */
     bool is_to_bury =
         hold->absence != STORE_NEVER && !store->settings.replicates;

@@ -139,8 +139,7 @@ uint64_t store_hash(const struct store *store, struct span key);
 /* Where many keys are looked for, one behind the other: brings nearer what
  * leads to an item, for all of them, then the items themselves. */
 void store_prefetch(const struct store *store, uint64_t hash);
-void store_prefetch_item(struct store *store, struct onlooker *onlooker,
-                         uint64_t hash);
+void store_prefetch_item(const struct store *store, uint64_t hash);
 
 /* Versions that are drawn from now on carry `tag`. */
 void store_set_tag(struct store *store, uint16_t tag);
