@@ -17,6 +17,7 @@
 /* One open for each life, the reserve, and some to choose from. */
 #define SEGMENTS_MIN 16
 #define PAGE_BYTES ((size_t)4096)
+#define LARGE_PAGE_BYTES ((size_t)2 * 1024 * 1024)
 /* The system maps some 65,000 ranges at most (vm.max_map_count). */
 #define MAPPED_MAX 30000
 /* A tenth of memory is for what is fresh (S3-FIFO, SOSP '23): what was not
@@ -233,9 +234,14 @@ bool segment_pool_init(struct segment_pool *pool, size_t bytes_max,
     return true;
 }
 
-void segment_use_large_pages(struct segment_pool *pool)
+void segment_use_large_pages(struct segment_pool *pool, bool at_once)
 {
-    madvise(pool->arena, pool->arena_limit, MADV_HUGEPAGE);
+    size_t from_bytes = at_once ? 0 : LARGE_PAGE_BYTES;
+
+    pool->has_large_pages = true;
+    if (pool->arena_limit > from_bytes)
+        madvise(pool->arena + from_bytes, pool->arena_limit - from_bytes,
+                MADV_HUGEPAGE);
 }
 
 static void doom_private(struct segment_pool *pool, struct segment_list *list)
@@ -322,6 +328,16 @@ static size_t available_count(const struct segment_pool *pool)
     return pool->free_count + (affordable < carvable ? affordable : carvable);
 }
 
+/* Where memory was given back the system must not make a large page of what
+ * is left (khugepaged): it would be taken again. */
+static void allow_large_pages(const struct segment_pool *pool,
+                              struct segment *segment, bool is_allowed)
+{
+    if (pool->has_large_pages)
+        madvise(segment, pool->segment_bytes,
+                is_allowed ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 /* Takes a segment out of the free memory; NULL if there is none. */
 static struct segment *take_free(struct segment_pool *pool)
 {
@@ -335,6 +351,7 @@ static struct segment *take_free(struct segment_pool *pool)
     } else if (pool->returned.first != NULL) {
         segment = pool->returned.first;
         list_remove(&pool->returned, segment);
+        allow_large_pages(pool, segment, true);
         pool->held_bytes += pool->segment_bytes;
     } else if (pool->carved_bytes < pool->arena_bytes) {
         segment = (struct segment *)(void *)(pool->arena + pool->carved_bytes);
@@ -354,6 +371,7 @@ static void trim_free(struct segment_pool *pool, size_t more_bytes)
         struct segment *segment = pool->free.first;
         list_remove(&pool->free, segment);
         pool->free_count--;
+        allow_large_pages(pool, segment, false);
         /* All but the first page, which holds the list. */
         madvise((uint8_t *)segment + PAGE_BYTES,
                 pool->segment_bytes - PAGE_BYTES, MADV_DONTNEED);

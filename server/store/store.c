@@ -59,10 +59,9 @@ struct store *store_create(const struct store_settings *settings)
         goto fail_pool;
     if (settings->counts_sizes && !create_sizes(store))
         goto fail_ghosts;
-    /* Where it grows it is dense: at most one page of it is for later. */
+    /* Where they grow they are dense: at most one page each is for later. */
     index_use_large_pages(&store->index);
-    if (settings->large_pages)
-        segment_use_large_pages(&store->pool);
+    segment_use_large_pages(&store->pool, settings->large_pages);
     version_clock_init(&store->clock, settings->origin_tag);
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);

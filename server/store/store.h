@@ -37,7 +37,7 @@ struct store_settings {
     bool replicates;           /* keeps graves and stamps, for other servers */
     time_s grave_s;            /* how long a grave is kept */
     bool counts_sizes;         /* for store_size_count() */
-    bool large_pages;          /* for items, too, where there are any */
+    bool large_pages;          /* from the first item on */
     uint64_t seed;             /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;       /* of the versions drawn here */
     store_witness *witness;    /* NULL: nobody */
