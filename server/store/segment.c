@@ -29,9 +29,10 @@
 /* So often at least it is the turn of what is kept: however little of what is
  * fresh is used, what is not used any more goes in the end. */
 #define KEPT_TURNS 32
-/* A sweep that freed less than a quarter, or a sixteenth, was too early. */
-#define REST_SHORT_S 2
-#define REST_LONG_S 15
+/* A segment may be swept each second, but of very many no more than so many
+ * in one. */
+#define SWEPT_PER_S 2048
+#define REST_MAX_S 15
 
 /* ---- lists ---- */
 
@@ -882,10 +883,10 @@ void segment_yield_swept(struct segment_pool *pool, struct segment *segment,
                          size_t freed_bytes, time_s now)
 {
     pthread_mutex_lock(&pool->lock);
-    if (freed_bytes < segment->used_bytes / 16)
-        segment->rests_until = now + REST_LONG_S;
-    else if (freed_bytes < segment->used_bytes / 4)
-        segment->rests_until = now + REST_SHORT_S;
+    size_t rest = 1 + pool->sealed_count / SWEPT_PER_S;
+    if (freed_bytes < segment->used_bytes / 4)
+        segment->rests_until =
+            now + (time_s)(rest < REST_MAX_S ? rest : REST_MAX_S);
     pthread_mutex_unlock(&pool->lock);
     segment_yield(pool, segment);
 }

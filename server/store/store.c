@@ -247,6 +247,18 @@ void replica_move(struct store *store, struct slot *slot, enum life_class life,
     *end_bytes += bytes;
 }
 
+void replica_visit(struct store *store, struct item *item, replica_step *step,
+                   void *context)
+{
+    uint64_t hash = index_item_hash(&store->index, item);
+    struct stripe *stripe = index_lock(&store->index, hash);
+    struct slot *slot = index_find_item(&store->index, hash, item);
+
+    if (slot != NULL)
+        step(store, stripe, hash, slot, context);
+    index_unlock(stripe);
+}
+
 void replica_walk(struct store *store, struct segment *segment,
                   size_t end_bytes, replica_step *step, void *context)
 {
@@ -257,13 +269,7 @@ void replica_walk(struct store *store, struct segment *segment,
             (struct item *)(void *)((uint8_t *)segment + at_bytes);
         assert(item_room(item) >= sizeof(*item));
         at_bytes += item_room(item);
-
-        uint64_t hash = index_item_hash(&store->index, item);
-        struct stripe *stripe = index_lock(&store->index, hash);
-        struct slot *slot = index_find_item(&store->index, hash, item);
-        if (slot != NULL)
-            step(store, stripe, hash, slot, context);
-        index_unlock(stripe);
+        replica_visit(store, item, step, context);
     }
 }
 
