@@ -17,6 +17,10 @@
 #define PLACE_MASK ((UINT64_C(1) << 40) - 1)
 #define PAGE_BYTES ((size_t)4096)
 
+/* With these index_prefetch_item() reads what others may write: they are of
+ * the function that they are in, for ThreadSanitizer, too. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* ---- buckets ---- */
 
 /* Linear hashing (Litwin, 1980): buckets not split yet use one bit less. */
@@ -38,7 +42,7 @@ static inline struct bucket *bucket_of(const struct index *index, uint64_t hash)
 
 /* ---- slots ---- */
 
-static inline uint64_t little_endian(uint64_t word)
+ALWAYS_INLINE uint64_t little_endian(uint64_t word)
 {
     return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? word
                                                      : __builtin_bswap64(word);
@@ -80,7 +84,7 @@ static inline uint8_t *place_at(const struct index *index,
     return spare->places[offset % sizeof(struct spare)];
 }
 
-static inline struct item *item_at(const struct index *index, uint64_t place)
+ALWAYS_INLINE struct item *item_at(const struct index *index, uint64_t place)
 {
     uintptr_t address =
         (place & FAR_BIT)
@@ -91,7 +95,7 @@ static inline struct item *item_at(const struct index *index, uint64_t place)
 }
 
 /* Behind a place there are three more bytes, in a bucket as in a spare. */
-static inline struct item *read_place(const struct index *index,
+ALWAYS_INLINE struct item *read_place(const struct index *index,
                                       const uint8_t *at)
 {
     uint64_t place;
@@ -110,7 +114,7 @@ struct link {
     uint32_t *overflow;
 };
 
-static inline struct link link_of_bucket(struct bucket *bucket)
+ALWAYS_INLINE struct link link_of_bucket(struct bucket *bucket)
 {
     return (struct link){bucket->slots, bucket->places, INDEX_SLOTS,
                          &bucket->overflow};
@@ -140,7 +144,7 @@ static inline bool link_next(const struct index *index, struct link *link)
 #ifdef __SSE2__
 typedef char tags __attribute__((vector_size(16)));
 
-static inline unsigned slots_with(const struct link *link, uint8_t tag)
+ALWAYS_INLINE unsigned slots_with(const struct link *link, uint8_t tag)
 {
     tags wanted = (char)tag - (tags){0};
     tags there;
@@ -151,7 +155,7 @@ static inline unsigned slots_with(const struct link *link, uint8_t tag)
     return equal & ((1U << link->slots_count) - 1);
 }
 #else
-static inline unsigned slots_with(const struct link *link, uint8_t tag)
+ALWAYS_INLINE unsigned slots_with(const struct link *link, uint8_t tag)
 {
     unsigned found = 0;
 
