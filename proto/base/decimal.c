@@ -65,10 +65,21 @@ static size_t count_digits(uint64_t value)
 
 uint8_t *decimal_format(uint8_t to[DECIMAL_DIGITS_MAX], uint64_t value)
 {
-    /* Most flags are. */
+    /* Most flags, and many lengths, are that short. */
     if (value < 10) {
         *to = (uint8_t)('0' + value);
         return to + 1;
+    }
+    if (value < 100) {
+        to[0] = (uint8_t)('0' + value / 10);
+        to[1] = (uint8_t)('0' + value % 10);
+        return to + 2;
+    }
+    if (value < 1000) {
+        to[0] = (uint8_t)('0' + value / 100);
+        to[1] = (uint8_t)('0' + value / 10 % 10);
+        to[2] = (uint8_t)('0' + value % 10);
+        return to + 3;
     }
     uint8_t *end = to + count_digits(value);
     uint8_t *at = end;

@@ -69,6 +69,26 @@ static inline const uint8_t *span_find_blank(const uint8_t *at,
     return at;
 }
 
+/* The first byte from `at` on that ends a word: a blank, or what controls; or
+ * `end`.  (The same test, for bytes below a bound.) */
+static inline const uint8_t *span_find_end(const uint8_t *at,
+                                           const uint8_t *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t bytes;
+
+    for (; end - at >= (ptrdiff_t)sizeof(bytes); at += sizeof(bytes)) {
+        memcpy(&bytes, at, sizeof(bytes));
+        bytes = le64toh(bytes);
+        uint64_t found = (bytes - ones * (' ' + 1)) & ~bytes & ones << 7;
+        if (found != 0)
+            return at + __builtin_ctzll(found) / 8;
+    }
+    while (at<end && * at> ' ')
+        at++;
+    return at;
+}
+
 /* Takes the first word of `rest`: what stands up to a blank, behind any
  * number of them; empty where there is none. */
 static inline struct span span_take_word(struct span *rest)

@@ -134,15 +134,14 @@ static struct parsed parse_retrieval(struct text_parser *parser,
 }
 
 /* The data block of a store, when all of it is there. */
-static struct parsed take_block(const struct line *line, struct span input,
+static struct parsed take_block(size_t line_bytes, struct span input,
                                 struct command *command)
 {
-    size_t whole_bytes = line->all_bytes + command->value_bytes + 2;
+    size_t whole_bytes = line_bytes + command->value_bytes + 2;
 
     if (input.length < whole_bytes)
         return (struct parsed){.result = PARSE_MORE, .need = whole_bytes};
-    command->value =
-        span_of(input.data + line->all_bytes, command->value_bytes);
+    command->value = span_of(input.data + line_bytes, command->value_bytes);
     const uint8_t *end = command->value.data + command->value_bytes;
     if (end[0] != '\r' || end[1] != '\n')
         command->block_fault = BLOCK_UNTERMINATED;
@@ -150,7 +149,7 @@ static struct parsed take_block(const struct line *line, struct span input,
 }
 
 /* What a store announced: here, still to come, or more than is kept. */
-static struct parsed take_value(const struct line *line, struct span input,
+static struct parsed take_value(size_t line_bytes, struct span input,
                                 const struct parse_limits *limits,
                                 struct command *command)
 {
@@ -160,13 +159,13 @@ static struct parsed take_value(const struct line *line, struct span input,
     if (command->value_bytes + key_bytes > limits->item_bytes_max) {
         command->block_fault = BLOCK_TOO_LARGE;
         command->swallow_bytes = command->value_bytes + 2;
-        return parsed_command(line->all_bytes);
+        return parsed_command(line_bytes);
     }
     if (command->value_bytes > COMMAND_INLINE_BYTES_MAX) {
         command->value_follows = true;
-        return parsed_command(line->all_bytes);
+        return parsed_command(line_bytes);
     }
-    return take_block(line, input, command);
+    return take_block(line_bytes, input, command);
 }
 
 static bool parse_store_numbers(const struct line *line,
@@ -212,7 +211,7 @@ static struct parsed parse_store(const struct line *line, struct span input,
     }
 
     command->kind = COMMAND_STORE;
-    return take_value(line, input, limits, command);
+    return take_value(line->all_bytes, input, limits, command);
 }
 
 /* As a set, whose key is to be made: of ours alone. */
@@ -356,7 +355,7 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
         return parse_retrieval(parser, line, rest, command, true, true);
     if (meta_parse(word, rest, command))
         return command->kind == COMMAND_STORE
-                   ? take_value(line, input, limits, command)
+                   ? take_value(line->all_bytes, input, limits, command)
                    : parsed_command(line->all_bytes);
 
     tokenise(line, word, rest);
@@ -393,6 +392,80 @@ static struct parsed parse_line(struct text_parser *parser, struct line *line,
     if (is_operators(word))
         return parse_operator(line, command);
     return parse_unknown(line, command);
+}
+
+/* ---- what is said most, as most clients say it ---- */
+
+/* How many bytes the end of a line takes there; 0: there is none. */
+static size_t line_end(const uint8_t *at, const uint8_t *end)
+{
+    if (end - at >= 2 && at[0] == '\r' && at[1] == '\n')
+        return 2;
+    return end - at >= 1 && at[0] == '\n' ? 1 : 0;
+}
+
+/* `get`, a key, and no more; 0: it is not that. */
+static size_t take_plain_get(struct span input, struct command *command)
+{
+    const uint8_t *end = input.data + input.length;
+    const uint8_t *key = input.data + sizeof("get ") - 1;
+
+    if (input.length < sizeof("get k\n") - 1 || memcmp(input.data, "get ", 4))
+        return 0;
+    const uint8_t *at = span_find_end(key, end);
+    size_t end_bytes = line_end(at, end);
+    command->key = span_of(key, (size_t)(at - key));
+    if (end_bytes == 0 || !is_key(command->key))
+        return 0;
+    command->kind = COMMAND_RETRIEVE;
+    command->with_key = true;
+    return (size_t)(at - input.data) + end_bytes;
+}
+
+/* So many digits are no number that is too large. */
+#define PLAIN_DIGITS_MAX 9
+
+/* The number there, behind a blank, up to where another byte stands; NULL: it
+ * is none. */
+static const uint8_t *take_plain_number(const uint8_t *at, const uint8_t *end,
+                                        uint32_t *number)
+{
+    if (end - at <= PLAIN_DIGITS_MAX + 2 || *at != ' ')
+        return NULL;
+    const uint8_t *first = ++at;
+    uint32_t value = 0;
+    for (unsigned digit; (digit = (unsigned)*at - '0') <= 9; at++) {
+        if (at - first == PLAIN_DIGITS_MAX)
+            return NULL;
+        value = value * 10 + digit;
+    }
+    *number = value;
+    return at > first ? at : NULL;
+}
+
+/* `set` with a key and three numbers; the length of the line, or 0. */
+static size_t take_plain_set(struct span input, struct command *command)
+{
+    const uint8_t *end = input.data + input.length;
+    const uint8_t *key = input.data + sizeof("set ") - 1;
+    uint32_t numbers[3];
+
+    if (input.length < sizeof("set k 0 0 0\n") - 1 ||
+        memcmp(input.data, "set ", 4))
+        return 0;
+    const uint8_t *at = span_find_end(key, end);
+    command->key = span_of(key, (size_t)(at - key));
+    for (int i = 0; i < 3 && at != NULL; i++)
+        at = take_plain_number(at, end, &numbers[i]);
+    size_t end_bytes = at != NULL ? line_end(at, end) : 0;
+    if (end_bytes == 0 || !is_key(command->key))
+        return 0;
+    command->kind = COMMAND_STORE;
+    command->mode = MODE_SET;
+    command->flags = numbers[0];
+    command->exptime = numbers[1];
+    command->value_bytes = numbers[2];
+    return (size_t)(at - input.data) + end_bytes;
 }
 
 static bool begins_get(struct span input)
@@ -440,6 +513,15 @@ struct parsed text_parse(struct text_parser *parser, struct span input,
 
     size_t from = parser->scanned_bytes;
     assert(from <= input.length);
+    if (from == 0) {
+        size_t line_bytes = take_plain_get(input, command);
+        if (line_bytes > 0)
+            return parsed_command(line_bytes);
+        line_bytes = take_plain_set(input, command);
+        if (line_bytes > 0)
+            return take_value(line_bytes, input, limits, command);
+        command->key = (struct span){0};
+    }
     const uint8_t *end = from == input.length ? NULL
                                               : memchr(input.data + from, '\n',
                                                        input.length - from);

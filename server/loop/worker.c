@@ -23,6 +23,9 @@ struct watch {
     void *context;
     bool wants_read;
     bool wants_write;
+    bool is_lazy;   /* it is told once of what has come */
+    bool has_more;  /* to read, of which it will not be told again */
+    bool is_closed; /* by the other end: behind what it sent is its end */
 };
 
 /* Timers and signals: an event and what it calls. */
@@ -136,6 +139,11 @@ bool worker_post(struct worker *worker, worker_task *task, void *context)
     return mailbox_post(&worker->mailbox, task, context);
 }
 
+bool worker_is_busy(const struct worker *worker)
+{
+    return event_base_get_num_events(worker->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
 void worker_finish(struct worker *worker)
 {
     mailbox_empty(&worker->mailbox);
@@ -148,12 +156,13 @@ static void on_ready(evutil_socket_t fd, short events, void *context)
     struct watch *watch = context;
 
     (void)fd;
-    (void)events;
+    watch->has_more |= (events & (EV_READ | EV_CLOSED)) != 0;
+    watch->is_closed |= (events & EV_CLOSED) != 0;
     watch->ready(watch->context);
 }
 
-struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
-                           void *context)
+static struct watch *create_watch(struct worker *worker, int fd, short how,
+                                  watch_ready *ready, void *context)
 {
     struct watch *watch = calloc(1, sizeof(*watch));
 
@@ -161,15 +170,44 @@ struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
         return NULL;
     watch->ready = ready;
     watch->context = context;
-    watch->readable =
-        event_new(worker->base, fd, EV_READ | EV_PERSIST, on_ready, watch);
-    watch->writable =
-        event_new(worker->base, fd, EV_WRITE | EV_PERSIST, on_ready, watch);
+    watch->is_lazy = (how & EV_ET) != 0;
+    watch->readable = event_new(
+        worker->base, fd, (short)(EV_READ | EV_PERSIST | how), on_ready, watch);
+    watch->writable = event_new(worker->base, fd,
+                                (short)(EV_WRITE | EV_PERSIST | (how & EV_ET)),
+                                on_ready, watch);
     if (watch->readable == NULL || watch->writable == NULL) {
         watch_destroy(watch);
         return NULL;
     }
     return watch;
+}
+
+struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
+                           void *context)
+{
+    return create_watch(worker, fd, 0, ready, context);
+}
+
+/* What is level-triggered is asked about again each time it was told of. */
+struct watch *watch_create_lazy(struct worker *worker, int fd,
+                                watch_ready *ready, void *context)
+{
+    const int needed = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
+    bool is_able = (event_base_get_features(worker->base) & needed) == needed;
+
+    return create_watch(worker, fd, is_able ? EV_ET | EV_CLOSED : 0, ready,
+                        context);
+}
+
+void watch_took_all(struct watch *watch)
+{
+    watch->has_more = watch->is_closed;
+}
+
+void watch_found_nothing(struct watch *watch)
+{
+    watch->has_more = false;
 }
 
 void watch_destroy(struct watch *watch)
@@ -203,8 +241,13 @@ static void want(struct event *event, bool *is_wanted, bool wanted)
 
 void watch_want(struct watch *watch, bool read, bool write)
 {
+    /* That it can be written may be old news; it is asked again. */
+    if (write && watch->is_lazy)
+        want(watch->writable, &watch->wants_write, false);
     want(watch->readable, &watch->wants_read, read);
     want(watch->writable, &watch->wants_write, write);
+    if (read && watch->is_lazy && watch->has_more)
+        watch_again(watch);
 }
 
 /* An event that is made active in a callback runs before the loop looks at
@@ -283,6 +326,11 @@ void timer_arm(struct timer *timer, time_us delay)
     struct timeval period = timeval_of(delay);
 
     event_add(timer->event, &period);
+}
+
+void timer_hurry(struct timer *timer)
+{
+    event_active(timer->event, EV_TIMEOUT, 0);
 }
 
 struct timer *signal_create(struct worker *worker, int signal,

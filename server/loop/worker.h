@@ -41,6 +41,9 @@ void worker_stop(struct worker *worker);
 MUST_USE bool worker_post(struct worker *worker, worker_task *task,
                           void *context);
 
+/* True where more is ready, behind what is called now. */
+bool worker_is_busy(const struct worker *worker);
+
 /* Runs in this thread what was posted and did not run any more: the worker's
  * own has ended.  Tasks own what they are given. */
 void worker_finish(struct worker *worker);
@@ -49,6 +52,18 @@ void worker_finish(struct worker *worker);
 struct watch *watch_create(struct worker *worker, int fd, watch_ready *ready,
                            void *context);
 void watch_destroy(struct watch *watch);
+
+/*
+ * The same for who reads all there is: `ready` is called once for what has
+ * come, and again only when there is more, or when watch_want() finds that
+ * watch_took_all() was not said since.
+ */
+struct watch *watch_create_lazy(struct worker *worker, int fd,
+                                watch_ready *ready, void *context);
+void watch_took_all(struct watch *watch);
+
+/* The same after a read that found nothing, not even an end. */
+void watch_found_nothing(struct watch *watch);
 
 /* From now on `ready` is called instead. */
 void watch_redirect(struct watch *watch, watch_ready *ready);
@@ -68,6 +83,8 @@ struct timer *timer_create_once(struct worker *worker, worker_task *task,
 
 /* ... after `delay` from now, whatever was said before. */
 void timer_arm(struct timer *timer, time_us delay);
+/* ... after all that is ready now. */
+void timer_hurry(struct timer *timer);
 void timer_destroy(struct timer *timer);
 
 /* Calls `task` in the worker's loop when the process gets `signal`. */

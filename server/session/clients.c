@@ -14,6 +14,7 @@
 #include "server/session/login.h"
 #include "server/session/roll.h"
 #include "server/session/session.h"
+#include "server/session/state.h"
 #include "server/session/surplus.h"
 
 /* A connection on its way from the thread that accepted it. */
@@ -31,7 +32,8 @@ static struct crew *create_crew(struct clients *clients)
         return NULL;
     crew->clients = clients;
     crew->worker = worker_create();
-    if (crew->worker == NULL || !idle_begin(crew)) {
+    if (crew->worker == NULL || !idle_begin(crew) || !turns_begin(crew)) {
+        timer_destroy(crew->idle_timer);
         worker_destroy(crew->worker);
         free(crew);
         return NULL;
@@ -47,6 +49,7 @@ static void destroy_crew(struct crew *crew)
     appeals_destroy(crew);
     timer_destroy(crew->greeting_timer);
     timer_destroy(crew->idle_timer);
+    timer_destroy(crew->turns);
     worker_destroy(crew->worker);
     output_release(&crew->output, crew->clients->settings.store);
     bulletin_release(&crew->bulletin);

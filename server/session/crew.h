@@ -26,6 +26,9 @@
  * have their own limit, turn_commands_max of the settings.) */
 #define CREW_TURN_KEYS_MAX 2048
 
+/* Sessions that are ready at the same time, and have their turns together. */
+#define CREW_READY_MAX 64
+
 /* Doors beyond these are not told of. */
 #define CLIENTS_DOORS_MAX 128
 
@@ -67,6 +70,12 @@ struct mark {
     struct text_parser text;
 };
 
+/* A key that may be the first of those in the input, and its hash. */
+struct guess {
+    struct span key; /* empty: none */
+    uint64_t hash;
+};
+
 /* One thread.  Buffers are lent to whichever session has its turn. */
 struct crew {
     struct clients *clients;
@@ -97,9 +106,14 @@ struct crew {
     uint64_t awaited;  /* the last one that somebody waits for */
     bool has_written;  /* since the peers were told */
     struct output output;
+    struct timer *turns;                   /* when all who are ready are here */
+    struct session *ready[CREW_READY_MAX]; /* NULL: it has gone since */
+    size_t ready_count;
+    struct guess guess; /* of this turn */
     struct command batch[CREW_BATCH_MAX];
     struct mark marks[CREW_BATCH_MAX];
     uint8_t input[CREW_INPUT_BYTES];
+    uint8_t ahead[2][CREW_INPUT_BYTES]; /* of those whose turn comes next */
 };
 
 struct clients {

@@ -93,14 +93,18 @@ static inline void process_and_keep(struct session *session, struct span input)
         session_break(session, COUNTER_NO_INPUT_MEMORY);
 }
 
-/* What a read came to; false where it brought nothing. */
-static inline bool has_come(struct session *session, ssize_t got)
+/* What a read for so many bytes came to; false where it brought nothing. */
+static inline bool has_come(struct session *session, ssize_t got,
+                            size_t room_bytes)
 {
     if (got > 0) {
+        session->has_read_all = (size_t)got < room_bytes;
         count(&session->crew->counters, COUNTER_BYTES_READ, (uint64_t)got);
         return true;
     }
-    if (got < 0 && errno != EAGAIN && errno != EINTR)
+    if (got < 0 && errno == EAGAIN)
+        watch_found_nothing(session->watch);
+    else if (got < 0 && errno != EINTR)
         session->state = SESSION_BROKEN;
     if (got < 0)
         return false;
@@ -122,8 +126,11 @@ static void receive_more(struct session *session)
         return;
     }
     int places_count = place_input(session, places);
+    size_t room_bytes = 0;
+    for (int i = 0; i < places_count; i++)
+        room_bytes += places[i].iov_len;
     ssize_t got = transport_receive(&session->transport, places, places_count);
-    if (!has_come(session, got))
+    if (!has_come(session, got, room_bytes))
         return;
     size_t bytes = (size_t)got;
     if (session->filling != NULL)
@@ -147,8 +154,16 @@ void input_receive(struct session *session)
     }
     struct iovec place = {.iov_base = input, .iov_len = CREW_INPUT_BYTES};
     ssize_t got = transport_receive(&session->transport, &place, 1);
-    if (has_come(session, got))
+    if (has_come(session, got, CREW_INPUT_BYTES))
         process_and_keep(session, span_of(input, (size_t)got));
+}
+
+void input_take(struct session *session, const struct reading *reading)
+{
+    errno = reading->error;
+    if (has_come(session, reading->got, CREW_INPUT_BYTES))
+        process_and_keep(session,
+                         span_of(reading->bytes, (size_t)reading->got));
 }
 
 void input_resume(struct session *session)
@@ -161,6 +176,8 @@ void input_drain(struct session *session)
     ssize_t got =
         recv(session->transport.fd, session->crew->input, CREW_INPUT_BYTES, 0);
 
+    if (got < 0 && errno == EAGAIN)
+        watch_found_nothing(session->watch);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got > 0)

@@ -14,7 +14,7 @@ static bool write_reply(struct session *session, const struct command *command,
 
     if (outcome->kind == OUTCOME_HIT) {
         /* What a home told lies elsewhere. */
-        if (execution->is_held)
+        if (execution->is_held && outcome->value.length >= STORE_PIN_BYTES_MIN)
             pinned = store_pin(&execution->hold);
         copied_bytes = pinned == NULL ? outcome->value.length : 0;
     }

@@ -186,14 +186,28 @@ static void mint(struct command *command)
     command_mint(command, random);
 }
 
+/* Hashes the key, and asks for what leads to its item. */
+static inline void file(struct crew *crew, struct command *command)
+{
+    const struct store *store = crew->clients->settings.store;
+
+    if (command->key.data == crew->guess.key.data &&
+        command->key.length == crew->guess.key.length) {
+        command->hash = crew->guess.hash;
+        return;
+    }
+    command->hash = store_hash(store, command->key);
+    store_prefetch(store, command->hash);
+}
+
 /* By now most of what leads to them has come. */
 static void prefetch_items(const struct crew *crew, size_t batch_count)
 {
-    struct store *store = crew->clients->settings.store;
+    const struct store *store = crew->clients->settings.store;
 
     for (size_t i = 0; batch_count > 1 && i < batch_count; i++) {
         if (crew->batch[i].key.length > 0)
-            store_prefetch_item(store, crew->onlooker, crew->batch[i].hash);
+            store_prefetch_item(store, crew->batch[i].hash);
     }
 }
 
@@ -205,20 +219,29 @@ static void find_locks(struct crew *crew, size_t batch_count)
         crew->batch[i].is_of_lock = lock_keys_match(locks, crew->batch[i].key);
 }
 
+/* Between two lines a parser has nothing to remember. */
+static inline void set_mark(struct mark *mark, struct span rest,
+                            const struct text_parser *text)
+{
+    mark->rest = rest;
+    if (text->line_bytes_left > 0)
+        mark->text = *text;
+    else
+        mark->text.line_bytes_left = 0;
+}
+
 /* Parses up to a batch, and asks for the memory that it will need. */
 static size_t parse_batch(struct session *session, size_t batch_max,
                           struct span *input)
 {
     struct crew *crew = session->crew;
     const struct clients *clients = crew->clients;
-    const struct store *store = clients->settings.store;
     struct span rest = *input;
     size_t batch_count = 0;
 
     while (batch_count < batch_max && rest.length > 0) {
         struct command *command = &crew->batch[batch_count];
-        crew->marks[batch_count] =
-            (struct mark){.rest = rest, .text = session->text};
+        set_mark(&crew->marks[batch_count], rest, &session->text);
         struct parsed parsed = parse(session, rest, command);
         if (parsed.result != PARSE_COMMAND) {
             stop_parsing(session, &parsed);
@@ -231,10 +254,8 @@ static size_t parse_batch(struct session *session, size_t batch_max,
         batch_count++;
         if (command->mints && command->kind == COMMAND_STORE)
             mint(command);
-        if (command->key.length > 0) {
-            command->hash = store_hash(store, command->key);
-            store_prefetch(store, command->hash);
-        }
+        if (command->key.length > 0)
+            file(crew, command);
         if (ends_batch(command))
             break;
     }
@@ -262,7 +283,8 @@ static void go_back(struct session *session, size_t executed_count,
     const struct mark *mark = &session->crew->marks[executed_count];
 
     *input = mark->rest;
-    session->text = mark->text;
+    session->text =
+        mark->text.line_bytes_left > 0 ? mark->text : (struct text_parser){0};
     session->standing = STANDING_KNOWN;
     if (session->state == SESSION_ENDING)
         session->state = SESSION_OPEN;

@@ -61,6 +61,7 @@ static void want_encrypted(const struct session *session, bool *reads,
 
 static inline void finish_turn(struct session *session)
 {
+    bool is_told = !output_is_empty(&session->output);
     session->sending = OUTPUT_SENT;
     bool is_sent =
         session->state != SESSION_BROKEN &&
@@ -85,6 +86,10 @@ static inline void finish_turn(struct session *session)
     bool writes = session->sending == OUTPUT_BLOCKED;
     if (session->transport.tls != NULL)
         want_encrypted(session, &reads, &writes);
+    /* What a client sent before it broke off looks like all there is, until
+     * something is sent there. */
+    if (session->has_read_all && is_told)
+        watch_took_all(session->watch);
     watch_want(session->watch, reads, writes);
     if (takes_more &&
         (session->has_backlog || (session->state == SESSION_OPEN &&
@@ -111,17 +116,19 @@ static inline void begin_turn(struct session *session)
         session->reading = peers_reading(session_peers(session), session->now);
         session_ask_who_decides(session);
     }
+    session->has_read_all = false;
     session_borrow_output(session);
 }
 
-static void take_turn(void *context)
+void session_take_turn(struct session *session, const struct reading *reading)
 {
-    struct session *session = context;
     struct crew *crew = session->crew;
     uint64_t awaited_before = crew->awaited;
 
     begin_turn(session);
-    if (session->state == SESSION_DRAINING)
+    if (reading != NULL)
+        input_take(session, reading);
+    else if (session->state == SESSION_DRAINING)
         input_drain(session);
     else if (!output_is_empty(&session->output) && !replies_flush(session) &&
              (is_congested(session) || session->waits))
@@ -148,8 +155,8 @@ static void greet(void *context)
 
 void session_begin(struct session *session)
 {
-    watch_redirect(session->watch, take_turn);
-    take_turn(session);
+    watch_redirect(session->watch, turns_await);
+    session_take_turn(session, NULL);
 }
 
 void session_resume(struct session *session)
@@ -205,8 +212,8 @@ void session_tell_all(struct crew *crew, struct span lines)
 static bool enter(struct session *session, const struct door *door)
 {
     if (door->tls == NULL) {
-        session->watch = watch_create(
-            session->crew->worker, session->transport.fd, take_turn, session);
+        session->watch = watch_create_lazy(
+            session->crew->worker, session->transport.fd, turns_await, session);
         return session->watch != NULL;
     }
     session->transport.tls =
@@ -258,6 +265,7 @@ void session_destroy(struct session *session)
     if (session->crew->is_ended)
         session->departure = DEPARTURE_SHUTDOWN;
     report_departure(session);
+    turns_forget(session);
     greeting_end(session);
     if (session->crew->rolls != NULL)
         rolls_pass(session->crew, session);

@@ -82,8 +82,11 @@ struct session {
     enum session_departure departure;
     enum protocol protocol;
     enum standing standing;
-    bool has_backlog; /* the input may hold whole commands */
-    bool drains;      /* after the last reply, rather than closing at once */
+    bool has_backlog;  /* the input may hold whole commands */
+    bool has_read_all; /* that had come, in this turn */
+    bool is_ready;     /* and waits for its turn, as number `ready_at` */
+    size_t ready_at;
+    bool drains; /* after the last reply, rather than closing at once */
     struct text_parser text;
     uint8_t *input; /* what was read and not yet understood; or NULL */
     size_t input_bytes;
@@ -130,10 +133,31 @@ struct session {
     time_us greeted_by;
 };
 
+/* What was read for a session ahead of its turn. */
+struct reading {
+    uint8_t *bytes; /* NULL: nothing was tried */
+    ssize_t got;    /* as of recv(), with errno */
+    int error;
+};
+
+/* ---- turns.c ---- */
+
+/* Its descriptor is ready: it has its turn beside others who are. */
+void turns_await(void *session);
+
+/* It goes, and has no turn. */
+void turns_forget(struct session *session);
+
+/* Memory to do so; false if there is none. */
+MUST_USE bool turns_begin(struct crew *crew);
+
 /* ---- session.c ---- */
 
 /* Asks who decides, from now on. */
 void session_ask_who_decides(struct session *session);
+
+/* Its turn, now. */
+void session_take_turn(struct session *session, const struct reading *reading);
 
 /* Its first turn, now that hands were shaken. */
 void session_begin(struct session *session);
@@ -152,6 +176,9 @@ void greeting_end(struct session *session);
 
 /* Reads once, and answers what came. */
 void input_receive(struct session *session);
+
+/* The same with what was read ahead. */
+void input_take(struct session *session, const struct reading *reading);
 
 /* Answers what was kept. */
 void input_resume(struct session *session);

@@ -135,8 +135,7 @@ static inline uint64_t index_hash(const struct index *index, struct span key)
 void index_prefetch(const struct index *index, uint64_t hash);
 
 /* The same, once the bucket has come, for the item that it leads to. */
-void index_prefetch_item(struct index *index, struct onlooker *onlooker,
-                         uint64_t hash);
+void index_prefetch_item(const struct index *index, uint64_t hash);
 
 /* One more thread that looks, as long as there is an index; NULL where there
  * are as many as may be. */
@@ -150,12 +149,13 @@ void index_look_away(struct onlooker *onlooker);
 struct stripe *index_lock(struct index *index, uint64_t hash);
 void index_unlock(struct stripe *stripe);
 
-/* The slot of that key (or of its stub), or NULL. */
-struct slot *index_find(struct index *index, uint64_t hash, struct span key);
+/* The slot of that key, and its item (or stub); or NULL. */
+struct slot *index_find(struct index *index, uint64_t hash, struct span key,
+                        struct item **item);
 
 /* The same by the 128 bits of hash that stubs have of it. */
 struct slot *index_find_digest(struct index *index, uint64_t hash,
-                               struct span digest);
+                               struct span digest, struct item **item);
 
 /* The slot that leads to this very item, or NULL if none does. */
 struct slot *index_find_item(struct index *index, uint64_t hash,

@@ -76,6 +76,9 @@ static inline size_t item_extras_bytes(uint8_t shape)
 {
     size_t bits = shape;
 
+    /* Most have none. */
+    if (shape == 0)
+        return 0;
     return (bits & ITEM_IS_WIDE) + (bits & ITEM_HAS_EXPTIME) * 2 +
            (bits & ITEM_HAS_FLAGS) * 4 + (bits & ITEM_HAS_STAMP) +
            (bits & ITEM_HAS_TOKEN) / 2;

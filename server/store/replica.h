@@ -124,6 +124,10 @@ typedef void replica_step(struct store *store, struct stripe *stripe,
 void replica_walk(struct store *store, struct segment *segment,
                   size_t end_bytes, replica_step *step, void *context);
 
+/* The same for one item of it. */
+void replica_visit(struct store *store, struct item *item, replica_step *step,
+                   void *context);
+
 /* expiry.c: sweeps at most `segments_max` segments; true if none is left. */
 bool expiry_sweep(struct store *store, time_us now, unsigned segments_max);
 

@@ -91,9 +91,10 @@ struct segment_pool {
     uint8_t *arena;              /* address space for ordinary segments */
     size_t arena_limit;
     size_t reserve_count;
-    size_t arena_bytes;  /* of it, those that may be used */
-    size_t carved_bytes; /* of these, ever used, from the start */
-    size_t held_bytes;   /* of segments that take memory, private included */
+    size_t arena_bytes;   /* of it, those that may be used */
+    size_t carved_bytes;  /* of these, ever used, from the start */
+    size_t held_bytes;    /* of segments that take memory, private included */
+    bool has_large_pages; /* where the system has some, and nothing is free */
     bool has_extents;
     struct extents extents[EXTENTS]; /* each twice as large as the one before */
     struct segment_list free;        /* memory kept for the next use */
@@ -133,9 +134,9 @@ size_t segment_limit_bytes(struct segment_pool *pool);
 /* The least that a pool with such segments can work with. */
 size_t segment_least_bytes(const struct segment_pool *pool);
 
-/* Asks for large pages for what is not touched yet; before other threads use
- * the pool. */
-void segment_use_large_pages(struct segment_pool *pool);
+/* Asks for large pages for what is not touched yet, but for the first few
+ * segments unless `at_once`; before other threads use the pool. */
+void segment_use_large_pages(struct segment_pool *pool, bool at_once);
 
 enum life_class life_class(time_s exptime, time_s now);
 

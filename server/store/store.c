@@ -59,10 +59,9 @@ struct store *store_create(const struct store_settings *settings)
         goto fail_pool;
     if (settings->counts_sizes && !create_sizes(store))
         goto fail_ghosts;
-    /* Where it grows it is dense: at most one page of it is for later. */
+    /* Where they grow they are dense: at most one page each is for later. */
     index_use_large_pages(&store->index);
-    if (settings->large_pages)
-        segment_use_large_pages(&store->pool);
+    segment_use_large_pages(&store->pool, settings->large_pages);
     version_clock_init(&store->clock, settings->origin_tag);
     summary_init(&store->summary);
     pthread_mutex_init(&store->eviction_lock, NULL);
@@ -111,11 +110,9 @@ void store_prefetch(const struct store *store, uint64_t hash)
     index_prefetch(&store->index, hash);
 }
 
-void store_prefetch_item(struct store *store, struct onlooker *onlooker,
-                         uint64_t hash)
+void store_prefetch_item(const struct store *store, uint64_t hash)
 {
-    if (onlooker != NULL)
-        index_prefetch_item(&store->index, onlooker, hash);
+    index_prefetch_item(&store->index, hash);
 }
 
 void store_set_tag(struct store *store, uint16_t tag)
@@ -250,6 +247,18 @@ void replica_move(struct store *store, struct slot *slot, enum life_class life,
     *end_bytes += bytes;
 }
 
+void replica_visit(struct store *store, struct item *item, replica_step *step,
+                   void *context)
+{
+    uint64_t hash = index_item_hash(&store->index, item);
+    struct stripe *stripe = index_lock(&store->index, hash);
+    struct slot *slot = index_find_item(&store->index, hash, item);
+
+    if (slot != NULL)
+        step(store, stripe, hash, slot, context);
+    index_unlock(stripe);
+}
+
 void replica_walk(struct store *store, struct segment *segment,
                   size_t end_bytes, replica_step *step, void *context)
 {
@@ -260,26 +269,19 @@ void replica_walk(struct store *store, struct segment *segment,
             (struct item *)(void *)((uint8_t *)segment + at_bytes);
         assert(item_room(item) >= sizeof(*item));
         at_bytes += item_room(item);
-
-        uint64_t hash = index_item_hash(&store->index, item);
-        struct stripe *stripe = index_lock(&store->index, hash);
-        struct slot *slot = index_find_item(&store->index, hash, item);
-        if (slot != NULL)
-            step(store, stripe, hash, slot, context);
-        index_unlock(stripe);
+        replica_visit(store, item, step, context);
     }
 }
 
 /* ---- holding a key ---- */
 
 /* Looks at what the slot leads to, if to anything. */
-static void look(struct store_hold *hold)
+static inline void look(struct store_hold *hold, struct item *item)
 {
     struct store *store = hold->store;
 
     if (hold->slot == NULL)
         return;
-    struct item *item = index_item(&hold->store->index, hold->slot);
     if (item->shape & ITEM_IS_STUB) {
         hold->stub = stub_of(item);
         /* Nobody has to pull what would be dead by now. */
@@ -334,8 +336,9 @@ void store_hold(struct store *store, struct span key, uint64_t hash,
     /* What is held like this is mostly to be written. */
     summary_prefetch(&store->summary, hash);
     hold->stripe = index_lock(&store->index, hash);
-    hold->slot = index_find(&store->index, hash, key);
-    look(hold);
+    struct item *item;
+    hold->slot = index_find(&store->index, hash, key, &item);
+    look(hold, item);
 }
 
 void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
@@ -344,12 +347,11 @@ void store_hold_digest(struct store *store, struct span digest, uint64_t hash,
     begin_hold(hold, store, hash, now);
     hold->digest = digest;
     hold->stripe = index_lock(&store->index, hash);
-    hold->slot = index_find_digest(&store->index, hash, digest);
-    if (hold->slot != NULL &&
-        (index_item(&hold->store->index, hold->slot)->shape & ITEM_IS_STUB) ==
-            0)
-        hold->key = item_key(index_item(&hold->store->index, hold->slot));
-    look(hold);
+    struct item *item;
+    hold->slot = index_find_digest(&store->index, hash, digest, &item);
+    if (hold->slot != NULL && (item->shape & ITEM_IS_STUB) == 0)
+        hold->key = item_key(item);
+    look(hold, item);
 }
 
 struct onlooker *store_add_onlooker(struct store *store)
@@ -365,8 +367,9 @@ bool store_look(struct store *store, struct onlooker *onlooker, struct span key,
     begin_hold(hold, store, hash, now);
     hold->key = key;
     hold->onlooker = onlooker;
-    hold->slot = index_find(&store->index, hash, key);
-    look(hold);
+    struct item *item;
+    hold->slot = index_find(&store->index, hash, key, &item);
+    look(hold, item);
     /* What is found dead is buried at once, which takes a lock. */
     bool is_to_bury =
         hold->absence != STORE_NEVER && !store->settings.replicates;

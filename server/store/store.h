@@ -38,7 +38,7 @@ struct store_settings {
     bool replicates;           /* keeps graves and stamps, for other servers */
     time_s grave_s;            /* how long a grave is kept */
     bool counts_sizes;         /* for store_size_count() */
-    bool large_pages;          /* for items, too, where there are any */
+    bool large_pages;          /* from the first item on */
     uint64_t seed;             /* of the hashes of keys; a farm shares it */
     uint16_t origin_tag;       /* of the versions drawn here */
     store_witness *witness;    /* NULL: nobody */
@@ -140,8 +140,7 @@ uint64_t store_hash(const struct store *store, struct span key);
 /* Where many keys are looked for, one behind the other: brings nearer what
  * leads to an item, for all of them, then the items themselves. */
 void store_prefetch(const struct store *store, uint64_t hash);
-void store_prefetch_item(struct store *store, struct onlooker *onlooker,
-                         uint64_t hash);
+void store_prefetch_item(const struct store *store, uint64_t hash);
 
 /* Versions that are drawn from now on carry `tag`. */
 void store_set_tag(struct store *store, uint16_t tag);

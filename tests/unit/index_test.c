@@ -112,13 +112,15 @@ static void insert(unsigned number)
 static const struct item *find_under(uint64_t hash, unsigned number)
 {
     struct stripe *stripe = index_lock(&table, hash);
-    struct slot *slot = index_find(&table, hash, key_of(number));
-    const struct item *item = slot == NULL ? NULL : index_item(&table, slot);
+    struct item *item;
+    struct slot *slot = index_find(&table, hash, key_of(number), &item);
 
-    if (item != NULL)
+    if (slot != NULL) {
+        assert_ptr_equal(index_item(&table, slot), item);
         assert_ptr_equal(index_find_item(&table, hash, item), slot);
+    }
     index_unlock(stripe);
-    return item;
+    return slot != NULL ? item : NULL;
 }
 
 static const struct item *find(unsigned number)
@@ -129,7 +131,8 @@ static const struct item *find(unsigned number)
 static void remove_under(uint64_t hash, unsigned number)
 {
     struct stripe *stripe = index_lock(&table, hash);
-    struct slot *slot = index_find(&table, hash, key_of(number));
+    struct item *item;
+    struct slot *slot = index_find(&table, hash, key_of(number), &item);
 
     assert_non_null(slot);
     index_remove(&table, hash, slot);
@@ -232,7 +235,8 @@ static void a_slot_may_lead_to_another_item_of_its_key(void **state)
     struct item *fresh = make_item_at(MANY, 1);
     uint64_t hash = hash_of(1);
     struct stripe *stripe = index_lock(&table, hash);
-    struct slot *slot = index_find(&table, hash, key_of(1));
+    struct item *item;
+    struct slot *slot = index_find(&table, hash, key_of(1), &item);
     index_replace(&table, slot, fresh);
     assert_null(index_find_item(&table, hash, old));
     index_unlock(stripe);

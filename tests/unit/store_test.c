@@ -227,6 +227,43 @@ static void a_flush_is_cleared_away_at_once_however_often(void **state)
     store_destroy(store);
 }
 
+/* How many of them are there: each `i` until 1 + 7 `i` % 60 seconds on. */
+static unsigned alive_at(unsigned count, unsigned second)
+{
+    unsigned alive = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        alive += 1 + 7 * i % 60 > second;
+    return alive;
+}
+
+static void what_expires_is_freed_within_a_second_of_it(void **state)
+{
+    const unsigned count = 6000;
+    struct store *store = create(8);
+    time_s start = time_seconds(START_US);
+    char key[32];
+    char text[300];
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof(key), "key-%u", i);
+        assert_true(put(store, key, text, start + 1 + 7 * i % 60, START_US));
+    }
+    for (unsigned second = 0; second <= 60; second++) {
+        store_maintain(store, START_US + second * TIME_US_PER_S);
+        store_maintain(store,
+                       START_US + second * TIME_US_PER_S + TIME_US_PER_S / 2);
+        assert_int_equal(figures_of(store).items, alive_at(count, second));
+        assert_true(figures_of(store).sweeps <= (second + 1) * 64);
+    }
+    assert_int_equal(figures_of(store).item_bytes, 0);
+    store_check(store);
+    store_destroy(store);
+}
+
 static void a_flush_to_come_kills_all_that_is_older_when_it_is_due(void **state)
 {
     struct store *store = create(4);
@@ -847,6 +884,7 @@ int main(void)
         cmocka_unit_test(frees_what_nobody_asks_for),
         cmocka_unit_test(a_touch_moves_the_moment_of_death),
         cmocka_unit_test(a_flush_spares_what_comes_after_it),
+        cmocka_unit_test(what_expires_is_freed_within_a_second_of_it),
         cmocka_unit_test(a_flush_is_cleared_away_at_once_however_often),
         cmocka_unit_test(
             a_flush_to_come_kills_all_that_is_older_when_it_is_due),

@@ -118,7 +118,7 @@ static void *play(void *context)
         case 4:
             if (step % 64 == 0)
                 store_maintain(player->store, now);
-            store_prefetch_item(player->store, player->onlooker,
+            store_prefetch_item(player->store,
                                 store_hash(player->store, command.key));
             break;
         default:

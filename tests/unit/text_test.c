@@ -73,6 +73,45 @@ static void a_line_without_its_end_waits_for_more(void **state)
     assert_scenes(scenes);
 }
 
+/* What is said most is read in one go; a blank more, and it is not. */
+static void a_plain_line_means_what_it_means_with_blanks(void **state)
+{
+    static const char *const lines[][2] = {
+        {"get a\r\nversion\r\n", "get  a\r\nversion\r\n"},
+        {"get abcdefghijklmnopqrst\nversion\r\n",
+         "get  abcdefghijklmnopqrst\nversion\r\n"},
+        {"get a\tb\r\nversion\r\n", "get  a\tb\r\nversion\r\n"},
+        {"get \x80\xff\r\nversion\r\n", "get  \x80\xff\r\nversion\r\n"},
+        {"get \r\nversion\r\n", "get  \r\nversion\r\n"},
+        {"set a 1 2 3\r\nabc\r\nversion\r\n",
+         "set  a 1 2 3\r\nabc\r\nversion\r\n"},
+        {"set a 999999999 0 0\n\r\nversion\r\n",
+         "set  a 999999999 0 0\n\r\nversion\r\n"},
+        {"set a 4294967295 0 1\r\nx\r\nversion\r\n",
+         "set  a 4294967295 0 1\r\nx\r\nversion\r\n"},
+        {"set a 0 0 3\r\nabcdversion\r\n", "set  a 0 0 3\r\nabcdversion\r\n"},
+        {"set a 0 x 3\r\nabc\r\nversion\r\n",
+         "set  a 0 x 3\r\nabc\r\nversion\r\n"},
+        {"set a 0 0 3x\r\nabc\r\nversion\r\n",
+         "set  a 0 0 3x\r\nabc\r\nversion\r\n"},
+        {"set a 0 0 999999999\r\nversion\r\n",
+         "set  a 0 0 999999999\r\nversion\r\n"},
+        {"set a 0 0 1 noreply\r\nx\r\nversion\r\n",
+         "set  a 0 0 1 noreply\r\nx\r\nversion\r\n"},
+        {"set a 0 0\r\nversion\r\nversion\r\n",
+         "set  a 0 0\r\nversion\r\nversion\r\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct conversation padded =
+            conversation_of(lines[i][1], strlen(lines[i][1]));
+        char *heard = conversation_transcript(&padded, NULL, 0);
+        assert_heard(lines[i][0], strlen(lines[i][0]), heard);
+        free(heard);
+    }
+}
+
 static void a_line_shorter_than_two_bytes_is_badly_formed(void **state)
 {
     static const struct scene scenes[] = {
@@ -933,6 +972,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_without_its_end_waits_for_more),
+        cmocka_unit_test(a_plain_line_means_what_it_means_with_blanks),
         cmocka_unit_test(a_line_shorter_than_two_bytes_is_badly_formed),
         cmocka_unit_test(a_line_ends_at_its_newline_with_or_without_a_return),
         cmocka_unit_test(words_are_parted_by_spaces_and_nothing_else),
