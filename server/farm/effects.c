@@ -185,6 +185,8 @@ void effect_release(struct farm *farm, struct span key, uint64_t version)
     span_copy(effect_room(farm, key.length), key);
     add_bytes(farm, FARM_RELEASE, 0, key.length);
     farm->effects.list[farm->effects.count - 1].number = version;
+    farm->effects.list[farm->effects.count - 1].gives_way =
+        farm->view.is_remnant;
 }
 
 void effect_decided(struct farm *farm, uint64_t waiter, struct span results)

@@ -19,6 +19,7 @@
 #define ERRAND_TIME TIME_US_PER_S
 /* Who is not home, or not yet, may be soon. */
 #define ASK_AGAIN_AFTER (TIME_US_PER_S / 500)
+#define ASK_AGAIN_AFTER_MAX (TIME_US_PER_S / 16)
 #define VERDICT_BYTES 5
 
 enum step_state {
@@ -32,6 +33,7 @@ enum step_state {
 struct step {
     enum step_state state;
     enum farm_verdict verdict;
+    bool was_lost; /* once since it was sent: an answer may have been */
     uint64_t hash;
     uint64_t call;     /* that it was sent in */
     uint64_t home;     /* and to whom */
@@ -47,6 +49,9 @@ struct errand {
     uint64_t waiter;
     time_us deadline;
     time_us ask_again;   /* not before; 0: at once */
+    time_us pause;       /* between asking and asking again */
+    uint64_t view;       /* in which it was asked last: its number */
+    bool is_unsure;      /* there is more of the barrier than there is room */
     time_us waits_since; /* for the barrier; 0: it does not */
     size_t count;
     size_t open; /* steps that are not done */
@@ -125,8 +130,8 @@ static void tell(struct farm *farm, const struct errand *errand)
         abort(); /* a client that waits for ever is worse */
     for (size_t i = 0; i < errand->count; i++) {
         const struct step *step = &errand->steps[i];
-        bool is_told = step->verdict == FARM_VERDICT_DECIDED;
-        size_t result_bytes = is_told ? step->result_bytes : 0;
+        /* Of what nobody knows, what it would be. */
+        size_t result_bytes = step->result_bytes;
         write_verdict(at, step->verdict, result_bytes);
         at = span_copy(at + VERDICT_BYTES,
                        span_of(errand->results + step->result, result_bytes));
@@ -161,6 +166,9 @@ static bool is_held_back(struct farm *farm, struct errand *errand)
 {
     size_t *count = &errand->barrier_count;
 
+    if (errand->is_unsure)
+        return true;
+
     if (PLANTED == PLANTED_NO_BARRIER)
         *count = 0;
     while (*count > 0 &&
@@ -179,7 +187,7 @@ static void time_out(struct errand *errand)
             set_verdict(errand, step, FARM_VERDICT_UNDECIDED);
         else if (step->state != STEP_DONE)
             set_verdict(errand, step, FARM_VERDICT_UNKNOWN);
-        else if (errand->barrier_count > 0 &&
+        else if ((errand->barrier_count > 0 || errand->is_unsure) &&
                  step->verdict == FARM_VERDICT_DECIDED)
             step->verdict = FARM_VERDICT_UNKNOWN;
     }
@@ -250,6 +258,7 @@ static void send_group(struct farm *farm, struct errand *errand,
         step->state = STEP_SENT;
         step->call = command.id;
         step->home = id;
+        step->was_lost = is_again;
         command.count++;
     }
     command.commands = span_of(commands, (size_t)(at - commands));
@@ -272,6 +281,9 @@ static void ask_home(struct farm *farm, struct errand *errand,
 
     if (id == farm->settings.id)
         send_group(farm, errand, step, NULL);
+    else if (home != NULL && step->bytes.length > 2 * home->item_bytes_max)
+        set_verdict(errand, step,
+                    FARM_VERDICT_UNDECIDED); /* it takes no such */
     else if (can_be_asked(farm, home))
         send_group(farm, errand, step, home);
 }
@@ -290,7 +302,12 @@ static void ask_again(struct farm *farm, struct errand *errand,
 
 static void ask(struct farm *farm, struct errand *errand)
 {
-    errand->ask_again = farm->now + ASK_AGAIN_AFTER;
+    if (errand->view != farm->view.number)
+        errand->pause = ASK_AGAIN_AFTER;
+    errand->view = farm->view.number;
+    errand->ask_again = farm->now + errand->pause;
+    if (errand->pause < ASK_AGAIN_AFTER_MAX)
+        errand->pause *= 2;
     for (size_t i = 0; i < errand->count; i++) {
         struct step *step = &errand->steps[i];
         if (step->state == STEP_LOST)
@@ -321,6 +338,7 @@ static struct errand *create(struct farm *farm, uint64_t waiter,
     errands->count++;
     errand->waiter = waiter;
     errand->deadline = farm->now + ERRAND_TIME;
+    errand->pause = ASK_AGAIN_AFTER;
     errand->link = errands->end;
     *errands->end = errand;
     errands->end = &errand->next;
@@ -388,6 +406,8 @@ static void add_barrier(struct errand *errand, struct vector_entry entry)
     }
     if (errand->barrier_count < FARM_MEMBERS_MAX + 1)
         errand->barrier[errand->barrier_count++] = entry;
+    else
+        errand->is_unsure = true;
 }
 
 static void add_result(struct errand *errand, struct step *step,
@@ -405,7 +425,8 @@ static void add_result(struct errand *errand, struct step *step,
     errand->results_bytes += result.length;
 }
 
-void errand_decided(struct farm *farm, const struct message_decision *decision)
+void errand_decided(struct farm *farm, uint64_t home,
+                    const struct message_decision *decision)
 {
     struct errand *errand = find(farm, decision->id);
     struct reader vector = reader_of(decision->vector.bytes);
@@ -415,7 +436,8 @@ void errand_decided(struct farm *farm, const struct message_decision *decision)
 
     for (size_t i = 0; errand != NULL && i < errand->count; i++) {
         struct step *step = &errand->steps[i];
-        if (step->state != STEP_SENT || step->call != decision->id)
+        if (step->state != STEP_SENT || step->call != decision->id ||
+            step->home != home)
             continue;
         if (told++ >= decision->count) {
             step->state = STEP_OPEN;
@@ -450,6 +472,7 @@ void errand_forget(struct farm *farm, const struct member *member)
             if (step->state != STEP_SENT || step->home != member->id)
                 continue;
             step->state = STEP_LOST;
+            step->was_lost = true;
             errand->ask_again = 0;
         }
     }
@@ -465,8 +488,11 @@ void errand_left(struct farm *farm, const struct member *member)
             bool is_out = step->state == STEP_SENT || step->state == STEP_LOST;
             if (!is_out || step->home != member->id)
                 continue;
-            step->state = STEP_OPEN;
             errand->ask_again = 0;
+            if (step->was_lost)
+                set_verdict(errand, step, FARM_VERDICT_UNKNOWN);
+            else
+                step->state = STEP_OPEN;
         }
     }
 }
@@ -479,7 +505,8 @@ void errand_run(struct farm *farm)
         struct errand *next = errand->next;
         if (farm->now >= errand->deadline)
             time_out(errand);
-        else if (errand->open > 0 && farm->now >= errand->ask_again)
+        else if (errand->open > 0 && (farm->now >= errand->ask_again ||
+                                      errand->view != farm->view.number))
             ask(farm, errand);
         bool is_done = errand->open == 0;
         if (is_done && farm->now < errand->deadline &&

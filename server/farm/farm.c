@@ -9,6 +9,8 @@
 
 /* A server that ends waits no longer for the others. */
 #define LEAVE_MAX (2 * TIME_US_PER_S)
+/* Nor for decisions: as long as it may yet be asked, its keys have no home. */
+#define RETIRE_MAX (TIME_US_PER_S / 4)
 
 struct farm *farm_create(const struct farm_settings *settings,
                          struct store *store, struct journal *journal,
@@ -145,7 +147,7 @@ static void take_message(struct farm *farm, struct connection *connection,
         home_take(farm, member, &message->command);
         break;
     case MESSAGE_DECISION:
-        errand_decided(farm, &message->decision);
+        errand_decided(farm, member->id, &message->decision);
         break;
     case MESSAGE_LOCK:
         locks_note(farm, message->lock.key, message->lock.version,
@@ -183,6 +185,7 @@ static void begin_to_leave(struct farm *farm)
     if (farm->is_retiring)
         return;
     farm->is_retiring = true;
+    farm->retire_by = farm->now + RETIRE_MAX;
     farm->leave_by = farm->now + LEAVE_MAX;
 }
 
@@ -204,7 +207,7 @@ static bool may_leave(const struct farm *farm)
 {
     return farm->is_retiring && !farm->is_leaving &&
            ((home_is_empty(farm) && errand_is_empty(farm)) ||
-            farm->now + LEAVE_MAX / 2 >= farm->leave_by);
+            farm->now >= farm->retire_by);
 }
 
 /* Everybody who is to have the last record has it; who is late anyhow gets
@@ -330,7 +333,7 @@ time_us farm_deadline(const struct farm *farm)
     if (farm->is_leaving)
         deadline = farm->has_left ? UINT64_MAX : farm->leave_by;
     else if (farm->is_retiring)
-        deadline = earlier(deadline, farm->leave_by - LEAVE_MAX / 2);
+        deadline = earlier(deadline, farm->retire_by);
     if (farm->waits_count > 0)
         deadline = earlier(deadline, farm->waits[farm->waits_first].deadline);
     if (farm->is_ticked)

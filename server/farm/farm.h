@@ -106,7 +106,9 @@ struct farm_input {
     uint64_t waiter;
     struct span bytes;
     struct span host;
-    bool must_ask; /* of FARM_EXECUTED: nothing was done */
+    bool must_ask;   /* of FARM_EXECUTED: nothing was done */
+    bool is_refused; /* of FARM_EXECUTED: nothing was done, as it came too late:
+                        the driver slept */
     struct span
         lock; /* of FARM_EXECUTED: its key, where that is a lock's and */
     uint64_t version; /* this version is there now; 0: none is */
@@ -129,7 +131,7 @@ enum farm_effect_kind {
                      what is written of a lock that is there gives way to
                      whatever else was */
     FARM_RELEASE, /* the lock with the key `bytes`, at once, if version `number`
-                     of it is still there: a delete like any other */
+                     of it is still there; `gives_way` as above */
     FARM_DECIDED, /* what homes made of the commands of `waiter`: for each, enum
                      farm_verdict u8, length u32, result */
     FARM_EVENT,   /* `bytes` is a line for people, about `event` */

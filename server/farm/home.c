@@ -21,9 +21,12 @@
  * long as anybody may. */
 #define ANSWERED_MAX (16384 / TABLES_SHARE)
 #define ANSWERED_FOR (2 * TIME_US_PER_S)
+#define ANSWERED_BYTES_MAX (CALLS_BYTES_MAX / 2)
 /* Who asked is told that nothing was done before it gives up: so much of the
  * time is for the way there. */
 #define WAY_SHARE 8
+/* Nobody may have it wait longer. */
+#define COMMAND_TIME_MAX TIME_US_PER_S
 
 enum call_state {
     CALL_WAITING,   /* to be executed */
@@ -67,6 +70,7 @@ struct answered {
     uint16_t executed;
     uint8_t *results;
     size_t results_bytes;
+    size_t room_bytes;
 };
 
 /* A list that grows at its end. */
@@ -83,6 +87,8 @@ struct home {
     uint64_t last_number;
     unsigned executing;
     size_t next_answered;
+    size_t first_answered; /* the oldest that is kept */
+    size_t answered_bytes; /* their results */
     time_us forgot; /* an answer that somebody may still ask for; 0: none */
     struct answered answered[ANSWERED_MAX];
 };
@@ -141,6 +147,23 @@ void home_destroy(struct farm *farm)
 
 /* ---- answering ---- */
 
+/* What was done, and whose results cannot be told: they are not kept any more,
+ * or more than who asked would take. */
+static void tell_nothing(struct farm *farm, const struct member *member,
+                         const struct call *call)
+{
+    static const uint8_t nothing[FARM_COMMANDS_MAX * LENGTH_BYTES];
+    struct message message = {
+        .kind = MESSAGE_DECISION,
+        .decision = {.id = call->id,
+                     .is_unknown = true,
+                     .count = call->executed,
+                     .results =
+                         span_of(nothing, call->executed * LENGTH_BYTES)}};
+
+    effect_send(farm, member->link, &message);
+}
+
 /* To who is there still; what its link was when it asked, it is now. */
 static void answer(struct farm *farm, const struct call *call)
 {
@@ -158,12 +181,44 @@ static void answer(struct farm *farm, const struct call *call)
         count = members_vector(farm, vector);
     message.decision.vector = vector_pack(vector, count, bytes);
     if (call->member == 0) {
-        errand_decided(farm, &message.decision);
+        errand_decided(farm, farm->settings.id, &message.decision);
         return;
     }
     const struct member *member = member_find(farm, call->member);
-    if (member != NULL && member->link == call->link)
-        effect_send(farm, member->link, &message);
+    if (member == NULL || member->link != call->link)
+        return;
+    if (call->results_bytes > 2 * member->item_bytes_max) {
+        tell_nothing(farm, member, call);
+        return;
+    }
+    effect_send(farm, member->link, &message);
+}
+
+/* False where there is none. */
+static bool forget_oldest(struct farm *farm)
+{
+    struct home *home = farm->home;
+    struct answered *oldest = &home->answered[home->first_answered];
+
+    if (home->first_answered == home->next_answered)
+        return false;
+    if (farm->now - oldest->at < ANSWERED_FOR)
+        home->forgot = farm->now;
+    home->first_answered = (home->first_answered + 1) % ANSWERED_MAX;
+    home->answered_bytes -= oldest->room_bytes;
+    free(oldest->results);
+    *oldest = (struct answered){.member = 0};
+    return true;
+}
+
+/* Nobody asks for these any more. */
+static void forget_old(struct farm *farm)
+{
+    struct home *home = farm->home;
+
+    while (home->first_answered != home->next_answered &&
+           farm->now - home->answered[home->first_answered].at >= ANSWERED_FOR)
+        forget_oldest(farm);
 }
 
 /* Takes over the results of a call that is told for good. */
@@ -172,18 +227,25 @@ static void keep_in_mind(struct farm *farm, struct call *call)
     struct home *home = farm->home;
     struct answered *answered = &home->answered[home->next_answered];
 
+    while (home->answered_bytes + call->results_capacity > ANSWERED_BYTES_MAX ||
+           (home->next_answered + 1) % ANSWERED_MAX == home->first_answered) {
+        if (!forget_oldest(farm))
+            break;
+    }
     home->next_answered = (home->next_answered + 1) % ANSWERED_MAX;
-    if (answered->member != 0 && farm->now - answered->at < ANSWERED_FOR)
-        home->forgot = farm->now;
-    free(answered->results);
+    home->answered_bytes += call->results_capacity;
+    home->bytes -= call->results_capacity;
+    call->bytes -= call->results_capacity;
     *answered = (struct answered){.member = call->member,
                                   .id = call->id,
                                   .at = farm->now,
                                   .is_unknown = call->is_unknown,
                                   .executed = call->executed,
                                   .results = call->results,
-                                  .results_bytes = call->results_bytes};
+                                  .results_bytes = call->results_bytes,
+                                  .room_bytes = call->results_capacity};
     call->results = NULL;
+    call->results_capacity = 0;
 }
 
 static void end(struct farm *farm, struct call *call)
@@ -241,7 +303,7 @@ static void decide(struct farm *farm, struct call **at)
 
 enum readiness { READY_NOW, READY_LATER, READY_NEVER };
 
-static enum readiness look_at(struct farm *farm, struct call *call)
+static enum readiness look_at(struct farm *farm, struct call *call, bool acts)
 {
     if (decides_alone(farm, call))
         return READY_NOW;
@@ -251,7 +313,7 @@ static enum readiness look_at(struct farm *farm, struct call *call)
         (call->executed > 0 && call->epoch != farm->view.epoch) ||
         !is_home_of(farm, call))
         return READY_NEVER;
-    if (!view_acts(farm))
+    if (!acts || (call->executed == 0 && farm->home->bytes >= CALLS_BYTES_MAX))
         return READY_LATER;
     size_t *count = &call->vector_count;
     while (*count > 0 && view_has_applied(farm, &call->vector[*count - 1], 1))
@@ -259,13 +321,22 @@ static enum readiness look_at(struct farm *farm, struct call *call)
     return *count == 0 ? READY_NOW : READY_LATER;
 }
 
+/* What is not executed never will be, here. */
+static void end_early(struct farm *farm, struct call **at)
+{
+    if ((*at)->executed > 0)
+        decide(farm, at);
+    else
+        end(farm, take_out(&farm->home->calls, at));
+}
+
 /* Goes on with a call that waits; what `at` leads to afterwards is another, if
  * this was its end. */
-static bool go_on(struct farm *farm, struct call **at)
+static bool go_on(struct farm *farm, struct call **at, bool acts)
 {
     struct call *call = *at;
 
-    switch (look_at(farm, call)) {
+    switch (look_at(farm, call, acts)) {
     case READY_NOW:
         execute(farm, call);
         return false;
@@ -274,11 +345,14 @@ static bool go_on(struct farm *farm, struct call **at)
     case READY_NEVER:
         break;
     }
-    if (call->executed > 0)
-        decide(farm, at);
-    else
-        end(farm, take_out(&farm->home->calls, at));
+    end_early(farm, at);
     return true;
+}
+
+static void count_bytes(struct home *home, struct call *call, size_t bytes)
+{
+    home->bytes += bytes;
+    call->bytes += bytes;
 }
 
 static struct call *create(struct farm *farm,
@@ -287,6 +361,7 @@ static struct call *create(struct farm *farm,
     struct home *home = farm->home;
     struct reader reader = reader_of(command->vector.bytes);
     size_t bytes = command->commands.length;
+    size_t vector_bytes = command->vector.count * sizeof(struct vector_entry);
 
     if (home->count == CALLS_MAX || home->bytes + bytes > CALLS_BYTES_MAX)
         return NULL;
@@ -309,11 +384,10 @@ static struct call *create(struct farm *farm,
     call->id = command->id;
     call->view = command->view;
     call->count = command->count;
-    call->bytes = bytes;
     span_copy(call->commands, command->commands);
     call->rest = span_of(call->commands, bytes);
     home->count++;
-    home->bytes += bytes;
+    count_bytes(home, call, sizeof(*call) + bytes + vector_bytes);
     return call;
 }
 
@@ -339,7 +413,8 @@ static void take(struct farm *farm, const struct member *member,
         refuse(farm, member, command->id);
         return;
     }
-    time_us within = command->within_us;
+    time_us within = command->within_us < COMMAND_TIME_MAX ? command->within_us
+                                                           : COMMAND_TIME_MAX;
     call->deadline = farm->now + within - within / WAY_SHARE;
     if (member != NULL) {
         call->member = member->id;
@@ -347,7 +422,7 @@ static void take(struct farm *farm, const struct member *member,
     }
     struct call **at = home->calls.end;
     append(&home->calls, call);
-    go_on(farm, at);
+    go_on(farm, at, view_acts(farm));
 }
 
 static bool is_under_way(struct calls *calls, const struct member *member,
@@ -384,13 +459,9 @@ static bool was_answered(struct farm *farm, const struct member *member,
     }
     if (home->forgot == 0 || farm->now - home->forgot >= ANSWERED_FOR)
         return false;
-    uint8_t nothing[FARM_COMMANDS_MAX * LENGTH_BYTES] = {0};
-    call.is_unknown = true;
     call.executed =
         command->count < FARM_COMMANDS_MAX ? command->count : FARM_COMMANDS_MAX;
-    call.results = nothing;
-    call.results_bytes = call.executed * LENGTH_BYTES;
-    answer(farm, &call);
+    tell_nothing(farm, member, &call);
     return true;
 }
 
@@ -421,7 +492,7 @@ static struct call **find(struct home *home, uint64_t number)
     return *at == NULL ? NULL : at;
 }
 
-static void add_result(struct call *call, struct span result)
+static void add_result(struct home *home, struct call *call, struct span result)
 {
     size_t bytes = call->results_bytes + LENGTH_BYTES + result.length;
 
@@ -430,6 +501,7 @@ static void add_result(struct call *call, struct span result)
         uint8_t *grown = realloc(call->results, capacity);
         if (grown == NULL)
             abort(); /* it was done: somebody has to be told */
+        count_bytes(home, call, capacity - call->results_capacity);
         call->results = grown;
         call->results_capacity = capacity;
     }
@@ -448,6 +520,10 @@ void home_executed(struct farm *farm, const struct farm_input *input)
     struct call *call = *at;
     home->executing--;
     call->state = CALL_WAITING;
+    if (input->is_refused) {
+        end_early(farm, at);
+        return;
+    }
     if (input->must_ask) {
         call->state = CALL_LOOKING;
         lookup_begin(farm, call->number, input->bytes);
@@ -465,13 +541,13 @@ void home_executed(struct farm *farm, const struct farm_input *input)
         call->epoch = farm->view.epoch;
     call->head = journal_head(farm->journal);
     call->is_asked = false;
-    add_result(call, input->bytes);
+    add_result(home, call, input->bytes);
     farm->figures.commands_executed++;
     bool is_full = call->results_bytes >= farm->settings.item_bytes_max;
     if (call->executed == call->count || is_full)
         decide(farm, at);
     else
-        go_on(farm, at);
+        go_on(farm, at, view_acts(farm));
 }
 
 void home_found(struct farm *farm, uint64_t waiter, bool is_certain)
@@ -531,12 +607,14 @@ static void decide_all(struct farm *farm)
 void home_run(struct farm *farm)
 {
     struct call **at = &farm->home->calls.first;
+    bool acts = *at != NULL && view_acts(farm);
 
     while (*at != NULL) {
-        if ((*at)->state != CALL_WAITING || !go_on(farm, at))
+        if ((*at)->state != CALL_WAITING || !go_on(farm, at, acts))
             at = &(*at)->next;
     }
     decide_all(farm);
+    forget_old(farm);
 }
 
 void home_give_up(struct farm *farm)

@@ -178,8 +178,13 @@ void join_tick(struct farm *farm)
                                prng_below(&farm->prng, interval / 5 + 1);
         settle_tick(farm);
         for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-            if (member_is_up(&farm->members[i]))
-                heartbeat_send(farm, &farm->members[i]);
+            struct member *member = &farm->members[i];
+            if (!member_is_up(member))
+                continue;
+            heartbeat_send(farm, member);
+            /* A neighbour drops what it cannot pass on. */
+            if (link_is_virtual(member->link))
+                view_tell_again(farm, member);
         }
     }
     if (farm->now >= farm->next_dial) {

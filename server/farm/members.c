@@ -87,6 +87,8 @@ struct member *member_create(struct farm *farm, uint64_t id)
     if (member == NULL)
         return NULL;
     *member = (struct member){.id = id, .out_until = UINT64_MAX};
+    if (farm->members_end <= member_place(farm, member))
+        farm->members_end = member_place(farm, member) + 1;
     settle_forget(farm, member);
     view_forget(farm, member);
     return member;
@@ -483,6 +485,7 @@ static void take_hello(struct farm *farm, struct connection *connection,
 
     member->was_met = true;
     member->has_homes = hello->settings != 0;
+    member->item_bytes_max = hello->item_bytes_max;
     member->tag = hello->tag;
     members_copy_text(member->name, hello->name);
     members_copy_text(member->address, span_of_string(address));

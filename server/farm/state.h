@@ -109,6 +109,7 @@ struct member {
 
     /* The view that it supports, as its last ENTER told (view.c). */
     bool has_homes; /* it knows of such things */
+    size_t item_bytes_max;
     uint64_t entered;
     uint64_t entered_previous;
     uint64_t entered_number;
@@ -282,8 +283,10 @@ struct farm {
     bool is_retiring;      /* it decides nothing more */
     bool is_leaving;       /* nobody waits for it any more */
     bool has_left;
+    time_us retire_by;
     time_us leave_by; /* whoever has not all by then will do without */
     struct member members[FARM_MEMBERS_MAX];
+    size_t members_end; /* no member was ever at this place, nor behind it */
     struct connection connections[LINKS_MAX];
     struct seed seeds[SEEDS_MAX];
     size_t seeds_count;
@@ -578,6 +581,8 @@ void lookup_check(const struct farm *farm);
 void view_tick(struct farm *farm);
 /* Tells a member, at the start of its link, which view it is. */
 void view_tell(struct farm *farm, struct member *member);
+/* The same once more, where that may have been lost on its way. */
+void view_tell_again(struct farm *farm, struct member *member);
 void view_take(struct farm *farm, struct member *member,
                const struct message_enter *enter);
 /* A member loses its place. */
@@ -621,7 +626,9 @@ void home_check(const struct farm *farm);
 struct errands *errand_create(void);
 void errand_destroy(struct farm *farm);
 void errand_begin(struct farm *farm, uint64_t waiter, struct span commands);
-void errand_decided(struct farm *farm, const struct message_decision *decision);
+/* `home` is who says so; its id. */
+void errand_decided(struct farm *farm, uint64_t home,
+                    const struct message_decision *decision);
 /* A member has left: what it was asked and did not answer, it did not do. */
 void errand_left(struct farm *farm, const struct member *member);
 /* A member's link has ended, and what it was to answer may be lost. */
@@ -640,7 +647,7 @@ void locks_note(struct farm *farm, struct span key, uint64_t version,
                 uint64_t owner);
 /* A record for the key was applied. */
 void locks_heard(struct farm *farm, const struct record *record);
-/* A member that has not heard of them is told of all. */
+/* A member that may not have heard of them is told of all. */
 void locks_tell(struct farm *farm, const struct member *member);
 /* Releases those of the dead whose home this server is. */
 void locks_run(struct farm *farm);

@@ -13,6 +13,9 @@
 #include "proto/base/planted.h"
 #include "server/farm/state.h"
 
+/* What a member that is gone announced, and nobody has given for so long, is
+ * lost. */
+#define LOST_AFTER (2 * TIME_US_PER_S)
 /* Silence of so long makes a member suspected, and only after more of it
  * (DEATH_AFTER_SUSPICION) it is left out of a view. */
 #define LEASE_HEARTBEATS SUSPECT_HEARTBEATS
@@ -37,7 +40,7 @@ static struct view survey(const struct farm *farm)
     if (!supports(farm))
         return view;
     view.id = weight_of(farm->settings.id);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member))
             continue;
@@ -54,7 +57,7 @@ bool view_has_homes(const struct farm *farm)
 {
     if (!farm->settings.has_homes)
         return false;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         bool counts = member_is_in_view(member) || member_is_up(member);
         if (counts && member->was_met && !member->has_homes)
@@ -71,7 +74,7 @@ uint64_t view_home(const struct farm *farm, uint64_t hash)
     uint64_t home = is_in ? farm->settings.id : 0;
     uint64_t highest = is_in ? digest_mix(hash ^ weight_of(home)) : 0;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member))
             continue;
@@ -93,7 +96,7 @@ static uint64_t highest_version(struct farm *farm)
 {
     time_us highest = farm->time;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0 || member->state != MEMBER_DEAD ||
             member->clock_offset_us <= 0)
@@ -132,12 +135,19 @@ static void ask_for_lease(struct farm *farm, struct member *member)
     effect_send(farm, member->link, &request);
 }
 
+void view_tell_again(struct farm *farm, struct member *member)
+{
+    if (farm->view.id != 0 && farm->settings.has_homes)
+        tell(farm, member, highest_version(farm));
+}
+
 void view_tell(struct farm *farm, struct member *member)
 {
     if (farm->view.id == 0 || !farm->settings.has_homes)
         return;
-    tell(farm, member, highest_version(farm));
+    view_tell_again(farm, member);
     ask_for_lease(farm, member);
+    locks_tell(farm, member);
 }
 
 static bool is_remnant(const struct farm *farm, const struct view *view)
@@ -145,7 +155,7 @@ static bool is_remnant(const struct farm *farm, const struct view *view)
     size_t lost = 0;
     size_t joined = 0;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         bool is_in = member_set_has(&view->members, i);
         bool was_in = member_set_has(&farm->view.members, i);
@@ -168,7 +178,7 @@ static void enter(struct farm *farm, struct view view)
     view.was_complete = farm->view.is_complete;
     view.is_remnant = is_remnant(farm, &view);
     farm->view = view;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (!member_set_has(&view.members, i) || member->link == 0)
             continue;
@@ -187,10 +197,14 @@ static bool has_applied(struct farm *farm, const struct vector_entry *entry,
     if (entry->id == farm->settings.id)
         return true;
     const struct member *member = member_find(farm, entry->id);
-    if (member == NULL || member_is_gone(member))
-        return !counts_gone ||
-               (member != NULL && member->applied >= entry->number);
-    return member->applied >= entry->number;
+    if (member == NULL || (member_is_gone(member) && !counts_gone))
+        return !counts_gone;
+    /* What is only known to exist is not here; and may be nowhere any more, if
+     * it was a value that nobody had pulled before its server died. */
+    time_us gone = member->died > member->lost ? member->died : member->lost;
+    return wants_held(farm, member) >= entry->number ||
+           (member_is_gone(member) && farm->now - gone >= LOST_AFTER &&
+            member->applied >= entry->number);
 }
 
 bool view_has_applied(struct farm *farm, const struct vector_entry *vector,
@@ -230,7 +244,7 @@ static bool continues(const struct farm *farm)
 {
     if (!farm->view.was_complete)
         return false;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member_set_has(&farm->view.members, i) &&
             member_set_has(&farm->view.before, i) &&
@@ -245,7 +259,7 @@ static bool continues(const struct farm *farm)
  * no other view since. */
 static void begin_epoch(struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (member_set_has(&farm->view.members, i))
             member->base_number = member->entered_number;
@@ -258,7 +272,7 @@ static void look_whether_complete(struct farm *farm)
 
     if (farm->view.is_complete || farm->view.id == 0)
         return;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (member_set_has(&farm->view.members, i))
             is_reached &= is_entered(farm, member) && has_reached(farm, member);
@@ -275,7 +289,7 @@ static void look_whether_broken(struct farm *farm)
 {
     bool is_broken = false;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX && farm->view.is_complete; i++) {
+    for (size_t i = 0; i < farm->members_end && farm->view.is_complete; i++) {
         const struct member *member = &farm->members[i];
         is_broken |= member_set_has(&farm->view.members, i) &&
                      is_entered(farm, member) &&
@@ -292,7 +306,7 @@ static void keep_lease(struct farm *farm)
 {
     time_us interval = farm->settings.heartbeat;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (member_set_has(&farm->view.members, i) && member->link != 0 &&
             farm->now - member->echoed >= (LEASE_HEARTBEATS - 1) * interval &&
@@ -312,7 +326,7 @@ void view_tick(struct farm *farm)
         enter(farm, view);
     look_whether_broken(farm);
     look_whether_complete(farm);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (member_set_has(&farm->view.members, i))
             has_reached(farm, &farm->members[i]);
     }
@@ -353,7 +367,7 @@ bool view_acts(const struct farm *farm)
         !farm->view.is_complete ||
         (farm->view.others_count + 1) * 2 <= farm->settings.quorum)
         return false;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_set_has(&farm->view.members, i))
             continue;
@@ -369,7 +383,7 @@ uint64_t view_held(const struct farm *farm)
 {
     uint64_t held = UINT64_MAX;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_set_has(&farm->view.members, i) ||
             PLANTED == PLANTED_YES_TOO_EARLY)

@@ -33,6 +33,8 @@ void calls_add(struct peers *peers, const struct farm_effect *effect)
     calls->list[calls->count++] =
         (struct driver_call){.number = effect->waiter,
                              .owner = effect->number,
+                             .asked = peers->stepped,
+                             .now = farm_time(peers->farm, peers->stepped),
                              .gives_way = effect->gives_way,
                              .is_asked = effect->is_asked,
                              .is_certain = effect->is_certain,

@@ -25,8 +25,9 @@
 #define DRIVER_TICK_US_MAX (TIME_US_PER_S / 50)
 #define DRIVER_TICKS_PER_ACK_TIMEOUT 4
 
-/* Beside an enum farm_deciding in a term: the machine takes a step. */
-#define DRIVER_TERM_STEPS ((peers_term)4)
+/* What a term grows by when this server ceases to decide alone; below it is an
+ * enum farm_deciding. */
+#define DRIVER_TERM_UNIT ((peers_term)4)
 
 /* What a crew waits for. */
 struct crew_wait {
@@ -39,6 +40,8 @@ struct crew_wait {
 struct driver_call {
     uint64_t number;
     uint64_t owner;
+    time_us asked; /* on this server's own clock */
+    time_us now;   /* the same, farm time */
     bool gives_way;
     bool is_asked;
     bool is_certain;
@@ -80,6 +83,7 @@ struct peers {
 
     pthread_mutex_t lock; /* of all that follows, and of all links */
     struct farm *farm;
+    time_us stepped; /* its last step, on this server's own clock */
     struct link *links[DRIVER_LINKS_MAX];
     size_t links_end;    /* no link was ever at this place, nor behind it */
     uint32_t generation; /* of link numbers */

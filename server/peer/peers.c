@@ -55,7 +55,8 @@ static void carry_out_effects(struct peers *peers)
             calls_add(peers, &effect);
             break;
         case FARM_RELEASE:
-            callbacks->release(callbacks->context, effect.bytes, effect.number);
+            callbacks->release(callbacks->context, effect.bytes, effect.number,
+                               effect.gives_way);
             break;
         case FARM_DECIDED:
             callbacks->decided(effect.waiter, effect.bytes);
@@ -70,22 +71,21 @@ static void carry_out_effects(struct peers *peers)
     }
 }
 
-/* While this server decides alone, clients' threads decide beside this one. A
- * step may end that, and tell others what was journalled so far: who decides
- * meanwhile waits to see what came of it (peers_were_alone()). */
+/* While this server decides alone, clients' threads decide beside this one. The
+ * step that links another ends that; it is told here, before a later step can
+ * tell that other what was journalled so far (peers_were_alone()). */
 static void step(struct peers *peers, struct farm_input input)
 {
     peers_term term = atomic_load_explicit(&peers->term, memory_order_relaxed);
     bool was_alone = peers_decides(term) == FARM_DECIDES_ALONE;
 
     input.now = clock_own(peers->settings.clock);
+    peers->stepped = input.now;
     input.more = input.kind != FARM_TICK;
-    if (was_alone)
-        atomic_store(&peers->term, term | DRIVER_TERM_STEPS);
     farm_step(peers->farm, &input);
     enum farm_deciding deciding = farm_deciding(peers->farm);
     if (was_alone && deciding != FARM_DECIDES_ALONE)
-        term += DRIVER_TERM_STEPS << 1;
+        term += DRIVER_TERM_UNIT;
     term = (term & ~(peers_term)PEERS_TERM_DECIDING) | deciding;
     atomic_store(&peers->term, term);
 }
@@ -95,17 +95,24 @@ static void execute(struct peers *peers, const struct driver_call *call,
 {
     struct peers_call what = {.bytes = bytes,
                               .owner = call->owner,
+                              .now = call->now,
                               .gives_way = call->gives_way,
                               .is_asked = call->is_asked,
                               .is_certain = call->is_certain};
     struct peers_result result = {.number = 0};
     uint64_t number = call->number;
 
-    peers->callbacks.execute(peers->callbacks.context, &what, &result);
+    /* A process that slept since the machine looked at its lease has none. */
+    time_us age = clock_own(peers->settings.clock) - call->asked;
+    if (age > peers->settings.ack_timeout)
+        result.is_refused = true;
+    else
+        peers->callbacks.execute(peers->callbacks.context, &what, &result);
     step(peers, (struct farm_input){.kind = FARM_EXECUTED,
                                     .waiter = number,
                                     .number = result.number,
                                     .must_ask = result.must_ask,
+                                    .is_refused = result.is_refused,
                                     .lock = result.lock,
                                     .version = result.version,
                                     .bytes = result.bytes});
@@ -485,16 +492,12 @@ enum peers_reading peers_reading(const struct peers *peers, time_us now)
 
 peers_term peers_deciding(const struct peers *peers)
 {
-    return atomic_load(&peers->term) & ~(peers_term)DRIVER_TERM_STEPS;
+    return atomic_load(&peers->term);
 }
 
 bool peers_were_alone(const struct peers *peers, peers_term term)
 {
-    peers_term now;
-
-    while ((now = atomic_load(&peers->term)) & DRIVER_TERM_STEPS)
-        sched_yield();
-    return now == term;
+    return atomic_load(&peers->term) == term;
 }
 
 bool peers_waits(const struct peers *peers)

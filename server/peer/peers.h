@@ -64,8 +64,9 @@ struct peers_settings {
 /* A command that this server is to execute as its home. */
 struct peers_call {
     struct span bytes;
-    uint64_t
-        owner; /* the server whose client asks: of a lock that is written */
+    time_us now;     /* farm time, when this server was known to be home */
+    uint64_t owner;  /* the server whose client asks: of a lock that is
+                        written */
     bool gives_way;  /* what is written of a lock that is there gives way to
                         whatever else was */
     bool is_asked;   /* the others were asked about its key */
@@ -76,6 +77,7 @@ struct peers_call {
  * the key in `bytes` first.  The bytes last until the next call. */
 struct peers_result {
     bool must_ask;
+    bool is_refused;   /* nothing was done */
     uint64_t number;   /* of the record that it wrote; 0: none */
     struct span lock;  /* the key of a lock that was written or deleted */
     uint64_t version;  /* of that lock, now; 0: it is gone */
@@ -94,7 +96,8 @@ struct peers_callbacks {
     void (*execute)(void *context, const struct peers_call *call,
                     struct peers_result *result);
     /* Deletes, at once, the lock of that key, if it is of that version. */
-    void (*release)(void *context, struct span key, uint64_t version);
+    void (*release)(void *context, struct span key, uint64_t version,
+                    bool gives_way);
     /* What homes made of the commands of `waiter`: for each, enum farm_verdict
      * u8, length u32, result. */
     void (*decided)(uint64_t waiter, struct span verdicts);

@@ -141,9 +141,22 @@ void appeal_begin(struct session *session, const struct command *commands,
 
 /* ---- back again ---- */
 
+/* A lock that may have been taken, though nobody is told so: it is given back,
+ * if it was. */
+static void note_doubtful(struct possessions *doubtful,
+                          const struct command *command, struct span result)
+{
+    struct execution would_be = {.sighting = NULL};
+
+    command_skip(&would_be);
+    if (result.length > 0 && parcel_decode_result(result, command, &would_be))
+        possessions_note(doubtful, command, &would_be.outcome);
+}
+
 /* What the home said of the next command, which is `command`. */
 static bool take_verdict(struct appeal *appeal, const struct command *command,
-                         struct execution *execution)
+                         struct execution *execution,
+                         struct possessions *doubtful)
 {
     struct reader *rest = &appeal->rest;
     uint64_t hash = read_u64(&appeal->asked);
@@ -156,6 +169,8 @@ static bool take_verdict(struct appeal *appeal, const struct command *command,
     execution->outcome.kind = rest->ok && verdict == FARM_VERDICT_UNDECIDED
                                   ? OUTCOME_UNDECIDED
                                   : OUTCOME_UNKNOWN;
+    if (rest->ok && verdict == FARM_VERDICT_UNKNOWN && command->is_of_lock)
+        note_doubtful(doubtful, command, result);
     return rest->ok && verdict == FARM_VERDICT_DECIDED &&
            parcel_decode_result(result, command, execution) &&
            execution->outcome.kind != OUTCOME_UNDECIDED;
@@ -186,7 +201,7 @@ static void give_back(struct appeal *appeal)
     struct command command;
 
     while (appeal->rest.rest.length > 0 && next_asked(appeal, &command)) {
-        if (take_verdict(appeal, &command, &execution))
+        if (take_verdict(appeal, &command, &execution, &taken))
             possessions_note(&taken, &command, &execution.outcome);
     }
     appeal_release(appeal->crew, &taken);
@@ -230,11 +245,14 @@ void appeal_decided(uint64_t waiter, struct span verdicts)
 void appeal_answer(struct session *session, const struct command *command)
 {
     struct appeal *appeal = session->appeal;
+    struct possessions doubtful = {.count = 0};
     struct execution execution;
 
     session_begin_execution(session, command, &execution);
-    if (take_verdict(appeal, command, &execution))
+    if (take_verdict(appeal, command, &execution, &doubtful))
         command_count(command, &execution);
+    appeal_release(session->crew, &doubtful);
+    possessions_release(&doubtful);
     if (command->is_of_lock &&
         session->crew->clients->settings.locks_end_with_connection)
         possessions_note(&session->possessions, command, &execution.outcome);

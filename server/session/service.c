@@ -81,7 +81,7 @@ void service_execute(void *context, const struct peers_call *call,
     struct command command;
     struct execution execution = {
         .store = store,
-        .now = clock_now(clients->settings.clock),
+        .now = call->now,
         .counters = &clients->service.counters,
         .sighting = &sighting,
         .replicates = true,
@@ -118,7 +118,9 @@ static bool delete_version(struct clients *clients, struct span key,
     if (hold->item != NULL && hold->item->version == version) {
         execution->mutation = (struct mutation){
             .kind = MUTATION_DELETE,
-            .version = store_next_version(store, execution->now)};
+            .version = execution->gives_way
+                           ? store_version_after(store, version)
+                           : store_next_version(store, execution->now)};
         result = store_remove(hold, execution->mutation.version);
         if (result == STORE_OK)
             replication_journal(clients->settings.peers, key, execution, 0);
@@ -127,11 +129,13 @@ static bool delete_version(struct clients *clients, struct span key,
     return result == STORE_OK;
 }
 
-void service_delete(void *context, struct span key, uint64_t version)
+void service_delete(void *context, struct span key, uint64_t version,
+                    bool gives_way)
 {
     struct clients *clients = context;
     struct store *store = clients->settings.store;
-    struct execution execution = {.now = clock_now(clients->settings.clock)};
+    struct execution execution = {.now = clock_now(clients->settings.clock),
+                                  .gives_way = gives_way};
 
     while (!delete_version(clients, key, version, &execution)) {
         if (!store_make_room(store, store_item_bytes(store, key.length, 0),

@@ -26,7 +26,8 @@ void service_execute(void *context, const struct peers_call *call,
                      struct peers_result *result);
 
 /* Deletes a lock, if it is of that version; the context is the clients. */
-void service_delete(void *context, struct span key, uint64_t version);
+void service_delete(void *context, struct span key, uint64_t version,
+                    bool gives_way);
 
 void service_release(struct service *service);
 

@@ -29,11 +29,12 @@ static void on_execute(void *context, const struct peers_call *call,
     service_execute(server->clients, call, result);
 }
 
-static void on_release(void *context, struct span key, uint64_t version)
+static void on_release(void *context, struct span key, uint64_t version,
+                       bool gives_way)
 {
     const struct server *server = context;
 
-    service_delete(server->clients, key, version);
+    service_delete(server->clients, key, version, gives_way);
 }
 
 static void on_told(void *context, struct span line)
