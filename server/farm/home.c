@@ -475,6 +475,12 @@ void home_take(struct farm *farm, struct member *member,
          is_under_way(&home->decisions, member, command->id) ||
          was_answered(farm, member, command)))
         return;
+    /* It may have come while this server slept, so that its time is over:
+     * whoever still waits asks again. */
+    if (member->echoed < farm->woke) {
+        refuse(farm, member, command->id);
+        return;
+    }
     take(farm, member, command);
 }
 

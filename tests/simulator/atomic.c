@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/linear/linear.h"
-#include "tests/simulator/world.h"
+#include "tests/simulator/order.h"
 
 #define KEYS 6
 #define CLIENTS 10
@@ -96,154 +95,10 @@ static uint32_t incarnation_of(unsigned server)
     return world.servers[server].starts * WORLD_SERVERS_MAX + server + 1;
 }
 
-/* ---- what a home does ---- */
-
-/* As it stands in a command. */
-struct order {
-    uint64_t kind;
-    uint64_t key;
-    uint64_t number;
-    uint64_t expected;
-};
-
-struct result {
-    uint64_t outcome;
-    uint64_t number;
-    uint64_t token;
-};
-
-static uint64_t number_of(const struct item *item)
-{
-    uint64_t number;
-
-    assert(item_value(item).length == sizeof(number));
-    memcpy(&number, item_value(item).data, sizeof(number));
-    return number;
-}
-
-static uint64_t put(struct server *server, struct store_hold *hold,
-                    uint64_t number, uint64_t owner, time_us now)
-{
-    struct store_write write = {.parts = {span_of(&number, sizeof(number))},
-                                .version =
-                                    store_next_version(server->store, now)};
-    struct record record = {.kind = RECORD_UPDATE,
-                            .version = write.version,
-                            .stamp = write.version,
-                            .token = write.version,
-                            .owner = owner,
-                            .key = hold->key,
-                            .value = write.parts[0]};
-
-    if (store_put(hold, &write) != STORE_OK)
-        assert(false);
-    return journal_append(server->journal, &record);
-}
-
-static uint64_t drop(struct server *server, struct store_hold *hold,
-                     time_us now)
-{
-    struct record record = {.kind = RECORD_DELETE,
-                            .version = store_next_version(server->store, now),
-                            .key = hold->key};
-
-    if (store_remove(hold, record.version) != STORE_OK)
-        assert(false);
-    return journal_append(server->journal, &record);
-}
-
-static bool changes(const struct order *order, const struct store_hold *hold,
-                    struct result *result)
-{
-    bool is_there = hold->item != NULL;
-    bool is_expected = is_there && hold->item->version == order->expected;
-
-    switch ((enum linear_kind)order->kind) {
-    case LINEAR_SET:
-        return true;
-    case LINEAR_ADD:
-        result->outcome = is_there ? LINEAR_NO : LINEAR_YES;
-        return !is_there;
-    case LINEAR_INCR:
-    case LINEAR_DELETE:
-        result->outcome = is_there ? LINEAR_YES : LINEAR_NO;
-        return is_there;
-    case LINEAR_CAS:
-    case LINEAR_DELETE_IF:
-        result->outcome = is_expected ? LINEAR_YES
-                          : is_there  ? LINEAR_OTHER
-                                      : LINEAR_NO;
-        return is_expected;
-    default:
-        result->outcome = is_there ? LINEAR_YES : LINEAR_NO;
-        return false;
-    }
-}
-
-static uint64_t decide(struct server *server, struct store_hold *hold,
-                       const struct order *order, uint64_t owner, time_us now,
-                       struct result *result)
-{
-    *result = (struct result){.outcome = LINEAR_YES, .number = order->number};
-    if (hold->item != NULL && order->kind == LINEAR_INCR)
-        result->number = number_of(hold->item) + order->number;
-    if (hold->item != NULL && order->kind == LINEAR_GET) {
-        result->number = number_of(hold->item);
-        result->token = hold->item->version;
-    }
-    if (!changes(order, hold, result))
-        return 0;
-    if (order->kind == LINEAR_DELETE || order->kind == LINEAR_DELETE_IF)
-        return drop(server, hold, now);
-    uint64_t journaled = put(server, hold, result->number, owner, now);
-    result->token = hold->item->version;
-    return journaled;
-}
-
-static void execute(struct world *w, unsigned number,
-                    const struct farm_effect *effect, struct farm_input *input)
-{
-    static struct result result;
-    static char text[16];
-    struct server *server = &w->servers[number];
-    time_us now = world_time(w, number);
-    struct store_hold hold;
-    struct order order;
-
-    assert(effect->bytes.length == sizeof(order));
-    memcpy(&order, effect->bytes.data, sizeof(order));
-    struct span key = key_of("atomic", (unsigned)order.key, text);
-    store_hold(server->store, key, store_hash(server->store, key), now, &hold);
-    if (hold.item == NULL && hold.stub.kind == STUB_WANTED) {
-        input->must_ask = !effect->is_asked;
-        input->bytes = input->must_ask ? key : SPAN("");
-    } else {
-        input->number = decide(
-            server, &hold, &order,
-            is_lock((unsigned)order.key) ? effect->number : 0, now, &result);
-        input->bytes = span_of(&result, sizeof(result));
-    }
-    if (is_lock((unsigned)order.key) && !input->must_ask) {
-        input->lock = key;
-        input->version = hold.item == NULL ? 0 : hold.item->version;
-    }
-    store_release(&hold);
-}
-
 static void release(struct world *w, unsigned number, struct span key,
                     uint64_t version)
 {
-    struct server *server = &w->servers[number];
-    time_us now = world_time(w, number);
-    struct store_hold hold;
-
-    store_hold(server->store, key, store_hash(server->store, key), now, &hold);
-    /* No lock has version 0, unless that fault is planted. */
-    if (hold.item != NULL && (hold.item->version == version || version == 0)) {
-        judge.released++;
-        drop(server, &hold, now);
-    }
-    store_release(&hold);
+    judge.released += order_release(w, number, key, version);
 }
 
 /* ---- clients ---- */
@@ -268,7 +123,7 @@ static uint64_t write_data(unsigned number, unsigned lock)
     struct span key = key_of("data", lock, text);
 
     store_hold(server->store, key, store_hash(server->store, key), now, &hold);
-    uint64_t journaled = put(server, &hold, ++judge.last_data, 0, now);
+    uint64_t journaled = order_put(server, &hold, ++judge.last_data, 0, now);
     store_release(&hold);
     world_written(&world, number, journaled, 0);
     return judge.last_data;
@@ -283,12 +138,12 @@ static uint64_t read_data(unsigned number, unsigned lock)
 
     store_hold(server->store, key, store_hash(server->store, key),
                world_time(&world, number), &hold);
-    uint64_t data = hold.item == NULL ? 0 : number_of(hold.item);
+    uint64_t data = hold.item == NULL ? 0 : order_number(hold.item);
     store_release(&hold);
     return data;
 }
 
-static void take_result(struct deed *deed, const struct result *result,
+static void take_result(struct deed *deed, const struct order_result *result,
                         unsigned server)
 {
     struct client *client = &judge.clients[deed->linear.client];
@@ -324,19 +179,19 @@ static void decided(struct world *w, unsigned number, uint64_t waiter,
     client->is_waiting = false;
     for (size_t i = 0; i < client->count; i++) {
         struct deed *deed = &judge.deeds[client->first + i];
-        struct result result;
+        struct order_result result;
         deed->is_told = true;
         deed->linear.end = w->now;
         deed->verdict = (enum farm_verdict)read_u8(&reader);
         struct span bytes = read_bytes(&reader, read_u32(&reader));
         /* What the home could not find out, it did not do. */
-        if (deed->verdict == FARM_VERDICT_DECIDED && bytes.length == 0)
+        if (deed->verdict == FARM_VERDICT_DECIDED &&
+            !order_read_result(bytes, &result))
             deed->verdict = FARM_VERDICT_UNDECIDED;
         if (deed->verdict == FARM_VERDICT_UNDECIDED)
             deed->linear.outcome = LINEAR_NOTHING;
         if (deed->verdict != FARM_VERDICT_DECIDED)
             continue;
-        memcpy(&result, bytes.data, sizeof(result));
         take_result(deed, &result, number);
     }
     assert(reader.ok && reader.rest.length == 0);
@@ -394,18 +249,18 @@ static void add_deed(unsigned number, unsigned key, struct writer *writer)
         deed->data = write_data(client->server, key);
         client->has_lock[key] = false;
     }
-    struct order order = {deed->linear.kind, key, deed->linear.number,
-                          deed->linear.expected};
-    write_u64(writer, store_hash(world.servers[client->server].store,
-                                 key_of("atomic", key, text)));
-    write_u32(writer, sizeof(order));
-    write_bytes(writer, span_of(&order, sizeof(order)));
+    struct order order = {.kind = deed->linear.kind,
+                          .is_lock = is_lock(key),
+                          .number = deed->linear.number,
+                          .expected = deed->linear.expected,
+                          .key = key_of("atomic", key, text)};
+    order_write(writer, world.servers[client->server].store, &order);
 }
 
 static void call(unsigned number)
 {
     struct client *client = &judge.clients[number];
-    uint8_t bytes[RUN_MAX * 64];
+    uint8_t bytes[RUN_MAX * ORDER_BYTES_MAX];
     struct writer writer = writer_of(bytes, sizeof(bytes));
 
     client->server_id = world.servers[client->server].id;
@@ -677,7 +532,7 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
     world.quorum = seed % 2 == 0 ? world.servers_count : 0;
     judge.is_peaceful = seed % 5 == 0 && world.servers_count > 2;
     judge.leaver = world.servers_count;
-    world.execute = execute;
+    world.execute = order_execute;
     world.release = release;
     world.decided = decided;
     world.answered = answered;

@@ -14,6 +14,7 @@
 #define COMPLAINT_BYTES 512
 #define WITHIN_STEP 500
 #define RESTART_PAUSE (TIME_US_PER_S / 10)
+#define COUNT_PAUSE (TIME_US_PER_S / 100)
 #define RESTART_MAX (30 * TIME_US_PER_S)
 #define FILL_VALUE_BYTES_MAX (4 << 20)
 
@@ -139,6 +140,8 @@ static bool do_farm(const struct words *words)
 {
     unsigned long seed = 1;
     unsigned long memory = 0;
+    unsigned long quorum = 0;
+    bool has_homes = false;
     enum farm_ack ack = FARM_ACK_ALL;
 
     if (play.is_open)
@@ -153,6 +156,16 @@ static bool do_farm(const struct words *words)
         if (strcmp(word, "memory") == 0 && i + 1 < words->count) {
             if (!parse_number(words->list[++i], 1024, &memory))
                 return false;
+            continue;
+        }
+        if (strcmp(word, "homes") == 0) {
+            has_homes = true;
+            continue;
+        }
+        if (strcmp(word, "quorum") == 0 && i + 1 < words->count) {
+            if (!parse_number(words->list[++i], STAGE_SERVERS_MAX, &quorum))
+                return false;
+            has_homes = true;
             continue;
         }
         if (strcmp(word, "ack") == 0 && i + 1 < words->count) {
@@ -171,6 +184,8 @@ static bool do_farm(const struct words *words)
     }
     stage_open(&play.stage, seed);
     play.stage.world.ack = ack;
+    play.stage.world.has_homes = has_homes;
+    play.stage.world.quorum = (unsigned)quorum;
     if (memory > 0) {
         /* As real servers have it. */
         play.stage.world.memory_bytes = (size_t)memory << 20;
@@ -188,6 +203,7 @@ static bool do_start(const struct words *words)
             return false;
         if (server_of(server)->is_running)
             return complain("%s is running already", words->list[i]);
+        play.stage.servers[server].is_leaving = false;
         world_start(&play.stage.world, server);
     }
     return true;
@@ -212,6 +228,7 @@ static bool do_leave(const struct words *words)
         unsigned server = 0;
         if (!parse_server(words->list[i], &server) || !is_awake(server))
             return false;
+        play.stage.servers[server].is_leaving = true;
         world_leave(&play.stage.world, server);
     }
     return true;
@@ -304,6 +321,20 @@ static bool do_cut(const struct words *words)
         if (is_whole)
             world_cut(&play.stage.world, to, from, true);
     }
+    return true;
+}
+
+static bool do_reset(const struct words *words)
+{
+    unsigned one = 0;
+    unsigned other = 0;
+
+    if (strcmp(words->list[1], "<->") != 0)
+        return complain("say: reset a <-> b");
+    if (!parse_server(words->list[0], &one) ||
+        !parse_server(words->list[2], &other))
+        return false;
+    world_reset(&play.stage.world, one, other);
     return true;
 }
 
@@ -413,8 +444,83 @@ static bool do_edit(const struct words *words)
     return write_word(CLIENT_SET, words->list[0], value, 0);
 }
 
+static bool ask_homes(unsigned server, const char *key, struct order order)
+{
+    if (!play.stage.world.has_homes)
+        return complain("there are no homes: say: farm NAMES homes");
+    if (!is_awake(server))
+        return false;
+    order.key = span_of_string(key);
+    return stage_order(&play.stage, server, &order) ||
+           complain("too much is asked of homes");
+}
+
+static struct order order_to_count(void)
+{
+    return (struct order){.kind = LINEAR_INCR, .number = 1, .creates = true};
+}
+
+static bool do_count(const struct words *words)
+{
+    return ask_homes(play.server, words->list[0], order_to_count());
+}
+
+static bool do_add(const struct words *words)
+{
+    return ask_homes(play.server, words->list[0],
+                     (struct order){.kind = LINEAR_ADD, .number = 1});
+}
+
+static bool do_lock(const struct words *words)
+{
+    return ask_homes(
+        play.server, words->list[0],
+        (struct order){.kind = LINEAR_ADD, .number = 1, .is_lock = true});
+}
+
+/* count KEY over 3s: a client each of those who are there, in turn, every so
+ * often */
+static bool do_count_over(const struct words *words)
+{
+    struct world *world = &play.stage.world;
+    time_us duration;
+
+    if (strcmp(words->list[1], "over") != 0)
+        return complain("say: count KEY over 3s");
+    if (!parse_duration(words->list[2], &duration))
+        return false;
+    time_us end = world->now + duration;
+    for (unsigned i = 0; world->now < end; i++) {
+        unsigned server = i % play.stage.servers_count;
+        if (world_is_awake(world, server) && world_is_ready(world, server) &&
+            !play.stage.servers[server].is_leaving &&
+            !ask_homes(server, words->list[0], order_to_count()))
+            return false;
+        world_run(world, world->now + COUNT_PAUSE);
+    }
+    return true;
+}
+
+/* key KEY at SERVER */
+static bool do_key(const struct words *words)
+{
+    unsigned server = 0;
+
+    if (strcmp(words->list[1], "at") != 0)
+        return complain("say: key KEY at SERVER");
+    if (!parse_server(words->list[2], &server) || !is_awake(server))
+        return false;
+    if (stage_find_server(&play.stage, words->list[0]) >= 0)
+        return complain("%s is a server", words->list[0]);
+    return stage_choose(&play.stage, words->list[0], server) ||
+           complain("%s is home of no key", name_of(server));
+}
+
 static bool do_delete(const struct words *words)
 {
+    if (play.stage.world.has_homes)
+        return ask_homes(play.server, words->list[0],
+                         (struct order){.kind = LINEAR_DELETE});
     return write_word(CLIENT_DELETE, words->list[0], "", 0);
 }
 
@@ -627,6 +733,78 @@ static bool check_waiting(const struct words *words)
     return check_outcome("waiting");
 }
 
+static bool check_told(const struct words *words)
+{
+    int last = play.stage.servers[play.server].last_order;
+    char told[STAGE_TOLD_BYTES];
+
+    if (last < 0)
+        return complain("nothing was asked there of homes");
+    stage_told(&play.stage.orders[last], told);
+    return expect("the last order", words->list[0], told);
+}
+
+static bool check_home(const struct words *words)
+{
+    int home = stage_home(&play.stage, play.server, words->list[0]);
+
+    return expect("home", words->list[1],
+                  home < 0 ? "nobody" : name_of((unsigned)home));
+}
+
+/* So many orders, as home of their keys. */
+static bool check_executed(const struct words *words)
+{
+    struct farm_figures figures;
+
+    farm_read_figures(server_of(play.server)->farm, &figures);
+    return expect_number("executed", words->list[0], figures.commands_executed);
+}
+
+/* No two clients were told the same number. */
+static bool is_told_once(unsigned number)
+{
+    const struct stage_order *order = &play.stage.orders[number];
+
+    for (unsigned i = 0; i < number; i++) {
+        const struct stage_order *other = &play.stage.orders[i];
+        if (other->key == order->key && other->kind == order->kind &&
+            other->is_told && other->verdict == FARM_VERDICT_DECIDED &&
+            other->result.number == order->result.number)
+            return complain("%llu was told twice",
+                            (unsigned long long)order->result.number);
+    }
+    return true;
+}
+
+/* counted KEY, or: counted KEY without errors */
+static bool check_counted(const struct words *words)
+{
+    bool may_fail = words->count == 1;
+    int key = stage_key(&play.stage, words->list[0]);
+    unsigned count = 0;
+    char told[STAGE_TOLD_BYTES];
+
+    if (!may_fail &&
+        (words->count != 3 || strcmp(words->list[1], "without") != 0 ||
+         strcmp(words->list[2], "errors") != 0))
+        return complain("say: counted KEY, or: counted KEY without errors");
+    for (unsigned i = 0; i < play.stage.orders_count; i++) {
+        const struct stage_order *order = &play.stage.orders[i];
+        if ((int)order->key != key || order->kind != LINEAR_INCR)
+            continue;
+        bool is_decided =
+            order->is_told && order->verdict == FARM_VERDICT_DECIDED;
+        stage_told(order, told);
+        if (!is_decided && !may_fail)
+            return complain("count %u was told %s", i + 1, told);
+        if (is_decided && !is_told_once(i))
+            return false;
+        count += is_decided;
+    }
+    return count > 0 || complain("nobody counted %s", words->list[0]);
+}
+
 /* READY, and the same: by digest, and each key that the play knows. */
 static bool is_equal(unsigned first, unsigned server)
 {
@@ -729,10 +907,14 @@ static const struct verb farm_verbs[] = {
     {"restart", 1, WORDS_MAX, false, do_restart},
     {"freeze", 2, 2, false, do_freeze},
     {"cut", 3, WORDS_MAX, false, do_cut},
+    {"reset", 3, 3, false, do_reset},
     {"slow", 4, 4, false, do_slow},
     {"mend", 0, 0, false, do_mend},
     {"run", 1, 1, false, do_run},
     {"trace", 1, WORDS_MAX, false, do_trace},
+    {"key", 3, 3, false, do_key},
+    {"count", 3, 3, false, do_count_over},
+    {"counted", 1, 3, true, check_counted},
     {"all", 1, 1, true, check_all},
     {"nothing", 1, 1, true, check_nothing},
     {NULL, 0, 0, false, NULL}};
@@ -743,6 +925,12 @@ static const struct verb server_verbs[] = {
     {"delete", 1, 1, false, do_delete},
     {"touch", 2, 2, false, do_touch},
     {"fill", 2, 6, false, do_fill},
+    {"count", 1, 1, false, do_count},
+    {"add", 1, 1, false, do_add},
+    {"lock", 1, 1, false, do_lock},
+    {"told", 1, 1, true, check_told},
+    {"home", 2, 2, true, check_home},
+    {"executed", 1, 1, true, check_executed},
     {"get", 3, 3, true, check_get},
     {"holds", 3, 3, true, check_holds},
     {"items", 1, 1, true, check_items},
@@ -801,6 +989,8 @@ static const struct verb *take_verb(struct words *words)
         }
     }
     drop_words(words, 1);
+    for (unsigned i = 0; i < words->count && verb->act != do_key; i++)
+        words->list[i] = stage_key_called(&play.stage, words->list[i]);
     if (words->count < verb->words_min || words->count > verb->words_max) {
         complain("`%s` has %u words behind it, not %u", verb->name,
                  verb->words_min, words->count);

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/grapevine/message.h"
+#include "server/farm/state.h"
 
 #define LOOKUP_MAX TIME_US_PER_S
 #define LOOKUP_STEP 100
+#define CHOICES_MAX 1000
 
 const char *stage_state_name(uint8_t state)
 {
@@ -124,6 +125,39 @@ static void found(struct world *world, unsigned server, uint64_t waiter,
         stage->found = waiter;
 }
 
+static void decided(struct world *world, unsigned server, uint64_t waiter,
+                    struct span results)
+{
+    static const char *const verbs[] = {[LINEAR_INCR] = "count",
+                                        [LINEAR_ADD] = "add",
+                                        [LINEAR_DELETE] = "delete"};
+    struct stage *stage = world->judge;
+    struct stage_order *order = &stage->orders[waiter];
+    struct reader reader = reader_of(results);
+    char told[STAGE_TOLD_BYTES];
+
+    assert(!order->is_told);
+    order->is_told = true;
+    order->verdict = (enum farm_verdict)read_u8(&reader);
+    struct span bytes = read_bytes(&reader, read_u32(&reader));
+    assert(reader.ok && reader.rest.length == 0);
+    /* What the home could not find out, it did not do. */
+    if (order->verdict == FARM_VERDICT_DECIDED &&
+        !order_read_result(bytes, &order->result))
+        order->verdict = FARM_VERDICT_UNDECIDED;
+    stage_told(order, told);
+    tell(stage, server, "%s %s told %s", verbs[order->kind],
+         stage->keys[order->key].name, told);
+}
+
+static void release(struct world *world, unsigned server, struct span key,
+                    uint64_t version)
+{
+    if (order_release(world, server, key, version))
+        tell(world->judge, server, "releases %.*s", (int)key.length,
+             (const char *)key.data);
+}
+
 /* ---- opening, finding, doing ---- */
 
 void stage_open(struct stage *stage, uint64_t seed)
@@ -139,6 +173,7 @@ void stage_open(struct stage *stage, uint64_t seed)
     for (unsigned i = 0; i < stage->servers_count; i++) {
         struct stage_server *server = &stage->servers[i];
         server->last_write = -1;
+        server->last_order = -1;
         _Static_assert(sizeof(server->name) <=
                            sizeof(world->servers[i].address),
                        "a name serves as an address");
@@ -147,6 +182,9 @@ void stage_open(struct stage *stage, uint64_t seed)
     world->answered = answered;
     world->found = found;
     world->stepped = stepped;
+    world->execute = order_execute;
+    world->release = release;
+    world->decided = decided;
     world->judge = stage;
 }
 
@@ -208,6 +246,91 @@ bool stage_write(struct stage *stage, unsigned server,
         known->stamp = entry->version;
     }
     return true;
+}
+
+bool stage_order(struct stage *stage, unsigned server,
+                 const struct order *order)
+{
+    char name[STAGE_KEY_BYTES_MAX + 1];
+    uint8_t bytes[2 * ORDER_BYTES_MAX];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+
+    if (stage->orders_count == STAGE_ORDERS_MAX ||
+        order->key.length > STAGE_KEY_BYTES_MAX)
+        return false;
+    *span_copy((uint8_t *)name, order->key) = '\0';
+    int key = stage_key(stage, name);
+    if (key < 0)
+        return false;
+    unsigned number = stage->orders_count++;
+    stage->orders[number] =
+        (struct stage_order){.kind = order->kind, .key = (unsigned)key};
+    stage->servers[server].last_order = (int)number;
+    order_write(&writer, stage->world.servers[server].store, order);
+    assert(writer.ok);
+    world_command(&stage->world, server, span_of(bytes, writer.used_bytes),
+                  number);
+    return true;
+}
+
+void stage_told(const struct stage_order *order, char told[STAGE_TOLD_BYTES])
+{
+    bool is_yes = order->result.outcome == LINEAR_YES;
+    const char *word = is_yes ? "yes" : "no";
+
+    if (!order->is_told)
+        word = "nothing";
+    else if (order->verdict == FARM_VERDICT_UNDECIDED)
+        word = "undecided";
+    else if (order->verdict == FARM_VERDICT_UNKNOWN)
+        word = "unknown";
+    else if (order->kind == LINEAR_INCR && is_yes)
+        word = NULL;
+    if (word != NULL)
+        snprintf(told, STAGE_TOLD_BYTES, "%s", word);
+    else
+        snprintf(told, STAGE_TOLD_BYTES, "%llu",
+                 (unsigned long long)order->result.number);
+}
+
+int stage_home(struct stage *stage, unsigned server, const char *key)
+{
+    struct server *one = &stage->world.servers[server];
+    uint64_t id =
+        view_home(one->farm, store_hash(one->store, span_of_string(key)));
+
+    for (unsigned i = 0; i < stage->servers_count; i++) {
+        if (id != 0 && stage->world.servers[i].id == id)
+            return (int)i;
+    }
+    return -1;
+}
+
+bool stage_choose(struct stage *stage, const char *name, unsigned home)
+{
+    struct stage_nickname *nickname = &stage->nicknames[stage->nicknames_count];
+
+    if (stage->nicknames_count == STAGE_NICKNAMES_MAX ||
+        strlen(name) > STAGE_KEY_BYTES_MAX / 2)
+        return false;
+    strcpy(nickname->name, name);
+    for (unsigned i = 0; i < CHOICES_MAX; i++) {
+        snprintf(nickname->key, sizeof(nickname->key), "%s.%u", name, i);
+        if (stage_home(stage, home, nickname->key) != (int)home)
+            continue;
+        stage->nicknames_count++;
+        return true;
+    }
+    return false;
+}
+
+char *stage_key_called(struct stage *stage, char *name)
+{
+    for (unsigned i = stage->nicknames_count; i > 0; i--) {
+        if (strcmp(stage->nicknames[i - 1].name, name) == 0)
+            return stage->nicknames[i - 1].key;
+    }
+    return name;
 }
 
 bool stage_look_up(struct stage *stage, unsigned server, const char *key)

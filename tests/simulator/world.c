@@ -620,6 +620,17 @@ void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut)
     world->is_cut[from][to] = is_cut;
 }
 
+void world_reset(struct world *world, unsigned one, unsigned other)
+{
+    for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
+        unsigned dialler = wire->ends[0].server;
+        unsigned listener = wire->ends[1].server;
+        if ((dialler == one && listener == other) ||
+            (dialler == other && listener == one))
+            break_wire(world, wire);
+    }
+}
+
 void world_slow(struct world *world, unsigned from, unsigned to, uint64_t rate)
 {
     world->rate[from][to] = rate;

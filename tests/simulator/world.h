@@ -147,6 +147,8 @@ void world_crash(struct world *world, unsigned server);
 void world_leave(struct world *world, unsigned server);
 void world_freeze(struct world *world, unsigned server, time_us until);
 void world_cut(struct world *world, unsigned from, unsigned to, bool is_cut);
+/* Their link ends, for both; what is under way still comes. */
+void world_reset(struct world *world, unsigned one, unsigned other);
 
 /* The first sends no more than so many bytes a second to the second. */
 void world_slow(struct world *world, unsigned from, unsigned to, uint64_t rate);
