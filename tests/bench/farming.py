@@ -92,3 +92,7 @@ def middle(figures, digits=2):
     """Median (least..greatest)."""
     return (f"{statistics.median(figures):.{digits}f} "
             f"({min(figures):.{digits}f}..{max(figures):.{digits}f})")
+
+
+def verdict(figure, goal):
+    return "met" if figure <= goal else "missed"
