@@ -225,6 +225,14 @@ uint64_t journal_head(struct journal *journal)
     return number;
 }
 
+uint64_t journal_bytes(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    uint64_t bytes = journal->head_offset;
+    pthread_mutex_unlock(&journal->lock);
+    return bytes;
+}
+
 bool journal_seek(struct journal *journal, uint64_t number,
                   struct journal_cursor *cursor)
 {

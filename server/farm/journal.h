@@ -58,6 +58,9 @@ uint64_t journal_splices(struct journal *journal);
 /* The number of the last record; 0 if there is none. */
 uint64_t journal_head(struct journal *journal);
 
+/* The bytes that were ever appended. */
+uint64_t journal_bytes(struct journal *journal);
+
 /* Puts a cursor before record `number`, or at most head + 1; false when that
  * record is not in the ring any more. */
 MUST_USE bool journal_seek(struct journal *journal, uint64_t number,

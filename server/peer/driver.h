@@ -74,6 +74,7 @@ struct peers {
     struct worker *worker;
     struct listener *listener;
     struct timer *timer;
+    struct timer *teller; /* of what was written, while is_telling */
     struct journal *journal;
     struct worker *resolver; /* a thread for names, where there are any */
     struct timer *resolver_timer;
@@ -106,6 +107,8 @@ struct peers {
     _Atomic bool has_others;
     _Atomic bool is_ready;
     _Atomic bool is_woken;
+    _Atomic bool is_telling;
+    _Atomic uint64_t told_bytes; /* of the journal */
     _Atomic int watchers;
 };
 

@@ -9,6 +9,11 @@
 
 #define LEAVE_US_MAX (3 * TIME_US_PER_S)
 #define MEET_US_MAX (TIME_US_PER_S * 3 / 10)
+/* What nobody waits for is told so often: a wake-up, and a message to each
+ * member and back, cost more than many a change. */
+#define TELL_US (TIME_US_PER_S / 1000)
+/* But sooner where there is so much of it: a part of the longest record. */
+#define TELL_SHARE 4
 #define RESOLVE_US (5 * TIME_US_PER_S)
 #define LISTEN_BACKLOG 256
 /* No frame is longer: what one member tells another at once, or the largest
@@ -182,6 +187,7 @@ static void call_back(struct peers *peers, time_us now)
 
 void driver_leave(struct peers *peers)
 {
+    atomic_store(&peers->told_bytes, journal_bytes(peers->journal));
     driver_step(peers, (struct farm_input){.kind = FARM_TICK});
     links_settle(peers);
     time_us now = clock_own(peers->settings.clock);
@@ -304,6 +310,8 @@ static bool start_resolver(struct peers *peers)
 
 /* ---- life ---- */
 
+static void tell(void *context);
+
 static bool open_farm(struct peers *peers)
 {
     const struct peers_settings *settings = &peers->settings;
@@ -385,7 +393,8 @@ struct peers *peers_create(const struct peers_settings *settings,
     if (peers->waits == NULL || peers->worker == NULL)
         goto fail;
     peers->timer = timer_create_once(peers->worker, tick, peers);
-    if (peers->timer == NULL || !open_farm(peers))
+    peers->teller = timer_create_once(peers->worker, tell, peers);
+    if (peers->timer == NULL || peers->teller == NULL || !open_farm(peers))
         goto fail;
     if (!open_listener(peers, error))
         goto fail;
@@ -459,6 +468,7 @@ void peers_destroy(struct peers *peers)
     links_destroy(peers);
     listener_close(peers->listener);
     timer_destroy(peers->timer);
+    timer_destroy(peers->teller);
     worker_destroy(peers->worker);
     farm_destroy(peers->farm);
     journal_destroy(peers->journal);
@@ -517,7 +527,7 @@ static void wake(void *context)
     driver_leave(peers);
 }
 
-void peers_written(struct peers *peers)
+static void wake_up(struct peers *peers)
 {
     if (atomic_exchange(&peers->is_woken, true))
         return;
@@ -525,10 +535,49 @@ void peers_written(struct peers *peers)
         atomic_store(&peers->is_woken, false); /* the next tick is soon */
 }
 
+static uint64_t untold_bytes(struct peers *peers)
+{
+    /* In this order: what is told grows only up to what there is. */
+    uint64_t told_bytes = atomic_load(&peers->told_bytes);
+
+    return journal_bytes(peers->journal) - told_bytes;
+}
+
+/* The first that is written is told at once, what follows by the timer, and
+ * without a wake-up by whoever writes, until there is nothing new. */
+static void tell(void *context)
+{
+    struct peers *peers = context;
+
+    if (untold_bytes(peers) == 0) {
+        atomic_store(&peers->is_telling, false);
+        /* Who wrote just before this was done may have relied on it. */
+        if (untold_bytes(peers) == 0 ||
+            atomic_exchange(&peers->is_telling, true))
+            return;
+    }
+    driver_enter(peers);
+    tell_of_waits(peers);
+    driver_leave(peers);
+    timer_arm(peers->teller, TELL_US);
+}
+
+void peers_written(struct peers *peers)
+{
+    if (atomic_exchange(&peers->is_telling, true)) {
+        if (untold_bytes(peers) >
+            journal_record_bytes_max(peers->journal) / TELL_SHARE)
+            wake_up(peers);
+        return;
+    }
+    if (!worker_post(peers->worker, tell, peers))
+        atomic_store(&peers->is_telling, false); /* the next tick is soon */
+}
+
 void peers_await(struct peers *peers, size_t crew, uint64_t number)
 {
     atomic_store(&peers->waits[crew].wanted, number);
-    peers_written(peers);
+    wake_up(peers);
 }
 
 bool peers_post(struct peers *peers, worker_task *task, void *context)

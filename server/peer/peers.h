@@ -158,11 +158,12 @@ bool peers_were_alone(const struct peers *peers, peers_term term);
 /* True where answers to mutations wait for others. */
 bool peers_waits(const struct peers *peers);
 
-/* The journal has grown. */
+/* The journal has grown, by what nobody waits for: others hear of it within
+ * some two milliseconds. */
 void peers_written(struct peers *peers);
 
-/* The same; and the crew wants to hear when record `number` is held.  A crew
- * awaits growing numbers. */
+/* It has grown, and the crew wants to hear when record `number` is held: others
+ * hear of all at once.  A crew awaits growing numbers. */
 void peers_await(struct peers *peers, size_t crew, uint64_t number);
 
 /* Has `task` run by the thread of the peers. */

@@ -35,7 +35,7 @@ void talk_release(struct talk *talk)
 
 /* ---- requests ---- */
 
-static void add(struct talk *talk, const char *text)
+void talk_add(struct talk *talk, const char *text)
 {
     size_t bytes = strlen(text);
 
@@ -54,52 +54,52 @@ void talk_set(struct talk *talk, uint64_t number, uint64_t stamp, size_t bytes,
 {
     char head[HEAD_BYTES_MAX];
 
-    add(talk, "set ");
+    talk_add(talk, "set ");
     add_key(talk, number);
     snprintf(head, sizeof(head), " 0 %" PRIu64 " %zu\r\n", lifetime_s, bytes);
-    add(talk, head);
+    talk_add(talk, head);
     value_fill(stamp, buffer_room(&talk->out, bytes), bytes);
     buffer_add(&talk->out, bytes);
-    add(talk, "\r\n");
+    talk_add(talk, "\r\n");
 }
 
 void talk_get(struct talk *talk, const uint64_t *numbers, unsigned count)
 {
-    add(talk, "get");
+    talk_add(talk, "get");
     for (unsigned i = 0; i < count; i++) {
-        add(talk, " ");
+        talk_add(talk, " ");
         add_key(talk, numbers[i]);
     }
-    add(talk, "\r\n");
+    talk_add(talk, "\r\n");
 }
 
 void talk_delete(struct talk *talk, uint64_t number)
 {
-    add(talk, "delete ");
+    talk_add(talk, "delete ");
     add_key(talk, number);
-    add(talk, "\r\n");
+    talk_add(talk, "\r\n");
 }
 
 void talk_touch(struct talk *talk, uint64_t number, uint64_t lifetime_s)
 {
     char rest[HEAD_BYTES_MAX];
 
-    add(talk, "touch ");
+    talk_add(talk, "touch ");
     add_key(talk, number);
     snprintf(rest, sizeof(rest), " %" PRIu64 "\r\n", lifetime_s);
-    add(talk, rest);
+    talk_add(talk, rest);
 }
 
 void talk_append(struct talk *talk, uint64_t number, const char *text)
 {
     char rest[HEAD_BYTES_MAX];
 
-    add(talk, "append ");
+    talk_add(talk, "append ");
     add_key(talk, number);
     snprintf(rest, sizeof(rest), " 0 0 %zu\r\n", strlen(text));
-    add(talk, rest);
-    add(talk, text);
-    add(talk, "\r\n");
+    talk_add(talk, rest);
+    talk_add(talk, text);
+    talk_add(talk, "\r\n");
 }
 
 static void await(struct talk *talk, short events)

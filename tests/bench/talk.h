@@ -26,6 +26,9 @@ struct talk {
 void talk_init(struct talk *talk, const char *port);
 void talk_release(struct talk *talk);
 
+/* Writes down a request in words of one's own. */
+void talk_add(struct talk *talk, const char *text);
+
 /* `number` is the key; the value is the one of `stamp` (value.h). */
 void talk_set(struct talk *talk, uint64_t number, uint64_t stamp, size_t bytes,
               uint64_t lifetime_s);

@@ -72,10 +72,13 @@ static void numbers_begin_with_one_and_have_no_gaps(void **state)
 
     (void)state;
     assert_int_equal(journal_head(journal), 0);
+    assert_int_equal(journal_bytes(journal), 0);
     assert_true(journal_seek(journal, 1, &cursor));
     for (uint64_t number = 1; number <= 5; number++)
         assert_int_equal(append(journal, number, 10), number);
     assert_int_equal(journal_head(journal), 5);
+    assert_int_equal(journal_bytes(journal),
+                     5 * journal_next_bytes(journal, &cursor));
     assert_int_equal(read_all(journal, &cursor, 1, RING_BYTES), 6);
     journal_destroy(journal);
 }
