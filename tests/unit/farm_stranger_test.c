@@ -21,6 +21,7 @@
 #define ITEM_BYTES_MAX ((size_t)150000)
 #define LARGE_BYTES 140000
 #define ASKED_MAX 8
+#define EXECUTING_MAX 256
 
 struct scene {
     struct prng prng;
@@ -37,6 +38,10 @@ struct scene {
     uint32_t session;     /* of the synchronisation that it asked for */
     uint64_t next_number; /* of the stranger's journal */
     uint64_t waiting;
+    uint64_t executing[EXECUTING_MAX]; /* what is to be told next */
+    size_t executing_count;
+    uint64_t executed;
+    uint64_t view; /* that the farm entered last */
     uint64_t unlinked;
 };
 
@@ -195,6 +200,86 @@ static void draw_piece(struct scene *scene, struct record *head,
     scene->fetch.offset += (uint32_t)message->piece.bytes.length;
 }
 
+/* On one key each, of the farm or of the stranger. */
+static struct span draw_commands(struct scene *scene, uint16_t *count)
+{
+    static uint8_t bytes[2048];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+
+    *count = (uint16_t)(below(scene, 30) == 0 ? 1 + below(scene, 40)
+                                              : 1 + below(scene, 3));
+    for (uint16_t i = 0; i < *count; i++) {
+        uint32_t length = (uint32_t)below(scene, 20);
+        write_u64(&writer, below(scene, 4));
+        write_u32(&writer, length);
+        write_bytes(&writer, span_of(value, length));
+    }
+    assert_true(writer.ok);
+    return span_of(bytes, writer.used_bytes);
+}
+
+static struct span draw_results(struct scene *scene, uint16_t *count)
+{
+    static uint8_t bytes[256];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+
+    *count = (uint16_t)below(scene, 5);
+    for (uint16_t i = 0; i < *count; i++) {
+        uint32_t length = (uint32_t)below(scene, 20);
+        write_u32(&writer, length);
+        write_bytes(&writer, span_of(value, length));
+    }
+    assert_true(writer.ok);
+    return span_of(bytes, writer.used_bytes);
+}
+
+static uint64_t draw_view(struct scene *scene)
+{
+    return below(scene, 8) == 0 ? 1 + below(scene, 3) : scene->view;
+}
+
+/* Of those about homes; false: it is none. */
+static bool draw_of_homes(struct scene *scene, struct message *message,
+                          uint8_t list[64])
+{
+    switch (message->kind) {
+    case MESSAGE_ENTER:
+        message->enter = (struct message_enter){.view = draw_view(scene),
+                                                .previous = draw_view(scene),
+                                                .number = below(scene, 3),
+                                                .version = draw_version(scene)};
+        if (below(scene, 8) == 0)
+            message->enter.vector = draw_vector(scene, list);
+        return true;
+    case MESSAGE_COMMAND:
+        message->command =
+            (struct message_command){.id = below(scene, 100),
+                                     .view = draw_view(scene),
+                                     .is_again = below(scene, 3) == 0,
+                                     .within_us = draw_size(scene)};
+        if (below(scene, 8) == 0)
+            message->command.vector = draw_vector(scene, list);
+        message->command.commands =
+            draw_commands(scene, &message->command.count);
+        return true;
+    case MESSAGE_DECISION:
+        message->decision = (struct message_decision){
+            .id = draw_asked(scene), .is_unknown = below(scene, 8) == 0};
+        if (below(scene, 8) == 0)
+            message->decision.vector = draw_vector(scene, list);
+        message->decision.results =
+            draw_results(scene, &message->decision.count);
+        return true;
+    case MESSAGE_LOCK:
+        message->lock = (struct message_lock){.version = draw_version(scene),
+                                              .owner = draw_id(scene),
+                                              .key = draw_key(scene)};
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void draw_message(struct scene *scene, struct message *message)
 {
     static uint8_t record_bytes_here[FRAME_BYTES_MAX];
@@ -204,7 +289,11 @@ static void draw_message(struct scene *scene, struct message *message)
         below(scene, 2) == 0 ? scene->session : (uint32_t)below(scene, 6);
 
     *message = (struct message){
-        .kind = (enum message_kind)(MESSAGE_HEARTBEAT + below(scene, 19))};
+        .kind = (enum message_kind)(
+            MESSAGE_HEARTBEAT +
+            below(scene, MESSAGE_LOCK + 2 - MESSAGE_HEARTBEAT))};
+    if (draw_of_homes(scene, message, list))
+        return;
     switch (message->kind) {
     case MESSAGE_HEARTBEAT:
         message->heartbeat = (struct message_heartbeat){
@@ -295,6 +384,10 @@ static void read_frames(struct scene *scene, struct span bytes)
         bytes = span_of(bytes.data + used, bytes.length - used);
         if (message.kind == MESSAGE_REQUEST)
             scene->asked[scene->asked_count++ % ASKED_MAX] = message.request.id;
+        if (message.kind == MESSAGE_COMMAND)
+            scene->asked[scene->asked_count++ % ASKED_MAX] = message.command.id;
+        if (message.kind == MESSAGE_ENTER)
+            scene->view = message.enter.view;
         if (message.kind == MESSAGE_SYNC_BEGIN)
             scene->session = message.sync.session;
         if (message.kind == MESSAGE_FETCH) {
@@ -307,7 +400,14 @@ static void read_frames(struct scene *scene, struct span bytes)
     }
 }
 
-static void step(struct scene *scene, struct farm_input input)
+static void note_execution(struct scene *scene, uint64_t waiter)
+{
+    assert_true(scene->executing_count < EXECUTING_MAX);
+    scene->executing[scene->executing_count++] = waiter;
+    scene->executed++;
+}
+
+static void feed(struct scene *scene, struct farm_input input)
 {
     struct farm_effect effect;
 
@@ -321,9 +421,52 @@ static void step(struct scene *scene, struct farm_input input)
             scene->is_linked = false;
             scene->unlinked++;
         }
-        if (effect.kind == FARM_FOUND)
+        if (effect.kind == FARM_FOUND || effect.kind == FARM_DECIDED)
             scene->waiting--;
+        if (effect.kind == FARM_EXECUTE)
+            note_execution(scene, effect.waiter);
     }
+}
+
+static struct farm_input draw_execution(struct scene *scene, uint64_t waiter)
+{
+    struct farm_input input = {.kind = FARM_EXECUTED, .waiter = waiter};
+
+    if (below(scene, 10) == 0) {
+        input.must_ask = true;
+        input.bytes = draw_key(scene);
+    } else if (below(scene, 10) == 0) {
+        input.is_refused = true;
+    } else {
+        input.bytes = span_of(value, below(scene, 100));
+        input.lock = below(scene, 2) == 0 ? draw_key(scene) : SPAN("");
+        input.version = draw_version(scene);
+    }
+    return input;
+}
+
+static void step(struct scene *scene, struct farm_input input)
+{
+    feed(scene, input);
+    while (scene->executing_count > 0) {
+        uint64_t waiter = scene->executing[0];
+        scene->executing_count--;
+        memmove(scene->executing, scene->executing + 1,
+                scene->executing_count * sizeof(scene->executing[0]));
+        feed(scene, draw_execution(scene, waiter));
+    }
+}
+
+static void ask_homes(struct scene *scene)
+{
+    uint16_t count;
+    struct span commands = draw_commands(scene, &count);
+
+    if (count > FARM_COMMANDS_MAX)
+        return;
+    scene->waiting++;
+    step(scene, (struct farm_input){
+                    .kind = FARM_COMMAND, .waiter = 2, .bytes = commands});
 }
 
 static void send(struct scene *scene, const struct message *message)
@@ -347,6 +490,7 @@ static void link_up(struct scene *scene)
                                       .id = 2 + below(scene, 2),
                                       .state = MEMBER_READY,
                                       .clock = scene->now,
+                                      .settings = below(scene, 20) != 0,
                                       .farm = SPAN("farm"),
                                       .name = SPAN("stranger"),
                                       .address = SPAN("there:1")}};
@@ -369,7 +513,10 @@ static void act(struct scene *scene)
     scene->now += below(scene, 20) == 0 ? 30000 : below(scene, 100);
     if (!scene->is_linked)
         link_up(scene);
-    switch (below(scene, 12)) {
+    switch (below(scene, 13)) {
+    case 2:
+        ask_homes(scene);
+        break;
     case 0:
         scene->waiting++;
         step(scene, (struct farm_input){.kind = FARM_LOOKUP,
@@ -402,6 +549,9 @@ static void a_farm_stays_whole_whatever_a_member_sends(void **state)
                                      .farm_name = "farm",
                                      .name = "here",
                                      .address = "here:1",
+                                     .has_homes = true,
+                                     .shared_settings = 1,
+                                     .lock_grace = TIME_US_PER_S,
                                      .heartbeat = TIME_US_PER_S / 2,
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,
@@ -422,6 +572,7 @@ static void a_farm_stays_whole_whatever_a_member_sends(void **state)
             act(&scene);
         store_check(scene.store);
         assert_true(scene.asked_count > 100);
+        assert_true(scene.executed > 100);
         /* Nobody waits for ever. */
         for (unsigned i = 0; i < 100; i++) {
             scene.now += TIME_US_PER_S / 10;

@@ -17,6 +17,8 @@
 #define HOUR_US (3600 * TIME_US_PER_S)
 #define SELF 1000
 #define FRAMES_MAX 64
+#define FRAME_BYTES_MAX ((size_t)4 << 20)
+#define EXECUTED_MAX 64
 
 struct bench {
     struct store *store;
@@ -25,7 +27,7 @@ struct bench {
     time_us now;
     /* What the last step asked for. */
     size_t frames_count;
-    uint8_t bytes[65536];
+    uint8_t bytes[FRAME_BYTES_MAX];
     size_t bytes_used;
     struct {
         farm_link link;
@@ -36,6 +38,11 @@ struct bench {
     bool has_left;
     unsigned found; /* lookups that have ended, so far */
     bool is_certain;
+    /* Of commands, so far. */
+    unsigned executed;
+    unsigned decided;
+    uint8_t told[512];  /* the last verdicts and results */
+    struct span result; /* of each that is executed */
 };
 
 static void keep_frames(struct bench *bench, farm_link link, struct span bytes)
@@ -48,7 +55,8 @@ static void keep_frames(struct bench *bench, farm_link link, struct span bytes)
     while (rest.length > 0) {
         struct span inner;
         size_t used;
-        assert_int_equal(message_frame(rest, 65536, &inner, &used), FRAME_OK);
+        assert_int_equal(message_frame(rest, FRAME_BYTES_MAX, &inner, &used),
+                         FRAME_OK);
         assert_true(bench->frames_count < FRAMES_MAX);
         bench->frames[bench->frames_count].link = link;
         assert_int_equal(
@@ -59,16 +67,14 @@ static void keep_frames(struct bench *bench, farm_link link, struct span bytes)
     }
 }
 
-static void step(struct bench *bench, struct farm_input input)
+static void feed(struct bench *bench, struct farm_input input)
 {
     struct farm_effect effect;
+    uint64_t executed[EXECUTED_MAX];
+    size_t count = 0;
 
     input.now = bench->now;
     farm_step(bench->farm, &input);
-    bench->frames_count = 0;
-    bench->bytes_used = 0;
-    bench->unlinked = 0;
-    bench->event[0] = '\0';
     while (farm_next_effect(bench->farm, &effect)) {
         if (effect.kind == FARM_SEND)
             keep_frames(bench, effect.link, effect.bytes);
@@ -79,13 +85,36 @@ static void step(struct bench *bench, struct farm_input input)
         else if (effect.kind == FARM_FOUND) {
             bench->found++;
             bench->is_certain = effect.is_certain;
+        } else if (effect.kind == FARM_EXECUTE) {
+            assert_true(count < EXECUTED_MAX);
+            executed[count++] = effect.waiter;
+        } else if (effect.kind == FARM_DECIDED) {
+            bench->decided++;
+            assert_true(effect.bytes.length <= sizeof(bench->told));
+            span_copy(bench->told, effect.bytes);
         } else if (effect.kind == FARM_EVENT) {
             size_t used = strlen(bench->event);
             snprintf(bench->event + used, sizeof(bench->event) - used, "%.*s\n",
                      (int)effect.bytes.length, (const char *)effect.bytes.data);
         }
     }
-    farm_check(bench->farm);
+    if (!input.more)
+        farm_check(bench->farm);
+    for (size_t i = 0; i < count; i++) {
+        bench->executed++;
+        feed(bench, (struct farm_input){.kind = FARM_EXECUTED,
+                                        .waiter = executed[i],
+                                        .bytes = bench->result});
+    }
+}
+
+static void step(struct bench *bench, struct farm_input input)
+{
+    bench->frames_count = 0;
+    bench->bytes_used = 0;
+    bench->unlinked = 0;
+    bench->event[0] = '\0';
+    feed(bench, input);
 }
 
 static void tick(struct bench *bench, time_us pause)
@@ -105,10 +134,10 @@ static void run(struct bench *bench, time_us duration)
     }
 }
 
-static void take(struct bench *bench, farm_link link,
-                 const struct message *message)
+static void take_with(struct bench *bench, farm_link link,
+                      const struct message *message, bool more)
 {
-    uint8_t bytes[4096];
+    static uint8_t bytes[FRAME_BYTES_MAX];
     struct writer writer = writer_of(bytes, sizeof(bytes));
 
     message_encode(message, &writer);
@@ -117,7 +146,14 @@ static void take(struct bench *bench, farm_link link,
                     .kind = FARM_FRAME,
                     .link = link,
                     .bytes = span_of(bytes + MESSAGE_FRAME_BYTES,
-                                     writer.used_bytes - MESSAGE_FRAME_BYTES)});
+                                     writer.used_bytes - MESSAGE_FRAME_BYTES),
+                    .more = more});
+}
+
+static void take(struct bench *bench, farm_link link,
+                 const struct message *message)
+{
+    take_with(bench, link, message, false);
 }
 
 static const struct message *sent(const struct bench *bench,
@@ -130,7 +166,7 @@ static const struct message *sent(const struct bench *bench,
     return NULL;
 }
 
-static int create(void **state)
+static int create_any(void **state, bool has_homes)
 {
     static struct bench bench;
     struct store_settings store = {.memory_bytes_max = 8 << 20,
@@ -149,6 +185,9 @@ static int create(void **state)
                                      .tick_interval = TIME_US_PER_S / 50,
                                      .memory_bytes = 8 << 20,
                                      .item_bytes_max = 1 << 20,
+                                     .has_homes = has_homes,
+                                     .shared_settings = has_homes,
+                                     .lock_grace = 5 * TIME_US_PER_S,
                                      .seed = 5};
 
     bench = (struct bench){.now = START_US};
@@ -159,6 +198,16 @@ static int create(void **state)
          (struct farm_input){.kind = FARM_SEED, .bytes = SPAN("web2:11311")});
     *state = &bench;
     return 0;
+}
+
+static int create(void **state)
+{
+    return create_any(state, false);
+}
+
+static int create_with_homes(void **state)
+{
+    return create_any(state, true);
 }
 
 static int destroy(void **state)
@@ -173,19 +222,21 @@ static int destroy(void **state)
 
 static struct message hello_of(const struct bench *bench, uint64_t id)
 {
-    return (struct message){.kind = MESSAGE_HELLO,
-                            .hello = {.version_low = MESSAGE_VERSION_LOW,
-                                      .version_high = MESSAGE_VERSION_HIGH,
-                                      .id = id,
-                                      .tag = 8,
-                                      .state = MEMBER_READY,
-                                      .clock = bench->now,
-                                      .ready_since = START_US - HOUR_US,
-                                      .memory_bytes = 8 << 20,
-                                      .item_bytes_max = 1 << 20,
-                                      .farm = SPAN("farm"),
-                                      .name = SPAN("web2"),
-                                      .address = SPAN(":11311")}};
+    return (struct message){
+        .kind = MESSAGE_HELLO,
+        .hello = {.version_low = MESSAGE_VERSION_LOW,
+                  .version_high = MESSAGE_VERSION_HIGH,
+                  .id = id,
+                  .tag = 8,
+                  .settings = bench->farm->settings.shared_settings,
+                  .state = MEMBER_READY,
+                  .clock = bench->now,
+                  .ready_since = START_US - HOUR_US,
+                  .memory_bytes = 8 << 20,
+                  .item_bytes_max = 1 << 20,
+                  .farm = SPAN("farm"),
+                  .name = SPAN("web2"),
+                  .address = SPAN(":11311")}};
 }
 
 static void link_up(struct bench *bench, farm_link link, const char *host)
@@ -855,9 +906,314 @@ static void a_splice_that_contradicts_itself_ends_the_link(void **state)
     assert_int_equal(bench->unlinked, 1);
 }
 
+/* ---- homes ---- */
+
+/* As home of some keys, and the member on link 1 of the others. */
+static void enter_view(struct bench *bench)
+{
+    struct message enter = {
+        .kind = MESSAGE_ENTER,
+        .enter = {.view = bench->farm->view.id, .number = 1}};
+    take(bench, 1, &enter);
+    assert_true(view_acts(bench->farm));
+}
+
+static void be_home(struct bench *bench)
+{
+    be_ready(bench);
+    enter_view(bench);
+}
+
+/* Of a key whose home is `home`. */
+static uint64_t hash_at(const struct bench *bench, uint64_t home)
+{
+    uint64_t hash = 1;
+
+    while (view_home(bench->farm, hash) != home)
+        hash++;
+    return hash;
+}
+
+/* So many commands on keys with this hash, as they are sent; borrowed until
+ * the next. */
+static struct span commands_on(uint64_t hash, size_t count, size_t bytes)
+{
+    static uint8_t room[FRAME_BYTES_MAX];
+    static const uint8_t anything[16384];
+    struct writer writer = writer_of(room, sizeof(room));
+
+    for (size_t i = 0; i < count; i++) {
+        write_u64(&writer, hash);
+        write_u32(&writer, (uint32_t)bytes);
+        write_bytes(&writer, span_of(anything, bytes));
+    }
+    assert_true(writer.ok);
+    return span_of(room, writer.used_bytes);
+}
+
+static struct message command_of(const struct bench *bench, uint64_t id,
+                                 struct span commands, uint16_t count)
+{
+    return (struct message){.kind = MESSAGE_COMMAND,
+                            .command = {.id = id,
+                                        .view = bench->farm->view.id,
+                                        .within_us = TIME_US_PER_S,
+                                        .count = count,
+                                        .commands = commands}};
+}
+
+static void assert_decision(const struct bench *bench, uint64_t id,
+                            uint16_t count)
+{
+    const struct message *decision = sent(bench, MESSAGE_DECISION);
+
+    assert_non_null(decision);
+    assert_int_equal(decision->decision.id, id);
+    assert_int_equal(decision->decision.count, count);
+    assert_false(decision->decision.is_unknown);
+}
+
+static void a_home_executes_what_it_is_sent(void **state)
+{
+    struct bench *bench = *state;
+
+    be_home(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message command = command_of(bench, 77, commands_on(hash, 2, 10), 2);
+    bench->result = SPAN("result");
+    take(bench, 1, &command);
+    assert_int_equal(bench->executed, 2);
+    assert_decision(bench, 77, 2);
+    /* Asked again, it knows. */
+    command.command.is_again = true;
+    take(bench, 1, &command);
+    assert_int_equal(bench->executed, 2);
+    assert_decision(bench, 77, 2);
+}
+
+static void commands_that_are_not_as_many_as_told_end_the_link(void **state)
+{
+    struct bench *bench = *state;
+
+    be_home(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message command = command_of(bench, 77, commands_on(hash, 2, 10), 3);
+    take(bench, 1, &command);
+    assert_int_equal(bench->unlinked, 1);
+    assert_int_equal(bench->executed, 0);
+}
+
+static void too_much_is_refused_and_nothing_of_it_done(void **state)
+{
+    struct bench *bench = *state;
+    static uint8_t entries[65535 * MESSAGE_VECTOR_ENTRY_BYTES];
+
+    be_home(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message many =
+        command_of(bench, 77, commands_on(hash, 65535, 0), 65535);
+    take(bench, 1, &many);
+    assert_decision(bench, 77, 0);
+    struct message wide = command_of(bench, 78, commands_on(hash, 1, 10), 1);
+    wide.command.vector =
+        (struct message_list){65535, span_of(entries, sizeof(entries))};
+    take(bench, 1, &wide);
+    assert_decision(bench, 78, 0);
+    assert_int_equal(bench->executed, 0);
+    assert_int_equal(bench->unlinked, 0);
+}
+
+static void who_is_not_home_says_so(void **state)
+{
+    struct bench *bench = *state;
+
+    be_home(bench);
+    uint64_t other = hash_at(bench, 2000);
+    struct message command =
+        command_of(bench, 77, commands_on(other, 1, 10), 1);
+    take(bench, 1, &command);
+    assert_decision(bench, 77, 0);
+    uint64_t own = hash_at(bench, SELF);
+    command = command_of(bench, 78, commands_on(own, 1, 10), 1);
+    command.command.view++;
+    take(bench, 1, &command);
+    assert_decision(bench, 78, 0);
+    assert_int_equal(bench->executed, 0);
+}
+
+static void what_waits_too_long_is_not_done(void **state)
+{
+    struct bench *bench = *state;
+
+    /* Its view is not complete: nobody has entered it. */
+    be_ready(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message command = command_of(bench, 77, commands_on(hash, 1, 10), 1);
+    command.command.within_us = UINT32_MAX;
+    take(bench, 1, &command);
+    assert_null(sent(bench, MESSAGE_DECISION));
+    tick(bench, 10000);
+    assert_null(sent(bench, MESSAGE_DECISION));
+    tick(bench, TIME_US_PER_S);
+    assert_decision(bench, 77, 0);
+    assert_int_equal(bench->executed, 0);
+    command.command.within_us = 0;
+    take(bench, 1, &command);
+    assert_decision(bench, 77, 0);
+}
+
+/* 100,000 that are never executed: what is kept stays under its limit. */
+static void what_waits_for_a_home_is_bounded(void **state)
+{
+    struct bench *bench = *state;
+    size_t refused = 0;
+
+    be_ready(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    for (uint64_t id = 1; id <= 100000; id++) {
+        struct message command =
+            command_of(bench, id, commands_on(hash, 1, 8192), 1);
+        command.command.view = 0;
+        take_with(bench, 1, &command, true);
+        refused += sent(bench, MESSAGE_DECISION) != NULL;
+    }
+    farm_check(bench->farm);
+    assert_true(100000 - refused <= ((size_t)64 << 20) / 8192);
+    assert_true(refused < 100000);
+    assert_int_equal(bench->executed, 0);
+}
+
+static void large_results_are_told_as_far_as_they_go(void **state)
+{
+    struct bench *bench = *state;
+    static const uint8_t large[3 << 19];
+
+    be_home(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message command = command_of(bench, 77, commands_on(hash, 3, 10), 3);
+    bench->result = span_of(large, sizeof(large));
+    take(bench, 1, &command);
+    assert_int_equal(bench->executed, 1);
+    assert_decision(bench, 77, 1);
+}
+
+static void ask(struct bench *bench, struct span commands)
+{
+    step(bench, (struct farm_input){
+                    .kind = FARM_COMMAND, .waiter = 5, .bytes = commands});
+}
+
+static struct message decision_of(uint64_t id, struct span results,
+                                  uint16_t count)
+{
+    return (struct message){
+        .kind = MESSAGE_DECISION,
+        .decision = {.id = id, .count = count, .results = results}};
+}
+
+static void a_decision_is_taken_once_and_of_what_was_asked(void **state)
+{
+    struct bench *bench = *state;
+    struct span one = SPAN("\0\0\0\1y");
+    struct span three = SPAN("\0\0\0\1y\0\0\0\1y\0\0\0\1z");
+
+    be_home(bench);
+    ask(bench, commands_on(hash_at(bench, 2000), 2, 10));
+    const struct message *command = sent(bench, MESSAGE_COMMAND);
+    assert_non_null(command);
+    uint64_t id = command->command.id;
+    struct message never = decision_of(id + 1, one, 1);
+    take(bench, 1, &never);
+    never = decision_of(UINT64_MAX, one, 1);
+    take(bench, 1, &never);
+    assert_int_equal(bench->decided, 0);
+    /* Of one only: the other is asked again. */
+    struct message fewer = decision_of(id, one, 1);
+    take(bench, 1, &fewer);
+    assert_int_equal(bench->decided, 0);
+    command = sent(bench, MESSAGE_COMMAND);
+    assert_non_null(command);
+    assert_int_equal(command->command.count, 1);
+    uint64_t again = command->command.id;
+    assert_int_not_equal(again, id);
+    take(bench, 1, &fewer);
+    assert_int_equal(bench->decided, 0);
+    /* Of more than was asked. */
+    struct message more = decision_of(again, three, 3);
+    take(bench, 1, &more);
+    tick(bench, 0);
+    assert_int_equal(bench->decided, 1);
+    assert_int_equal(bench->told[0], FARM_VERDICT_DECIDED);
+    assert_int_equal(bench->told[6], FARM_VERDICT_DECIDED);
+    take(bench, 1, &more);
+    tick(bench, 0);
+    assert_int_equal(bench->decided, 1);
+}
+
+static void who_enters_another_view_is_not_in_this_one(void **state)
+{
+    struct bench *bench = *state;
+    static uint8_t entries[65535 * MESSAGE_VECTOR_ENTRY_BYTES];
+    struct message enter = {
+        .kind = MESSAGE_ENTER,
+        .enter = {.view = 1,
+                  .number = 2,
+                  .vector = {65535, span_of(entries, sizeof(entries))}}};
+
+    be_home(bench);
+    uint64_t view = bench->farm->view.id;
+    /* Nobody has so many members: it is as if it had not been said. */
+    take(bench, 1, &enter);
+    assert_int_equal(bench->unlinked, 0);
+    assert_true(view_acts(bench->farm));
+    enter.enter.vector = (struct message_list){0};
+    take(bench, 1, &enter);
+    assert_false(view_acts(bench->farm));
+    enter.enter.view = view;
+    take(bench, 1, &enter);
+    assert_true(view_acts(bench->farm));
+}
+
+static void who_enters_no_view_is_cut_off(void **state)
+{
+    struct bench *bench = *state;
+    struct message enter = {.kind = MESSAGE_ENTER, .enter = {.number = 2}};
+
+    be_home(bench);
+    take(bench, 1, &enter);
+    assert_int_equal(bench->unlinked, 1);
+    assert_false(view_acts(bench->farm));
+}
+
+static void locks_beyond_the_table_are_not_kept(void **state)
+{
+    struct bench *bench = *state;
+    struct farm_figures figures;
+
+    be_ready(bench);
+    for (unsigned i = 0; i < 20000; i++) {
+        char key[16];
+        int length = snprintf(key, sizeof(key), "lock%u", i);
+        struct message lock = {.kind = MESSAGE_LOCK,
+                               .lock = {.version = 1 + i,
+                                        .owner = 3000 + i,
+                                        .key = span_of(key, (size_t)length)}};
+        take_with(bench, 1, &lock, true);
+    }
+    farm_read_figures(bench->farm, &figures);
+    assert_int_equal(figures.locks, 16384);
+    /* None of them is here: as home, it forgets them. */
+    enter_view(bench);
+    run(bench, TIME_US_PER_S / 10);
+    farm_read_figures(bench->farm, &figures);
+    assert_int_equal(figures.locks, 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, create, destroy)
+#define HOME(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, create_with_homes, destroy)
     const struct CMUnitTest tests[] = {
         CASE(a_refusal_says_what_is_wrong),
         CASE(a_newcomer_is_not_refused_for_its_clock),
@@ -881,6 +1237,17 @@ int main(void)
         CASE(who_does_not_know_splices_is_streamed_none),
         CASE(a_splice_of_something_else_is_fetched),
         CASE(a_splice_that_contradicts_itself_ends_the_link),
+        HOME(a_home_executes_what_it_is_sent),
+        HOME(commands_that_are_not_as_many_as_told_end_the_link),
+        HOME(too_much_is_refused_and_nothing_of_it_done),
+        HOME(who_is_not_home_says_so),
+        HOME(what_waits_too_long_is_not_done),
+        HOME(what_waits_for_a_home_is_bounded),
+        HOME(large_results_are_told_as_far_as_they_go),
+        HOME(a_decision_is_taken_once_and_of_what_was_asked),
+        HOME(who_enters_another_view_is_not_in_this_one),
+        HOME(who_enters_no_view_is_cut_off),
+        HOME(locks_beyond_the_table_are_not_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
