@@ -133,8 +133,11 @@ static void tell(struct farm *farm, const struct errand *errand)
         /* Of what nobody knows, what it would be. */
         size_t result_bytes = step->result_bytes;
         write_verdict(at, step->verdict, result_bytes);
-        at = span_copy(at + VERDICT_BYTES,
-                       span_of(errand->results + step->result, result_bytes));
+        at += VERDICT_BYTES;
+        /* Where nothing was told there are no results to point into. */
+        if (result_bytes > 0)
+            at = span_copy(
+                at, span_of(errand->results + step->result, result_bytes));
         farm->figures.commands_unknown += step->verdict == FARM_VERDICT_UNKNOWN;
         farm->figures.commands_undecided +=
             step->verdict == FARM_VERDICT_UNDECIDED;

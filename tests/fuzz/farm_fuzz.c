@@ -4,7 +4,7 @@
  *
  * Input: steps, each a byte that says what happens and what that needs: a
  * frame of either member (its length in two bytes), time that passes, clients
- * that write, wait and ask.  Both members have said HELLO.
+ * that write, wait and ask, homes too.  Both members have said HELLO.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #define ITEM_BYTES_MAX ((size_t)64 << 10)
 #define JOURNAL_BYTES ((size_t)256 << 10)
 #define STEPS_MAX 256
+#define EXECUTED_MAX 64
 #define START_US (UINT64_C(1800000000) * TIME_US_PER_S)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,10 +33,30 @@ struct scene {
 
 static void hello(struct scene *scene, unsigned who);
 
+static void step(struct scene *scene, struct farm_input input);
+
+/* Every fourth must be asked about first; what is of a lock tells so. */
+static void execute(struct scene *scene, uint64_t waiter)
+{
+    struct farm_input input = {.kind = FARM_EXECUTED, .waiter = waiter};
+
+    if (waiter % 4 == 1) {
+        input.must_ask = true;
+        input.bytes = SPAN("k");
+    } else {
+        input.bytes = SPAN("result");
+        input.lock = waiter % 4 == 2 ? SPAN("l") : SPAN("");
+        input.version = store_next_version(scene->store, scene->now);
+    }
+    step(scene, input);
+}
+
 static void step(struct scene *scene, struct farm_input input)
 {
     struct farm_effect effect;
     bool has_lost[2] = {false, false};
+    uint64_t executed[EXECUTED_MAX];
+    size_t count = 0;
 
     input.now = scene->now;
     farm_step(scene->farm, &input);
@@ -43,12 +64,31 @@ static void step(struct scene *scene, struct farm_input input)
         for (unsigned i = 0; i < 2; i++)
             has_lost[i] |=
                 effect.kind == FARM_UNLINK && effect.link == scene->links[i];
+        if (effect.kind == FARM_EXECUTE) {
+            assert(count < EXECUTED_MAX);
+            executed[count++] = effect.waiter;
+        }
     }
     farm_check(scene->farm);
     for (unsigned i = 0; i < 2; i++) {
         if (has_lost[i])
             scene->links[i] = 0;
     }
+    for (size_t i = 0; i < count; i++)
+        execute(scene, executed[i]);
+}
+
+static void ask_homes(struct scene *scene, uint8_t key)
+{
+    uint8_t bytes[32];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+
+    write_u64(&writer, key);
+    write_u32(&writer, 1);
+    write_u8(&writer, key);
+    step(scene, (struct farm_input){.kind = FARM_COMMAND,
+                                    .bytes = span_of(bytes, writer.used_bytes),
+                                    .waiter = ++scene->waiters});
 }
 
 static void say(struct scene *scene, unsigned who, struct span inner)
@@ -79,6 +119,7 @@ static void hello(struct scene *scene, unsigned who)
                   .tag = (uint16_t)(1 + who),
                   .state = MEMBER_READY,
                   .clock = scene->now,
+                  .settings = 1,
                   .farm = SPAN("farm"),
                   .name = span_of_string(names[who]),
                   .address = span_of_string(addresses[who])}};
@@ -142,6 +183,9 @@ static void act(struct scene *scene, struct reader *input)
                                         .waiter = ++scene->waiters});
         break;
     }
+    case 127:
+        ask_homes(scene, read_u8(input));
+        break;
     case 3:
         if (scene->links[who] != 0)
             step(scene, (struct farm_input){.kind = FARM_UNLINKED,
@@ -168,6 +212,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                      .farm_name = "farm",
                                      .name = "self",
                                      .address = "127.0.0.1:9",
+                                     .has_homes = true,
+                                     .shared_settings = 1,
+                                     .lock_grace = TIME_US_PER_S,
                                      .heartbeat = TIME_US_PER_S / 2,
                                      .ack_timeout = TIME_US_PER_S / 20,
                                      .lookup_timeout = TIME_US_PER_S / 40,

@@ -62,6 +62,12 @@ void heard_note(struct heard *heard, const struct message *message)
     case MESSAGE_FETCH:
         note_fetch(heard, &message->fetch);
         break;
+    case MESSAGE_ENTER:
+        heard->view = message->enter.view;
+        break;
+    case MESSAGE_COMMAND:
+        heard->command = message->command.id;
+        break;
     case MESSAGE_SYNC_BEGIN:
         heard->session = message->sync.session;
         break;
@@ -202,6 +208,20 @@ void heard_mend(struct heard *heard, const struct near *near, uint64_t id,
     case MESSAGE_SYNC_PULL:
         put_u32(body, length, 0, HEARD_OWN_SESSION);
         put_u64(body, length, 6, heard->hash);
+        break;
+    case MESSAGE_ENTER:
+        put_u64(body, length, 0, heard->view);
+        put_u64(body, length, 24, now_of(near) << 12);
+        break;
+    case MESSAGE_COMMAND:
+        put_u64(body, length, 8, heard->view);
+        put_u32(body, length, 17, TIME_US_PER_S / 2);
+        break;
+    case MESSAGE_DECISION:
+        put_u64(body, length, 0, heard->command);
+        break;
+    case MESSAGE_LOCK:
+        put_u64(body, length, 0, now_of(near) << 12);
         break;
     default:
         break;

@@ -34,6 +34,8 @@ struct heard {
     uint64_t version;
     uint64_t heartbeat;
     uint64_t hash;
+    uint64_t view;
+    uint64_t command; /* the id of what a home is to decide */
     uint32_t session;
     struct fetch fetches[HEARD_FETCHES_MAX]; /* not answered, oldest first */
     size_t fetches_count;

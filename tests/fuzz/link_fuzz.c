@@ -31,6 +31,7 @@
 #define NEWCOMER_ID UINT64_C(900)
 #define SLEEP_US (TIME_US_PER_S / 10)
 #define FAR_COUNT 2
+#define HOMES_KINDS (MESSAGE_LOCK - MESSAGE_ENTER + 1)
 
 enum scene_bit {
     SCENE_CUT = 1,    /* frames arrive in pieces, or several in one record */
@@ -48,7 +49,8 @@ enum step_bit {
 };
 
 enum step_kind {
-    STEP_UNKNOWN = 0, /* a message of a later version */
+    STEP_UNKNOWN = 0, /* a message of a later version; with STEP_APT one that
+                         is about homes, as its first byte says */
     STEP_LIE = 23,    /* bytes that need be no frame */
     STEP_PASS,        /* of time */
     STEP_WRITE,       /* a client of the server */
@@ -186,6 +188,7 @@ static void say_hello(struct scene *scene, struct who *who)
                   .state =
                       scene->bits & SCENE_READY ? MEMBER_READY : MEMBER_JOINING,
                   .clock = farm_now(scene),
+                  .settings = 1,
                   .memory_bytes = 4 << 20,
                   .item_bytes_max = (uint32_t)NEAR_ITEM_BYTES_MAX,
                   .farm = SPAN(NEAR_FARM),
@@ -282,16 +285,15 @@ static void pull_the_rest(struct scene *scene, struct who *who)
 }
 
 /* Mended, so that it can be read to its end, and padded. */
-static void say_step(struct scene *scene, struct who *who, uint8_t what,
-                     struct span body)
+static void say_kind(struct scene *scene, struct who *who, uint8_t kind,
+                     uint8_t what, struct span body)
 {
     static uint8_t frame[FRAME_BYTES];
-    uint8_t kind = what & STEP_KIND;
     size_t length = body.length;
     uint8_t *inner = frame + MESSAGE_FRAME_BYTES;
 
     span_copy(inner + 1, body);
-    if (kind == STEP_LIE) {
+    if ((what & STEP_KIND) == STEP_LIE) {
         who->has_lied = true;
         send_or_gather(scene, who, span_of(inner + 1, length));
         return;
@@ -309,6 +311,17 @@ static void say_step(struct scene *scene, struct who *who, uint8_t what,
     send_or_gather(scene, who, whole);
     if (kind == MESSAGE_SYNC_PULL && (what & STEP_MORE) != 0)
         pull_the_rest(scene, who);
+}
+
+static void say_step(struct scene *scene, struct who *who, uint8_t what,
+                     struct span body)
+{
+    uint8_t kind = what & STEP_KIND;
+    if (kind == STEP_UNKNOWN && (what & STEP_APT) != 0 && body.length > 0) {
+        kind = (uint8_t)(MESSAGE_ENTER + body.data[0] % HOMES_KINDS);
+        body = span_of(body.data + 1, body.length - 1);
+    }
+    say_kind(scene, who, kind, what, body);
 }
 
 static void take_message(struct scene *scene, struct who *who, uint8_t what,

@@ -40,6 +40,9 @@ struct watch {
     bool again;
 };
 
+/* Of the peers: for the machine, and for who waits. */
+#define TIMERS_MAX 2
+
 struct timer {
     worker_task *task;
     void *context;
@@ -55,7 +58,7 @@ static struct {
     time_us now;
     struct watch *watches[WATCHES_MAX];
     size_t watches_end;
-    struct timer *timer; /* the peers have one */
+    struct timer *timers[TIMERS_MAX];
     struct letter letters[LETTERS_MAX];
     size_t letters_count;
     int dialled[DIALLED_MAX];
@@ -75,7 +78,8 @@ static void give_frame_back(void)
 
 void outside_begin(void)
 {
-    assert(outside.timer == NULL);
+    for (size_t i = 0; i < TIMERS_MAX; i++)
+        assert(outside.timers[i] == NULL);
     give_frame_back();
     for (size_t i = 0; i < outside.watches_end; i++)
         assert(outside.watches[i] == NULL);
@@ -133,11 +137,25 @@ static bool call_ready(void)
     return has_run;
 }
 
+/* The one that is due first; NULL: none is. */
+static struct timer *first_timer(void)
+{
+    struct timer *first = NULL;
+
+    for (size_t i = 0; i < TIMERS_MAX; i++) {
+        struct timer *timer = outside.timers[i];
+        if (timer != NULL && timer->due != 0 &&
+            (first == NULL || timer->due < first->due))
+            first = timer;
+    }
+    return first;
+}
+
 static bool call_timer(void)
 {
-    struct timer *timer = outside.timer;
+    struct timer *timer = first_timer();
 
-    if (timer->due == 0 || timer->due > outside.now)
+    if (timer == NULL || timer->due > outside.now)
         return false;
     timer->due = 0;
     timer->task(timer->context);
@@ -166,8 +184,10 @@ void outside_pass(time_us duration, time_us sleep)
     if (duration > sleep)
         outside.now = end;
     outside_run();
-    while (outside.timer->due != 0 && outside.timer->due <= end) {
-        outside.now = outside.timer->due;
+    for (struct timer *timer = first_timer();
+         timer != NULL && timer->due <= end; timer = first_timer()) {
+        if (timer->due > outside.now)
+            outside.now = timer->due;
         outside_run();
     }
     if (outside.now < end)
@@ -456,9 +476,11 @@ struct timer *timer_create_once(struct worker *worker, worker_task *task,
     struct timer *timer = calloc(1, sizeof(*timer));
 
     (void)worker;
-    assert(timer != NULL && outside.timer == NULL);
+    assert(timer != NULL);
     *timer = (struct timer){.task = task, .context = context};
-    outside.timer = timer;
+    size_t place = outside.timers[0] == NULL ? 0 : 1;
+    assert(outside.timers[place] == NULL);
+    outside.timers[place] = timer;
     return timer;
 }
 
@@ -482,7 +504,8 @@ void timer_destroy(struct timer *timer)
 {
     if (timer == NULL)
         return;
-    assert(timer == outside.timer);
-    outside.timer = NULL;
+    size_t place = timer == outside.timers[0] ? 0 : 1;
+    assert(timer == outside.timers[place]);
+    outside.timers[place] = NULL;
     free(timer);
 }
