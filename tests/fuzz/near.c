@@ -70,10 +70,12 @@ static void execute(void *context, const struct peers_call *call,
         result->bytes.length = 250;
 }
 
-static void release(void *context, struct span key, uint64_t version)
+static void release(void *context, struct span key, uint64_t version,
+                    bool gives_way)
 {
     (void)context;
     (void)version;
+    (void)gives_way;
     assert(key.length > 0);
 }
 
