@@ -108,7 +108,7 @@ class _Play:
         self._pair = stage.pair(requests[0].protocol)
         epoch, now = stage.next_epoch(), int(time.time())
         self._slots = (Slots(epoch, now), Slots(epoch, now))
-        self._comparison = Comparison(self._slots)
+        self._comparison = Comparison(self._slots, not stage.hops)
         self._batch_max = BATCH_MAX if seed is not None else 1
         self.has_differed = False  # as the list says
         self._pipelines = seed is not None and self._random.random() < 0.2

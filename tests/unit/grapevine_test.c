@@ -143,8 +143,8 @@ static size_t make_messages(struct message messages[32])
     messages[count++] = (struct message){
         .kind = MESSAGE_DECISION,
         .decision = {42, true, make_vector(), 2, SPAN("\0\0\0\3abc\0\0\0\0")}};
-    messages[count++] = (struct message){.kind = MESSAGE_LOCK,
-                                         .lock = {5, 42, SPAN("apple")}};
+    messages[count++] =
+        (struct message){.kind = MESSAGE_LOCK, .lock = {5, 42, SPAN("apple")}};
     return count;
 }
 
