@@ -190,4 +190,11 @@ struct parse_limits {
     bool with_sasl;        /* clients authenticate by the SASL opcodes */
 };
 
+/* It changes nothing, whatever it finds. */
+static inline bool command_only_reads(const struct command *command)
+{
+    return command->kind == COMMAND_RETRIEVE && !command->is_meta &&
+           !command->touches;
+}
+
 #endif

@@ -286,6 +286,10 @@ static void hold(const struct command *command, struct execution *execution)
 /* Others have to be heard first. */
 static bool halts(const struct command *command, struct execution *execution)
 {
+    /* What is here and right, most of all that is asked for. */
+    if (command_only_reads(command) && execution->hold.item != NULL &&
+        execution->asking != ASK_ALWAYS)
+        return false;
     if (execution->homing != HOMING_NONE && leave_to_home(command, execution))
         return true;
     execution->must_ask =

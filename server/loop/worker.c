@@ -4,7 +4,9 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "server/loop/mailbox.h"
 
@@ -33,6 +35,7 @@ struct timer {
     struct event *event;
     worker_task *task;
     void *context;
+    int exact; /* a descriptor that the system makes ready; -1: the loop's */
 };
 
 static void on_mail(evutil_socket_t fd, short events, void *context)
@@ -271,6 +274,12 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 
     (void)fd;
     (void)events;
+    if (timer->exact >= 0) {
+        uint64_t times;
+        /* Nothing there: it was armed anew meanwhile. */
+        if (read(timer->exact, &times, sizeof(times)) < 0)
+            return;
+    }
     timer->task(timer->context);
 }
 
@@ -282,7 +291,7 @@ static struct timer *create_timer(struct worker *worker, int fd, short events,
 
     if (timer == NULL)
         return NULL;
-    *timer = (struct timer){.task = task, .context = context};
+    *timer = (struct timer){.task = task, .context = context, .exact = -1};
     timer->event = event_new(worker->base, fd, events, on_timer, timer);
     if (timer->event == NULL || event_add(timer->event, interval) != 0) {
         timer_destroy(timer);
@@ -312,7 +321,7 @@ struct timer *timer_create_once(struct worker *worker, worker_task *task,
 
     if (timer == NULL)
         return NULL;
-    *timer = (struct timer){.task = task, .context = context};
+    *timer = (struct timer){.task = task, .context = context, .exact = -1};
     timer->event = evtimer_new(worker->base, on_timer, timer);
     if (timer->event == NULL) {
         timer_destroy(timer);
@@ -321,8 +330,37 @@ struct timer *timer_create_once(struct worker *worker, worker_task *task,
     return timer;
 }
 
+struct timer *timer_create_exact(struct worker *worker, worker_task *task,
+                                 void *context)
+{
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    if (fd < 0)
+        return NULL;
+    struct timer *timer =
+        create_timer(worker, fd, EV_READ | EV_PERSIST, NULL, task, context);
+    if (timer == NULL)
+        close(fd);
+    else
+        timer->exact = fd;
+    return timer;
+}
+
+static void arm_exactly(const struct timer *timer, time_us delay)
+{
+    uint64_t ns = delay > 0 ? delay * 1000 : 1; /* nothing would disarm it */
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(ns / 1000000000),
+                                           .tv_nsec = (long)(ns % 1000000000)}};
+
+    timerfd_settime(timer->exact, 0, &when, NULL);
+}
+
 void timer_arm(struct timer *timer, time_us delay)
 {
+    if (timer->exact >= 0) {
+        arm_exactly(timer, delay);
+        return;
+    }
     struct timeval period = timeval_of(delay);
 
     event_add(timer->event, &period);
@@ -346,5 +384,7 @@ void timer_destroy(struct timer *timer)
         return;
     if (timer->event != NULL)
         event_free(timer->event);
+    if (timer->exact >= 0)
+        close(timer->exact);
     free(timer);
 }

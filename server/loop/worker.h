@@ -81,6 +81,12 @@ struct timer *timer_create_every(struct worker *worker, time_us interval,
 struct timer *timer_create_once(struct worker *worker, worker_task *task,
                                 void *context);
 
+/* The same, but to the microsecond; others are late by up to a tick of the
+ * system's coarse clock, which may be 4 ms.  Costs two system calls each time.
+ */
+struct timer *timer_create_exact(struct worker *worker, worker_task *task,
+                                 void *context);
+
 /* ... after `delay` from now, whatever was said before. */
 void timer_arm(struct timer *timer, time_us delay);
 /* ... after all that is ready now. */

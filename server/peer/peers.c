@@ -393,7 +393,7 @@ struct peers *peers_create(const struct peers_settings *settings,
     if (peers->waits == NULL || peers->worker == NULL)
         goto fail;
     peers->timer = timer_create_once(peers->worker, tick, peers);
-    peers->teller = timer_create_once(peers->worker, tell, peers);
+    peers->teller = timer_create_exact(peers->worker, tell, peers);
     if (peers->timer == NULL || peers->teller == NULL || !open_farm(peers))
         goto fail;
     if (!open_listener(peers, error))

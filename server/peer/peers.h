@@ -159,7 +159,7 @@ bool peers_were_alone(const struct peers *peers, peers_term term);
 bool peers_waits(const struct peers *peers);
 
 /* The journal has grown, by what nobody waits for: others hear of it within
- * some two milliseconds. */
+ * a millisecond. */
 void peers_written(struct peers *peers);
 
 /* It has grown, and the crew wants to hear when record `number` is held: others

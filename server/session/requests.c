@@ -211,12 +211,10 @@ static void prefetch_items(const struct crew *crew, size_t batch_count)
     }
 }
 
-static void find_locks(struct crew *crew, size_t batch_count)
+static bool is_of_lock(const struct crew *crew, const struct command *command)
 {
-    const struct lock_keys *locks = &crew->clients->settings.lock_keys;
-
-    for (size_t i = 0; i < batch_count; i++)
-        crew->batch[i].is_of_lock = lock_keys_match(locks, crew->batch[i].key);
+    return !command_only_reads(command) &&
+           lock_keys_match(&crew->clients->settings.lock_keys, command->key);
 }
 
 /* Between two lines a parser has nothing to remember. */
@@ -256,12 +254,12 @@ static size_t parse_batch(struct session *session, size_t batch_max,
             mint(command);
         if (command->key.length > 0)
             file(crew, command);
+        command->is_of_lock =
+            session->homing != HOMING_NONE && is_of_lock(crew, command);
         if (ends_batch(command))
             break;
     }
     *input = rest;
-    if (session->homing != HOMING_NONE)
-        find_locks(crew, batch_count);
     prefetch_items(crew, batch_count);
     return batch_count;
 }

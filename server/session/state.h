@@ -413,14 +413,16 @@ static inline void session_begin_execution(const struct session *session,
     execution->is_certain = false;
     if (!execution->replicates)
         return;
+    execution->asking = session_asking(session, command, &execution->is_asked,
+                                       &execution->is_certain);
+    execution->splices = false;
+    if (command_only_reads(command))
+        return; /* whoever decides */
     execution->homing = session->homing;
     /* The machine has to know who has a lock, whoever decides. */
     execution->is_home = session->is_home && !command->is_of_lock;
     execution->splices =
-        (command->kind != COMMAND_RETRIEVE || command->is_meta) &&
         journal_takes_splices(peers_journal(session_peers(session)));
-    execution->asking = session_asking(session, command, &execution->is_asked,
-                                       &execution->is_certain);
 }
 
 /* The reply tells of a change, or of the quiet ones before it. */
