@@ -36,11 +36,11 @@ static void hello(struct scene *scene, unsigned who);
 static void step(struct scene *scene, struct farm_input input);
 
 /* Every fourth must be asked about first; what is of a lock tells so. */
-static void execute(struct scene *scene, uint64_t waiter)
+static void execute(struct scene *scene, uint64_t waiter, bool is_asked)
 {
     struct farm_input input = {.kind = FARM_EXECUTED, .waiter = waiter};
 
-    if (waiter % 4 == 1) {
+    if (waiter % 4 == 1 && !is_asked) {
         input.must_ask = true;
         input.bytes = SPAN("k");
     } else {
@@ -56,6 +56,7 @@ static void step(struct scene *scene, struct farm_input input)
     struct farm_effect effect;
     bool has_lost[2] = {false, false};
     uint64_t executed[EXECUTED_MAX];
+    bool is_asked[EXECUTED_MAX];
     size_t count = 0;
 
     input.now = scene->now;
@@ -66,6 +67,7 @@ static void step(struct scene *scene, struct farm_input input)
                 effect.kind == FARM_UNLINK && effect.link == scene->links[i];
         if (effect.kind == FARM_EXECUTE) {
             assert(count < EXECUTED_MAX);
+            is_asked[count] = effect.is_asked;
             executed[count++] = effect.waiter;
         }
     }
@@ -75,7 +77,7 @@ static void step(struct scene *scene, struct farm_input input)
             scene->links[i] = 0;
     }
     for (size_t i = 0; i < count; i++)
-        execute(scene, executed[i]);
+        execute(scene, executed[i], is_asked[i]);
 }
 
 static void ask_homes(struct scene *scene, uint8_t key)
