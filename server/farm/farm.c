@@ -205,7 +205,7 @@ static void leave(struct farm *farm)
 
 static bool may_leave(const struct farm *farm)
 {
-    return farm->is_retiring && !farm->is_leaving &&
+    return farm->is_retiring && !farm->is_leaving && home_is_still(farm) &&
            ((home_is_empty(farm) && errand_is_empty(farm)) ||
             farm->now >= farm->retire_by);
 }
