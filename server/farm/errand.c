@@ -284,10 +284,11 @@ static void ask_home(struct farm *farm, struct errand *errand,
 
     if (id == farm->settings.id)
         send_group(farm, errand, step, NULL);
-    else if (home != NULL && step->bytes.length > 2 * home->item_bytes_max)
-        set_verdict(errand, step,
-                    FARM_VERDICT_UNDECIDED); /* it takes no such */
-    else if (can_be_asked(farm, home))
+    else if (!can_be_asked(farm, home))
+        return;
+    else if (step->bytes.length > 2 * home->item_bytes_max)
+        set_verdict(errand, step, FARM_VERDICT_UNDECIDED); /* it never can */
+    else
         send_group(farm, errand, step, home);
 }
 

@@ -477,7 +477,8 @@ void home_take(struct farm *farm, struct member *member,
         return;
     /* It may have come while this server slept, so that its time is over:
      * whoever still waits asks again. */
-    if (member->echoed < farm->woke) {
+    if (farm->now - farm->woke < COMMAND_TIME_MAX &&
+        member->echoed < farm->woke) {
         refuse(farm, member, command->id);
         return;
     }

@@ -15,6 +15,8 @@ struct atomic_totals {
     uint64_t undecided;
     uint64_t unknown;
     uint64_t faults;
+    uint64_t keys;
+    uint64_t unjudged; /* keys of which too much was unknown */
     uint64_t released; /* locks, of servers that were gone */
 };
 

@@ -3,7 +3,7 @@
  * Simulator: farms that live through what a seed has in store for them.
  *
  *   simulator [--seeds N] [--first SEED] [--until-failure] [--trace] [--jobs N]
- *             [--atomic]
+ *             [--atomic | --plain]
  *   simulator --play [--rewrite] FILE...
  *   simulator --large SERVERS [--first SEED] [--trace]
  *
@@ -785,6 +785,7 @@ static struct {
     bool traces;
     bool until_failure;
     bool atomic_only;
+    bool plain_only;
 } wishes;
 
 /* What came of some seeds: numbers, to be added up, and peaks. */
@@ -807,7 +808,8 @@ static void run_seeds(uint64_t first, uint64_t stride, uint64_t end,
         account->failed +=
             (!wishes.atomic_only &&
              (!run_seed(seed, wishes.traces) || !detour_holds(seed))) ||
-            !atomic_holds(seed, wishes.traces, &account->atomic);
+            (!wishes.plain_only &&
+             !atomic_holds(seed, wishes.traces, &account->atomic));
     account->world = world.totals;
     account->totals = totals;
     account->bounds = world.bounds;
@@ -857,13 +859,15 @@ static void print_account(const struct account *account, uint64_t seeds)
            (unsigned long long)reads->certain, (unsigned long long)reads->hits,
            (unsigned long long)reads->stale, (unsigned long long)reads->large);
     printf("%llu commands for homes: %llu decided, %llu not, %llu unknown; "
-           "%llu faults, %llu locks released\n",
+           "%llu faults, %llu locks released; %llu of %llu keys not judged\n",
            (unsigned long long)account->atomic.operations,
            (unsigned long long)account->atomic.decided,
            (unsigned long long)account->atomic.undecided,
            (unsigned long long)account->atomic.unknown,
            (unsigned long long)account->atomic.faults,
-           (unsigned long long)account->atomic.released);
+           (unsigned long long)account->atomic.released,
+           (unsigned long long)account->atomic.unjudged,
+           (unsigned long long)account->atomic.keys);
     printf("%llu edits; of the journals that last %llu records are splices, "
            "%llu of them met another base\n",
            (unsigned long long)reads->edits, (unsigned long long)reads->splices,
@@ -890,6 +894,8 @@ int main(int argc, char **argv)
             wishes.until_failure = true;
         else if (strcmp(argv[i], "--atomic") == 0)
             wishes.atomic_only = true;
+        else if (strcmp(argv[i], "--plain") == 0)
+            wishes.plain_only = true;
         else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc)
             jobs = (unsigned)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
