@@ -30,6 +30,13 @@
 #define PLANTED_META_BASE64 22
 #define PLANTED_VECTOR_LIST 23
 
+#ifdef PLANTED_BY_ENVIRONMENT
+/* All are compiled in, and the test chooses one: tests/simulator/simulator.c.
+ */
+extern int planted_fault;
+#define PLANTED planted_fault
+#endif
+
 #ifndef PLANTED
 #define PLANTED PLANTED_NOTHING
 #endif

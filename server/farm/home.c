@@ -478,7 +478,7 @@ void home_take(struct farm *farm, struct member *member,
     /* It may have come while this server slept, so that its time is over:
      * whoever still waits asks again. */
     if (farm->now - farm->woke < COMMAND_TIME_MAX &&
-        member->echoed < farm->woke) {
+        member->echoed < farm->woke && PLANTED != PLANTED_NO_LEASE) {
         refuse(farm, member, command->id);
         return;
     }

@@ -104,12 +104,12 @@ static enum store_result put_life(struct store_hold *hold,
                                   const struct known *known)
 {
     hold->item = index_item(&hold->store->index, hold->slot);
-#if PLANTED == PLANTED_TOUCH_OVERWRITES
-    struct store_write write = {.parts = {item_value(hold->item)},
-                                .exptime = known->exptime,
-                                .version = known->stamp};
-    return store_put(hold, &write);
-#endif
+    if (PLANTED == PLANTED_TOUCH_OVERWRITES) {
+        struct store_write write = {.parts = {item_value(hold->item)},
+                                    .exptime = known->exptime,
+                                    .version = known->stamp};
+        return store_put(hold, &write);
+    }
     return store_touch(hold, known->exptime, known->stamp);
 }
 
@@ -130,9 +130,8 @@ static enum merge_result merge(struct store_hold *hold, enum news_kind kind,
                         !known.has_value && !known.is_deleted;
     if (brings_value && (takes_life || lives(hold, &known)))
         takes_value = true;
-#if PLANTED == PLANTED_MERGE_BY_ARRIVAL
-    takes_value = takes_value || kind == NEWS_STATE;
-#endif
+    if (PLANTED == PLANTED_MERGE_BY_ARRIVAL)
+        takes_value = takes_value || kind == NEWS_STATE;
     if (!takes_value && !takes_life)
         return MERGE_OLDER;
     if (takes_value) {
