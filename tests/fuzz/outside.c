@@ -484,6 +484,12 @@ struct timer *timer_create_once(struct worker *worker, worker_task *task,
     return timer;
 }
 
+struct timer *timer_create_exact(struct worker *worker, worker_task *task,
+                                 void *context)
+{
+    return timer_create_once(worker, task, context);
+}
+
 /* Of the resolver, which has nothing to do: addresses are numeric. */
 struct timer *timer_create_every(struct worker *worker, time_us interval,
                                  worker_task *task, void *context)
