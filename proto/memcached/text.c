@@ -104,6 +104,7 @@ static struct parsed parse_retrieval(struct text_parser *parser,
                                      struct command *command, bool with_token,
                                      bool touches)
 {
+    parser->exptime = 0;
     if (touches) {
         struct span exptime = span_take_word(&rest);
         struct span peek = rest;

@@ -593,8 +593,9 @@ static void a_retrieval_is_one_command_for_each_key(void **state)
          "retrieve key='b' exptime=30 with_key touches\n"},
         {SAID("gats -1 a\r\n"),
          "retrieve key='a' exptime=-1 with_key with_token touches\n"},
-        {SAID("gat 0 a\r\nget b\r\n"), "retrieve key='a' with_key touches\n"
-                                       "retrieve key='b' with_key\n"},
+        {SAID("gat 30 a\r\nget b\r\n"),
+         "retrieve key='a' exptime=30 with_key touches\n"
+         "retrieve key='b' with_key\n"},
     };
 
     (void)state;
