@@ -224,6 +224,7 @@ bool apply_state(struct farm *farm, const struct source *source,
                          source->member->name);
         store_merge_flush(farm->store, record.version, record.moment,
                           farm->time);
+        wants_flushed(farm);
         return true;
     }
     uint64_t hash = record.kind == RECORD_STUB

@@ -107,8 +107,8 @@ struct farm_input {
     struct span bytes;
     struct span host;
     bool must_ask;   /* of FARM_EXECUTED: nothing was done */
-    bool is_refused; /* of FARM_EXECUTED: nothing was done, as it came too late:
-                        the driver slept */
+    bool is_refused; /* of FARM_EXECUTED: nothing was done, as it came too late,
+                        or nobody can tell what there is */
     struct span
         lock; /* of FARM_EXECUTED: its key, where that is a lock's and */
     uint64_t version; /* this version is there now; 0: none is */

@@ -541,6 +541,8 @@ void wants_missing(struct farm *farm, struct member *member,
                    const struct message_missing *missing);
 /* Something of a key with this hash has come. */
 void wants_heard(struct farm *farm, uint64_t hash);
+/* What was wanted may be dead by now. */
+void wants_flushed(struct farm *farm);
 void wants_forget(struct farm *farm, const struct member *member);
 void wants_run(struct farm *farm);
 time_us wants_deadline(const struct farm *farm);

@@ -45,7 +45,7 @@ struct pull {
     bool is_announced; /* `head` is known, and the store does not know it */
     bool is_sync;
     bool is_lost;         /* everybody was asked */
-    bool is_origin_empty; /* its own server does not have it any more */
+    bool is_origin_empty; /* its own server has it no more, or holds it dead */
     struct record head;   /* its key is in `key` */
     uint8_t key[RECORD_KEY_BYTES_MAX];
     struct member_set asked;
@@ -483,7 +483,8 @@ void wants_missing(struct farm *farm, struct member *member,
     if (pull == NULL)
         return;
     apply_missing(farm, key_of(pull), missing);
-    if (member->id == pull->origin && missing->stub_kind == STUB_NONE) {
+    if (member->id == pull->origin && (missing->stub_kind == STUB_NONE ||
+                                       missing->stub_kind == STUB_EXPIRED)) {
         pull->is_origin_empty = true;
         release_origin(farm, pull);
     }
@@ -595,6 +596,11 @@ void wants_heard(struct farm *farm, uint64_t hash)
 
     for (size_t i = 0; i < wants->count; i++)
         wants->is_dirty |= wants->pulls[i].hash == hash;
+}
+
+void wants_flushed(struct farm *farm)
+{
+    farm->wants->is_dirty = true;
 }
 
 void wants_forget(struct farm *farm, const struct member *member)

@@ -77,7 +77,7 @@ struct peers_call {
  * the key in `bytes` first.  The bytes last until the next call. */
 struct peers_result {
     bool must_ask;
-    bool is_refused;   /* nothing was done */
+    bool is_refused;   /* nothing was done; it may be asked again */
     uint64_t number;   /* of the record that it wrote; 0: none */
     struct span lock;  /* the key of a lock that was written or deleted */
     uint64_t version;  /* of that lock, now; 0: it is gone */

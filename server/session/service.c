@@ -58,8 +58,10 @@ static void execute(struct clients *clients, const struct peers_call *call,
         return;
     }
     /* Not all have answered: one of them may have what decides it. */
-    if (execution->must_ask)
-        refuse(execution);
+    if (execution->must_ask) {
+        result->is_refused = true;
+        return;
+    }
     if (execution->mutation.kind != MUTATION_NONE) {
         const struct item *item = execution->hold.item;
         result->number = replication_journal(

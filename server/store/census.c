@@ -63,7 +63,7 @@ static void visit_known(struct item *item, void *context)
     if ((known.hash & range->mask) != range->value)
         return;
     if (item->shape & ITEM_IS_STUB) {
-        known.stub = stub_of(item);
+        known.stub = stub_at(store, item, range->now);
         known.digest = item_key(item);
     } else if (replica_death(store, item, range->now) == STORE_NEVER) {
         known.item = item;

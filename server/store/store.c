@@ -283,11 +283,7 @@ static inline void look(struct store_hold *hold, struct item *item)
     if (hold->slot == NULL)
         return;
     if (item->shape & ITEM_IS_STUB) {
-        hold->stub = stub_of(item);
-        /* Nobody has to pull what would be dead by now. */
-        if (hold->stub.kind == STUB_WANTED && hold->stub.exptime != 0 &&
-            hold->stub.exptime <= time_seconds(hold->now))
-            hold->stub.kind = STUB_EXPIRED;
+        hold->stub = stub_at(store, item, hold->now);
         return;
     }
     hold->absence = replica_death(store, item, hold->now);

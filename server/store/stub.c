@@ -24,6 +24,17 @@ struct store_stub stub_of(const struct item *item)
                                .exptime = rest.exptime};
 }
 
+struct store_stub stub_at(const struct store *store, const struct item *item,
+                          time_us now)
+{
+    struct store_stub stub = stub_of(item);
+
+    if (stub.kind == STUB_WANTED &&
+        replica_death_of(store, stub.version, stub.exptime, now) != STORE_NEVER)
+        stub.kind = STUB_EXPIRED;
+    return stub;
+}
+
 struct item *stub_append(struct store *store, enum life_class life,
                          uint64_t hash, struct digest128 key,
                          const struct store_stub *stub)

@@ -23,6 +23,10 @@ _Static_assert(sizeof(struct stub_rest) == 16, "no padding in stored bytes");
 
 struct store_stub stub_of(const struct item *item);
 
+/* The same at a moment: nobody has to pull what would be dead by then. */
+struct store_stub stub_at(const struct store *store, const struct item *item,
+                          time_us now);
+
 /* A new item for the stub, not linked yet; NULL if there is no room. */
 struct item *stub_append(struct store *store, enum life_class life,
                          uint64_t hash, struct digest128 key,

@@ -165,13 +165,14 @@ void order_execute(struct world *world, unsigned number,
                now, &hold);
     if (hold.item == NULL && hold.stub.kind == STUB_WANTED) {
         input->must_ask = !effect->is_asked;
+        input->is_refused = effect->is_asked;
         input->bytes = input->must_ask ? order.key : SPAN("");
     } else {
         decide(server, &hold, &order, order.is_lock ? effect->number : 0, now,
                input, &result);
         input->bytes = span_of(&result, sizeof(result));
     }
-    if (order.is_lock && !input->must_ask) {
+    if (order.is_lock && !input->must_ask && !input->is_refused) {
         input->lock = order.key;
         input->version = hold.item == NULL ? 0 : hold.item->version;
     }

@@ -890,6 +890,59 @@ static void a_splice_of_something_else_is_fetched(void **state)
     expect_apple(bench, "brown and round");
 }
 
+/* A splice of what is not here, and then its server says that it holds what
+ * was made of it, but dead. */
+static void take_splice_and_its_death(struct bench *bench, uint64_t version)
+{
+    struct record next = {.kind = RECORD_CREATE,
+                          .version = version + 100,
+                          .stamp = version + 100,
+                          .token = version + 100,
+                          .key = SPAN("apple"),
+                          .value = SPAN("green and round")};
+    struct splice change = {0, 3, 5};
+    struct record splice = record_splice(&next, version, &change);
+
+    take_record(bench, 1, &splice);
+    const struct message *fetch = sent(bench, MESSAGE_FETCH);
+    assert_non_null(fetch);
+    struct message missing = {.kind = MESSAGE_MISSING,
+                              .missing = {.id = fetch->fetch.id,
+                                          .stub_kind = STUB_EXPIRED,
+                                          .version = next.version,
+                                          .stamp = next.stamp}};
+    take(bench, 1, &missing);
+}
+
+static void what_its_server_holds_dead_is_not_waited_for(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    take_splice_and_its_death(bench, bench->now << 12);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 1);
+}
+
+/* The flush is told later than what it killed. */
+static void what_a_flush_kills_is_not_wanted_any_more(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t version = bench->now << 12;
+    struct record flush = {.kind = RECORD_FLUSH, .version = version + 200};
+    struct store_hold hold;
+
+    be_ready(bench);
+    take_splice_and_its_death(bench, version);
+    take_record(bench, 2, &flush);
+    assert_null(sent(bench, MESSAGE_FETCH));
+    store_hold(bench->store, SPAN("apple"),
+               store_hash(bench->store, SPAN("apple")), bench->now, &hold);
+    assert_null(hold.item);
+    assert_int_equal(hold.stub.kind, STUB_EXPIRED);
+    assert_int_equal(hold.stub.version, version + 100);
+    store_release(&hold);
+}
+
 static void a_splice_that_contradicts_itself_ends_the_link(void **state)
 {
     struct bench *bench = *state;
@@ -1236,6 +1289,8 @@ int main(void)
         CASE(splices_are_written_while_all_understand_them),
         CASE(who_does_not_know_splices_is_streamed_none),
         CASE(a_splice_of_something_else_is_fetched),
+        CASE(what_its_server_holds_dead_is_not_waited_for),
+        CASE(what_a_flush_kills_is_not_wanted_any_more),
         CASE(a_splice_that_contradicts_itself_ends_the_link),
         HOME(a_home_executes_what_it_is_sent),
         HOME(commands_that_are_not_as_many_as_told_end_the_link),

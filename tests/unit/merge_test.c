@@ -236,6 +236,22 @@ static void what_is_older_than_a_flush_is_dead_on_arrival(void **unused)
     store_destroy(store);
 }
 
+static void what_a_flush_kills_is_not_wanted(void **unused)
+{
+    struct store *store = create();
+    struct news touched = touch(10, 15, 0);
+    struct store_hold held;
+
+    (void)unused;
+    assert_int_equal(tell(store, &touched, START_US), MERGE_WANTED);
+    store_flush(store, 0, START_US);
+    hold(store, START_US, &held);
+    assert_null(held.item);
+    assert_int_equal(held.stub.kind, STUB_EXPIRED);
+    store_release(&held);
+    store_destroy(store);
+}
+
 /* ---- by law ---- */
 
 /* Random news of one key; what has one version has one content. */
@@ -371,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_touch_of_what_is_not_here_is_a_want),
         cmocka_unit_test(a_touch_elsewhere_revives_what_just_died_here),
         cmocka_unit_test(what_is_older_than_a_flush_is_dead_on_arrival),
+        cmocka_unit_test(what_a_flush_kills_is_not_wanted),
         cmocka_unit_test(order_and_repetition_do_not_matter),
         cmocka_unit_test(a_value_in_pieces_is_merged_like_any_other),
     };
