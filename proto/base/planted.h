@@ -31,8 +31,7 @@
 #define PLANTED_VECTOR_LIST 23
 
 #ifdef PLANTED_BY_ENVIRONMENT
-/* All are compiled in, and the test chooses one: tests/simulator/simulator.c.
- */
+/* All are compiled in, and the test chooses one: tests/support/planted.c. */
 extern int planted_fault;
 #define PLANTED planted_fault
 #endif

@@ -875,24 +875,8 @@ static void print_account(const struct account *account, uint64_t seeds)
     bounds_print(&account->bounds);
 }
 
-#ifdef PLANTED_BY_ENVIRONMENT
-int planted_fault;
-
-static void plant(void)
-{
-    const char *number = getenv("PLANTED");
-
-    planted_fault = number == NULL ? 0 : atoi(number);
-}
-#else
-static void plant(void)
-{
-}
-#endif
-
 int main(int argc, char **argv)
 {
-    plant();
     uint64_t first = 1;
     uint64_t seeds = 100;
     unsigned large = 0;
