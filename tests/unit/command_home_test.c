@@ -10,11 +10,13 @@
 struct asked {
     enum homing homing;
     bool is_home;
+    enum asking asking;
 };
 
-static const struct asked by_home = {HOMING_ATOMIC, true};
-static const struct asked by_other = {HOMING_ATOMIC, false};
-static const struct asked by_other_of_all = {HOMING_ALL, false};
+static const struct asked by_home = {HOMING_ATOMIC, true, ASK_NEVER};
+static const struct asked by_other = {HOMING_ATOMIC, false, ASK_NEVER};
+static const struct asked by_other_of_all = {HOMING_ALL, false, ASK_NEVER};
+static const struct asked out_of_touch = {HOMING_ATOMIC, false, ASK_ALWAYS};
 
 /* The item's marks afterwards, or -1: it went home, and nothing was done. */
 static int marks_after(struct command command, struct asked asked)
@@ -25,6 +27,7 @@ static int marks_after(struct command command, struct asked asked)
     execution.replicates = true;
     execution.homing = asked.homing;
     execution.is_home = asked.is_home;
+    execution.asking = asked.asking;
     command.hash = store_hash(store, command.key);
     bool goes_home = command_goes_home(&command, &execution);
     command_execute(&command, &execution);
@@ -135,6 +138,22 @@ static void each_change_of_a_lock_goes_home(void **state)
     assert_false(goes_home(of_lock(retrieving((struct command){0}))));
 }
 
+static void a_grave_that_may_be_out_of_date_is_asked_about(void **state)
+{
+    struct command touching_get = retrieving((struct command){.touches = true});
+
+    (void)state;
+    put(MODE_SET, "a", "1", 0);
+    assert_int_equal(marks_after(removing(), by_other), 0);
+    assert_false(goes_home(removing()));
+    assert_false(goes_home(touching()));
+    assert_int_equal(marks_after(removing(), out_of_touch), -1);
+    assert_int_equal(marks_after(touching(), out_of_touch), -1);
+    assert_int_equal(marks_after(touching_get, out_of_touch), -1);
+    assert_int_equal(marks_after(storing(MODE_SET, "a", "1", 0), out_of_touch),
+                     0);
+}
+
 static void what_is_too_large_goes_where_it_drops_something(void **state)
 {
     struct command large = storing(MODE_SET, "a", "", 0);
@@ -230,7 +249,7 @@ static void a_probe_changes_nothing_and_is_answered_here(void **state)
 static void without_homes_nothing_is_marked(void **state)
 {
     (void)state;
-    struct asked by_each = {HOMING_NONE, false};
+    struct asked by_each = {HOMING_NONE, false, ASK_NEVER};
 
     assert_int_equal(marks_after(storing(MODE_ADD, "a", "1", 0), by_each), 0);
     assert_int_equal(marks_after(counting(MODE_INCREMENT, "a", 1), by_each), 0);
@@ -246,6 +265,7 @@ int main(void)
         ON_REPLICA(what_does_not_is_done_here),
         ON_REPLICA(under_all_each_change_goes_home),
         ON_REPLICA(each_change_of_a_lock_goes_home),
+        ON_REPLICA(a_grave_that_may_be_out_of_date_is_asked_about),
         ON_REPLICA(what_is_too_large_goes_where_it_drops_something),
         ON_REPLICA(what_a_home_made_is_changed_by_homes),
         ON_REPLICA(a_plain_set_at_home_makes_it_ordinary),
