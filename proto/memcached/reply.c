@@ -125,6 +125,31 @@ static const char *text_line(const struct command *command,
     return "";
 }
 
+/* VALUE, key, flags and length. */
+static inline uint8_t *put_value_line(uint8_t *at, struct span key,
+                                      uint32_t flags, size_t value_bytes)
+{
+    at = span_copy(at, SPAN("VALUE "));
+    at = span_copy(at, key);
+    *at++ = ' ';
+    at = decimal_format(at, flags);
+    *at++ = ' ';
+    return decimal_format(at, value_bytes);
+}
+
+size_t reply_hit(const struct command *command, uint32_t flags,
+                 struct span value, uint8_t *to)
+{
+    uint8_t *at = put_value_line(to, command->key, flags, value.length);
+
+    at = span_copy(at, SPAN("\r\n"));
+    at = span_copy(at, value);
+    at = span_copy(at, SPAN("\r\n"));
+    if (command->last)
+        at = span_copy(at, SPAN("END\r\n"));
+    return (size_t)(at - to);
+}
+
 static size_t text_head(const struct command *command,
                         const struct outcome *outcome, uint8_t *to)
 {
@@ -136,12 +161,8 @@ static size_t text_head(const struct command *command,
             return bytes;
     }
     if (outcome->kind == OUTCOME_HIT) {
-        at = span_copy(at, SPAN("VALUE "));
-        at = span_copy(at, command->key);
-        *at++ = ' ';
-        at = decimal_format(at, outcome->flags);
-        *at++ = ' ';
-        at = decimal_format(at, outcome->value.length);
+        at = put_value_line(at, command->key, outcome->flags,
+                            outcome->value.length);
         if (command->with_token) {
             *at++ = ' ';
             at = decimal_format(at, outcome->token);

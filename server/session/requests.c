@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "proto/memcached/binary.h"
+#include "server/session/hits.h"
 #include "server/session/statistics.h"
 
 void requests_count_prefix(struct session *session,
@@ -96,6 +97,8 @@ static inline enum halt execute(struct session *session,
 {
     struct execution execution;
 
+    if (hits_may_take(command) && hits_take(session, command))
+        return HALT_NONE;
     if (!command_is_executed(command->kind)) {
         answer(session, command);
         return HALT_NONE;
