@@ -12,16 +12,12 @@
 #include <stdlib.h>
 
 #include "proto/base/planted.h"
+#include "server/farm/answered.h"
 #include "server/farm/state.h"
 
 #define CALLS_MAX (65536 / TABLES_SHARE)
 #define CALLS_BYTES_MAX (((size_t)64 << 20) / TABLES_SHARE)
 #define LENGTH_BYTES 4
-/* What was answered is kept in mind for who asks again, on another link, as
- * long as anybody may. */
-#define ANSWERED_MAX (16384 / TABLES_SHARE)
-#define ANSWERED_FOR (2 * TIME_US_PER_S)
-#define ANSWERED_BYTES_MAX (CALLS_BYTES_MAX / 2)
 /* Who asked is told that nothing was done before it gives up: so much of the
  * time is for the way there. */
 #define WAY_SHARE 8
@@ -61,18 +57,6 @@ struct call {
     uint8_t commands[];
 };
 
-/* What another member was answered. */
-struct answered {
-    uint64_t member; /* 0: this place is free */
-    uint64_t id;
-    time_us at;
-    bool is_unknown;
-    uint16_t executed;
-    uint8_t *results;
-    size_t results_bytes;
-    size_t room_bytes;
-};
-
 /* A list that grows at its end. */
 struct calls {
     struct call *first;
@@ -86,11 +70,7 @@ struct home {
     size_t bytes;
     uint64_t last_number;
     unsigned executing;
-    size_t next_answered;
-    size_t first_answered; /* the oldest that is kept */
-    size_t answered_bytes; /* their results */
-    time_us forgot; /* an answer that somebody may still ask for; 0: none */
-    struct answered answered[ANSWERED_MAX];
+    struct answered *answered;
 };
 
 static void append(struct calls *calls, struct call *call)
@@ -116,6 +96,11 @@ struct home *home_create(void)
 
     if (home == NULL)
         return NULL;
+    home->answered = answered_create();
+    if (home->answered == NULL) {
+        free(home);
+        return NULL;
+    }
     home->calls.end = &home->calls.first;
     home->decisions.end = &home->decisions.first;
     return home;
@@ -140,8 +125,7 @@ void home_destroy(struct farm *farm)
         destroy(home, take_out(&home->calls, &home->calls.first));
     while (home->decisions.first != NULL)
         destroy(home, take_out(&home->decisions, &home->decisions.first));
-    for (size_t i = 0; i < ANSWERED_MAX; i++)
-        free(home->answered[i].results);
+    answered_destroy(home->answered);
     free(home);
 }
 
@@ -194,56 +178,21 @@ static void answer(struct farm *farm, const struct call *call)
     effect_send(farm, member->link, &message);
 }
 
-/* False where there is none. */
-static bool forget_oldest(struct farm *farm)
-{
-    struct home *home = farm->home;
-    struct answered *oldest = &home->answered[home->first_answered];
-
-    if (home->first_answered == home->next_answered)
-        return false;
-    if (farm->now - oldest->at < ANSWERED_FOR)
-        home->forgot = farm->now;
-    home->first_answered = (home->first_answered + 1) % ANSWERED_MAX;
-    home->answered_bytes -= oldest->room_bytes;
-    free(oldest->results);
-    *oldest = (struct answered){.member = 0};
-    return true;
-}
-
-/* Nobody asks for these any more. */
-static void forget_old(struct farm *farm)
-{
-    struct home *home = farm->home;
-
-    while (home->first_answered != home->next_answered &&
-           farm->now - home->answered[home->first_answered].at >= ANSWERED_FOR)
-        forget_oldest(farm);
-}
-
 /* Takes over the results of a call that is told for good. */
 static void keep_in_mind(struct farm *farm, struct call *call)
 {
     struct home *home = farm->home;
-    struct answered *answered = &home->answered[home->next_answered];
+    struct answer answer = {.member = call->member,
+                            .id = call->id,
+                            .is_unknown = call->is_unknown,
+                            .executed = call->executed,
+                            .results = call->results,
+                            .results_bytes = call->results_bytes,
+                            .room_bytes = call->results_capacity};
 
-    while (home->answered_bytes + call->results_capacity > ANSWERED_BYTES_MAX ||
-           (home->next_answered + 1) % ANSWERED_MAX == home->first_answered) {
-        if (!forget_oldest(farm))
-            break;
-    }
-    home->next_answered = (home->next_answered + 1) % ANSWERED_MAX;
-    home->answered_bytes += call->results_capacity;
+    answered_keep(home->answered, &answer, farm->now);
     home->bytes -= call->results_capacity;
     call->bytes -= call->results_capacity;
-    *answered = (struct answered){.member = call->member,
-                                  .id = call->id,
-                                  .at = farm->now,
-                                  .is_unknown = call->is_unknown,
-                                  .executed = call->executed,
-                                  .results = call->results,
-                                  .results_bytes = call->results_bytes,
-                                  .room_bytes = call->results_capacity};
     call->results = NULL;
     call->results_capacity = 0;
 }
@@ -442,22 +391,20 @@ static bool is_under_way(struct calls *calls, const struct member *member,
 static bool was_answered(struct farm *farm, const struct member *member,
                          const struct message_command *command)
 {
-    struct home *home = farm->home;
+    const struct answer *known =
+        answered_find(farm->home->answered, member->id, command->id);
     struct call call = {
         .id = command->id, .member = member->id, .link = member->link};
 
-    for (size_t i = 0; i < ANSWERED_MAX; i++) {
-        const struct answered *answered = &home->answered[i];
-        if (answered->member != member->id || answered->id != command->id)
-            continue;
-        call.executed = answered->executed;
-        call.is_unknown = answered->is_unknown;
-        call.results = answered->results;
-        call.results_bytes = answered->results_bytes;
+    if (known != NULL) {
+        call.executed = known->executed;
+        call.is_unknown = known->is_unknown;
+        call.results = known->results;
+        call.results_bytes = known->results_bytes;
         answer(farm, &call);
         return true;
     }
-    if (home->forgot == 0 || farm->now - home->forgot >= ANSWERED_FOR)
+    if (!answered_has_forgotten(farm->home->answered, farm->now))
         return false;
     call.executed =
         command->count < FARM_COMMANDS_MAX ? command->count : FARM_COMMANDS_MAX;
@@ -621,7 +568,7 @@ void home_run(struct farm *farm)
             at = &(*at)->next;
     }
     decide_all(farm);
-    forget_old(farm);
+    answered_forget_old(farm->home->answered, farm->now);
 }
 
 void home_give_up(struct farm *farm)
