@@ -78,6 +78,13 @@ static struct addrinfo *read_address(const char *text)
     return found;
 }
 
+/* A process that is ending took the connection and reset it at once: found
+ * broken when it is looked at, like one that is reset a moment later. */
+static bool is_under_way(int error)
+{
+    return error == EINPROGRESS || error == ECONNRESET || error == ECONNABORTED;
+}
+
 struct link *link_dial(struct worker *worker, const char *address,
                        watch_ready *ready, void *owner, bool *is_refused)
 {
@@ -90,7 +97,7 @@ struct link *link_dial(struct worker *worker, const char *address,
     int fd =
         socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen) != 0 &&
-        errno != EINPROGRESS) {
+        !is_under_way(errno)) {
         *is_refused = errno == ECONNREFUSED;
         close(fd);
         fd = -1;
@@ -116,7 +123,7 @@ enum link_dialled link_finish_dial(struct link *link)
         return LINK_FAILED;
     if (error == ECONNREFUSED)
         return LINK_REFUSED;
-    if (error == ECONNRESET || error == EPIPE)
+    if (error == ECONNRESET || error == ECONNABORTED || error == EPIPE)
         return LINK_BROKEN;
     if (error != 0)
         return LINK_FAILED;

@@ -37,8 +37,9 @@ struct link {
     enum link_state state;
     farm_link number;
     struct transport transport;
-    bool is_named; /* it said HELLO, and its certificate is for that name */
-    time_us since; /* it is in a state that must not last */
+    bool was_repeated; /* it is one of two dials of the same address */
+    bool is_named;     /* it said HELLO, and its certificate is for that name */
+    time_us since;     /* it is in a state that must not last */
     struct watch *watch;
     void *owner;
     char address[FARM_TEXT_BYTES_MAX + 1]; /* that was dialled, or "" */

@@ -9,6 +9,9 @@
 #include "server/peer/driver.h"
 
 #define DIAL_US_MAX (2 * TIME_US_PER_S)
+/* After so long an address is dialled once more, beside: what asks to connect
+ * just as a server ends is lost, and the system asks again after a second. */
+#define DIAL_REPEAT_US (TIME_US_PER_S / 50)
 /* So long nothing of what is to be sent was taken. */
 #define STALL_US_MAX (5 * TIME_US_PER_S)
 /* Of what the machine is told while it tells of more to do. */
@@ -133,10 +136,46 @@ static bool is_dialling(const struct peers *peers, const char *address)
     return false;
 }
 
+static struct link *dial(struct peers *peers, const char *address)
+{
+    bool is_refused;
+    struct link *link =
+        link_dial(peers->worker, address, take_turn, peers, &is_refused);
+
+    if (is_refused)
+        note_refusal(peers, address);
+    if (link == NULL)
+        return NULL;
+    link->since = clock_own(peers->settings.clock);
+    if (give_number(peers, link))
+        return link;
+    link_destroy(link);
+    return NULL;
+}
+
+static void dial_beside(struct peers *peers, struct link *first)
+{
+    struct link *second = dial(peers, first->address);
+
+    first->was_repeated = true;
+    if (second != NULL)
+        second->was_repeated = true;
+}
+
+/* One of two has told. */
+static void end_other_dial(struct peers *peers, const struct link *link)
+{
+    for (size_t i = 0; link->was_repeated && i < peers->links_end; i++) {
+        struct link *other = peers->links[i];
+        if (other != NULL && other != link && other->state == LINK_DIALLING &&
+            strcmp(other->address, link->address) == 0)
+            end(other);
+    }
+}
+
 void links_dial(struct peers *peers, struct span address)
 {
     char text[PLACE_BYTES];
-    bool is_refused;
 
     if (address.length >= sizeof(text))
         return;
@@ -149,15 +188,7 @@ void links_dial(struct peers *peers, struct span address)
                        "--farm-key-file");
         return;
     }
-    struct link *link =
-        link_dial(peers->worker, text, take_turn, peers, &is_refused);
-    if (is_refused)
-        note_refusal(peers, text);
-    if (link == NULL)
-        return;
-    link->since = clock_own(peers->settings.clock);
-    if (!give_number(peers, link))
-        link_destroy(link);
+    (void)dial(peers, text);
 }
 
 static void begin_link(struct peers *peers, struct link *link)
@@ -179,7 +210,11 @@ void links_break_off(struct peers *peers, struct link *link)
 
 static void finish_dial(struct peers *peers, struct link *link)
 {
-    switch (link_finish_dial(link)) {
+    enum link_dialled what = link_finish_dial(link);
+
+    if (what != LINK_FAILED)
+        end_other_dial(peers, link);
+    switch (what) {
     case LINK_BROKEN:
         links_break_off(peers, link);
         break;
@@ -372,8 +407,11 @@ void links_watch(struct peers *peers, time_us now)
         struct link *link = peers->links[i];
         if (link == NULL)
             continue;
-        if (link->state == LINK_DIALLING && now - link->since > DIAL_US_MAX)
+        if (link->state == LINK_DIALLING && now > link->since + DIAL_US_MAX)
             end(link);
+        if (link->state == LINK_DIALLING && !link->was_repeated &&
+            now > link->since + DIAL_REPEAT_US)
+            dial_beside(peers, link);
         if (link_backlog_bytes(link) == 0 ||
             link->moved_bytes != link->told_moved_bytes)
             link->moved = now;
@@ -381,7 +419,7 @@ void links_watch(struct peers *peers, time_us now)
         if (link->state == LINK_UP && now - link->moved > STALL_US_MAX)
             links_cut(peers, link, "it does not read what it is sent");
         if ((link->state == LINK_SHAKING || link->state == LINK_SILENT) &&
-            now - link->since > peers->settings.handshake_timeout)
+            now > link->since + peers->settings.handshake_timeout)
             links_cut(peers, link,
                       link->state == LINK_SILENT ? "it said nothing"
                                                  : "it did not prove itself in "

@@ -12,14 +12,17 @@ static inline bool is_plain(const struct session *session,
            !atomic_load_explicit(&crew->counts_prefixes, memory_order_relaxed);
 }
 
+/* What is long is better told of than copied, and not from here. */
 static bool reply(struct session *session, const struct command *command,
                   struct store_hold *hold)
 {
     struct span value = item_value(hold->item);
-    uint8_t *to =
-        output_room(&session->output,
-                    REPLY_HEAD_BYTES_MAX + value.length + REPLY_TAIL_BYTES_MAX);
+    uint8_t *to;
 
+    if (value.length >= STORE_PIN_BYTES_MIN)
+        return false;
+    to = output_room(&session->output, REPLY_HEAD_BYTES_MAX + value.length +
+                                           REPLY_TAIL_BYTES_MAX);
     if (to == NULL)
         return false;
     output_add(&session->output,
@@ -39,7 +42,6 @@ bool hits_take(struct session *session, const struct command *command)
         return false;
     bool is_taken = hold.item != NULL &&
                     (item_marks(hold.item) & ITEM_STALE) == 0 &&
-                    item_value(hold.item).length < STORE_PIN_BYTES_MIN &&
                     reply(session, command, &hold);
     store_release(&hold);
     if (!is_taken)
