@@ -228,8 +228,7 @@ static bool is_for_home(const struct command *command,
     bool may_be = item == NULL && execution->hold.stub.kind != STUB_NONE &&
                   execution->asking == ASK_ALWAYS && !is_blind(command);
     bool is_bound = execution->homing == HOMING_ALL || command->is_of_lock ||
-                    may_be ||
-                    (item != NULL && (item_marks(item) & ITEM_HOMED));
+                    may_be || (item != NULL && (item_marks(item) & ITEM_HOMED));
     return is_bound && changes(command, execution->now);
 }
 
