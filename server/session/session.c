@@ -288,10 +288,11 @@ void session_destroy(struct session *session)
         tls_broke_protocol(session->transport.tls))
         count(&session->crew->counters, COUNTER_TLS_PROTOCOL_ERRORS, 1);
     tls_close(session->transport.tls);
-    close(session->transport.fd);
+    /* Who sees it closed does not find it among those that are there. */
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;
+    close(session->transport.fd);
     clients_lose(session->crew->clients);
     free(session);
 }

@@ -7,9 +7,11 @@ raises Mismatch at the first byte that is different.  Writing reads too, so
 that a long pipeline cannot lock both sides up.
 """
 
+import contextlib
 import fcntl
 import os
 import select
+import socket
 import struct
 import termios
 import time
@@ -19,6 +21,7 @@ import frames
 READ_BYTES_MAX = 1 << 18
 LINE_BYTES_MAX = 1 << 21
 SPINS_MAX = 100
+CLOSE_MS_MAX = 500
 
 
 class Mismatch(Exception):
@@ -37,6 +40,14 @@ class Wire:
         self._poll.register(connection, select.POLLIN)
 
     def close(self):
+        """When the server has, too, if it does so soon: who counts
+        connections next is not to find this one."""
+        if isinstance(self._connection, socket.socket):
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+                while (self._poll.poll(CLOSE_MS_MAX)
+                       and self._connection.recv(READ_BYTES_MAX)):
+                    pass
         self._connection.close()
 
     # -- writing ----------------------------------------------------------
