@@ -307,6 +307,7 @@ def accepts(server, pid_of=None):
         try:
             with server.connect(timeout=1) as connection:
                 if (pid_of or _pid_of)(connection) == server.pid:
+                    hang_up(connection)
                     return server.is_running()
         except OSError:
             pass
@@ -316,6 +317,14 @@ def accepts(server, pid_of=None):
         except subprocess.TimeoutExpired:
             pass
     return False
+
+
+def hang_up(connection):
+    """Who counts connections next is not to find this one."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
 
 
 def _pid_of(connection):
