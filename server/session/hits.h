@@ -2,9 +2,9 @@
 /*
  * Hits: a `get` of what is here, most of all that clients ask for.
  *
- * It is answered at once, without what other commands need to be executed; a
- * quarter of what such a get costs this server.  Whatever is special about it,
- * a miss, too, is left to those who know (requests.c, server/command/).
+ * It is answered at once, without what other commands need to be executed: a
+ * fifth of its instructions.  Whatever is special about it, a miss, too, is
+ * left to those who know (requests.c, server/command/).
  */
 #ifndef SERVER_SESSION_HITS_H
 #define SERVER_SESSION_HITS_H
