@@ -90,8 +90,9 @@ size_t reply_head(const struct command *command, const struct outcome *outcome,
 size_t reply_tail(const struct command *command, const struct outcome *outcome,
                   uint8_t to[REPLY_TAIL_BYTES_MAX]);
 
-/* Head, value and tail of a hit in the text protocol, without its token;
- * returns their length. */
+/* Head, value and tail of a hit in the text protocol, without its token; `to`
+ * has REPLY_HEAD_BYTES_MAX, the value and REPLY_TAIL_BYTES_MAX.  Returns their
+ * length. */
 size_t reply_hit(const struct command *command, uint32_t flags,
                  struct span value, uint8_t *to);
 
