@@ -442,7 +442,7 @@ static void writers_at_both_servers_leave_them_alike(void **state)
     for (unsigned i = 0; i < CLIENTS; i++)
         assert_string_equal(clients[i].wrong, "");
     assert_true(wait_for(all_hold_the_same));
-    assert_true(all_are_complete());
+    assert_true(wait_for(all_are_complete));
 }
 
 int main(void)
