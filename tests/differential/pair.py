@@ -13,7 +13,7 @@ import struct
 
 from reply import Reply
 
-PATIENCE_S = 3.0
+PATIENCE_S = 20.0
 READ_BYTES_MAX = 1 << 18
 # Nothing that is generated has these three answers in a row.
 TEXT_SENTINEL = b"version\r\nget ~\r\nversion\r\n"
