@@ -18,8 +18,6 @@ is on a host of its own, on the usual ports, and its clients are there, too.
 Links are keyed, but for those through a relay, which reads who dials, and
 where `keyed` says otherwise.
 
-Ports:   below those that the system gives to outgoing connections, lest one
-         is taken, or dials itself, while its server is away.
 Turns:   one farm at a time on this machine.
 Time:    nothing waits without a deadline; a farm that outlives
          `life_seconds_max` is killed, and so fails its test.
@@ -30,7 +28,6 @@ Fails:   as servers.py: a server that ends by itself or not cleanly fails
 import contextlib
 import fcntl
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -44,7 +41,6 @@ from clients import BinaryClient, TextClient
 from waiting import until
 
 PROGRAM = "grapevined"
-PORT_MIN = 12000
 HOST_PORTS = (11211, 11311)  # for clients, and for the farm
 # Who is told to end hangs up on its clients, lest all tests wait for those
 # that they have forgotten.
@@ -122,7 +118,7 @@ class Farm:
         self.members = []
         self.key_path = key_path  # None: links are in the clear
         ports = (list(HOST_PORTS) * count if hosts
-                 else _free_ports(2 * count))
+                 else [servers.free_port() for _ in range(2 * count)])
         for index in range(count):
             name = f"s{index + 1}"
             port, farm_port = ports[2 * index:2 * index + 2]
@@ -460,26 +456,3 @@ def _one_at_a_time():
                 break
             time.sleep(0.1)
         yield
-
-
-def _free_ports(count):
-    """Different ports that were free a moment ago."""
-    limit = _outgoing_port_min()
-    if limit - PORT_MIN < 100 * count:
-        return [servers.free_port() for _ in range(count)]
-    ports = set()
-    while len(ports) < count:
-        port = random.randrange(PORT_MIN, limit)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            ports.add(port)
-    return list(ports)
-
-
-def _outgoing_port_min():
-    try:
-        with open("/proc/sys/net/ipv4/ip_local_port_range",
-                  encoding="ascii") as file:
-            return int(file.read().split()[0])
-    except OSError:
-        return 32768

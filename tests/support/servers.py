@@ -14,6 +14,8 @@ what is in front must become the program (exec), as its pid is checked.
 
 Address: a free port on 127.0.0.1, never 11211, where a real memcached of
 this machine may live; with unix=True a socket in a directory of its own.
+Ports are below those that the system gives to outgoing connections, lest
+one is taken, or dials itself, while its server is away.
 
 User:    as root both programs want `-u`: it is GRAPEVINE_TEST_USER, or
          nobody.
@@ -29,6 +31,7 @@ Fails:   ServerMissing, a tap.Skip, if there is no memcached here.
 import contextlib
 import os
 import pwd
+import random
 import shlex
 import shutil
 import signal
@@ -44,6 +47,8 @@ from tap import Skip
 
 KINDS = ("grapevined", "memcached")
 DEFAULT_PORT = 11211
+PORT_MIN = 12000
+PORTS_COUNT_MIN = 1000  # else it is the system that chooses
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 10
 LIFE_SECONDS_MAX = 300
@@ -51,6 +56,7 @@ START_ATTEMPTS_MAX = 5
 OUTPUT_SHOWN_BYTES_MAX = 16384
 
 _living = set()  # processes, for stop_all()
+_given_ports = set()
 
 
 class ServerMissing(Skip):
@@ -242,11 +248,28 @@ def _is_stopped(pid, task):
 
 
 def free_port():
-    """A port that was free a moment ago; the caller retries if it lost."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return port if port != DEFAULT_PORT else free_port()
+    """A port that was free a moment ago, another one each time; the caller
+    retries if it lost."""
+    limit = _outgoing_port_min()
+    while True:
+        port = 0
+        if limit - PORT_MIN >= PORTS_COUNT_MIN:
+            port = random.randrange(PORT_MIN, limit)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            port = probe.getsockname()[1]
+            if port not in _given_ports | {DEFAULT_PORT}:
+                _given_ports.add(port)
+                return port
+
+
+def _outgoing_port_min():
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range",
+                  encoding="ascii") as file:
+            return int(file.read().split()[0])
+    except OSError:
+        return 32768
 
 
 def _give_away(directory):
