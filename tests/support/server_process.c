@@ -18,7 +18,7 @@ enum {
     MEMCACHED_PORT = 11211,
     START_SECONDS_MAX = 20,
     START_ATTEMPTS_MAX = 5,
-    STOP_SECONDS_MAX = 10,
+    STOP_SECONDS_MAX = 30,
 };
 
 static const struct timespec a_moment = {.tv_nsec = 10 * 1000 * 1000};

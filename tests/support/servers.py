@@ -50,7 +50,7 @@ DEFAULT_PORT = 11211
 PORT_MIN = 12000
 PORTS_COUNT_MIN = 1000  # else it is the system that chooses
 START_SECONDS_MAX = 20
-STOP_SECONDS_MAX = 10
+STOP_SECONDS_MAX = 30
 LIFE_SECONDS_MAX = 300
 START_ATTEMPTS_MAX = 5
 OUTPUT_SHOWN_BYTES_MAX = 16384
@@ -328,7 +328,7 @@ def accepts(server, pid_of=None):
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         try:
-            with server.connect(timeout=1) as connection:
+            with server.connect(timeout=5) as connection:
                 if (pid_of or _pid_of)(connection) == server.pid:
                     hang_up(connection)
                     return server.is_running()
