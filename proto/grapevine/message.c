@@ -286,9 +286,11 @@ static void write_body(struct writer *writer, const struct message *message)
     case MESSAGE_ATTACH:
     case MESSAGE_OVERRUN:
     case MESSAGE_ACK:
+    case MESSAGE_ACK_AWAITED:
         write_u64(writer, message->number);
         break;
     case MESSAGE_RECORD:
+    case MESSAGE_RECORD_AWAITED:
         write_u64(writer, message->state.number);
         write_bytes(writer, message->state.bytes);
         break;
@@ -406,9 +408,11 @@ static bool read_body(struct reader *reader, struct message *message)
     case MESSAGE_ATTACH:
     case MESSAGE_OVERRUN:
     case MESSAGE_ACK:
+    case MESSAGE_ACK_AWAITED:
         message->number = read_u64(reader);
         return true;
     case MESSAGE_RECORD:
+    case MESSAGE_RECORD_AWAITED:
         message->state.number = read_u64(reader);
         message->state.bytes = read_rest(reader);
         return message->state.bytes.length > 0;

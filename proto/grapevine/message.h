@@ -14,10 +14,13 @@
 #include "proto/grapevine/record.h"
 
 /* The versions of this protocol that are spoken here.  Version 2 knows
- * RECORD_SPLICE. */
+ * RECORD_SPLICE; version 3 says which records it waits for, with
+ * MESSAGE_RECORD_AWAITED and MESSAGE_ACK_AWAITED, and has others acknowledge
+ * the rest when they like. */
 #define MESSAGE_VERSION_LOW 1
-#define MESSAGE_VERSION_HIGH 2
+#define MESSAGE_VERSION_HIGH 3
 #define MESSAGE_VERSION_SPLICES 2
+#define MESSAGE_VERSION_AWAITS 3
 
 #define MESSAGE_FRAME_BYTES 4
 /* One item of one list of a synchronisation. */
@@ -51,7 +54,9 @@ enum message_kind {
     MESSAGE_ENTER = 23,
     MESSAGE_COMMAND = 24,
     MESSAGE_DECISION = 25,
-    MESSAGE_LOCK = 26
+    MESSAGE_LOCK = 26,
+    MESSAGE_ACK_AWAITED = 27,
+    MESSAGE_RECORD_AWAITED = 28
 };
 
 enum member_state {

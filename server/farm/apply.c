@@ -274,7 +274,7 @@ void apply_record(struct farm *farm, struct member *member, uint64_t number,
     member->received = number;
     if (!member->has_gap && number > member->applied)
         member->applied = number;
-    member->owes_ack = true;
+    acks_owe(farm, member);
     farm->figures.records_applied++;
     if (is_leave(bytes))
         member->leaves_with = number;

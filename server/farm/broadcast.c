@@ -56,7 +56,9 @@ void broadcast_attach(struct farm *farm, struct member *member, uint64_t number)
     /* What it asks for tells where its stream ended, not what it holds: it
      * may have gaps.  Its acknowledgement comes at once. */
     member->acked = 0;
+    member->asked_for = 0;
     member->overrun = 0;
+    broadcast_due(farm, head);
     if (number > 0 && number <= head + 1 && is_readable(farm, member, number) &&
         journal_seek(farm->journal, number, &member->cursor)) {
         /* Answers were given without it: not waited for until it has them. */
@@ -88,6 +90,19 @@ void broadcast_ack(struct farm *farm, struct member *member, uint64_t number)
     farm->wants_tick = true;
 }
 
+void broadcast_due(struct farm *farm, uint64_t number)
+{
+    if (number > farm->due)
+        farm->due = number;
+}
+
+void broadcast_need(struct farm *farm, uint64_t number)
+{
+    broadcast_due(farm, number);
+    if (number > farm->awaited)
+        farm->awaited = number;
+}
+
 void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number)
 {
     struct wait wait = {.number = number,
@@ -103,6 +118,7 @@ void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number)
     size_t at = (farm->waits_first + farm->waits_count) % WAITS_MAX;
     farm->waits[at] = wait;
     farm->waits_count++;
+    broadcast_need(farm, number);
 }
 
 /* One that alone is more than is put on a link at a time. */
@@ -141,6 +157,7 @@ static void stream_to(struct farm *farm, struct member *member)
             bytes = read_long_record(farm, member, &overrun);
         if (bytes == 0 || overrun)
             return;
+        acks_mark(farm, member, effect_room(farm, 0), bytes);
         sent_bytes += bytes;
         farm->figures.records_sent += member->cursor.number - before;
         effect_send_raw(farm, member->link,
@@ -230,30 +247,17 @@ static void answer_waits(struct farm *farm)
     }
 }
 
-static void send_acks(struct farm *farm)
-{
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
-        struct member *member = &farm->members[i];
-        if (!member->owes_ack || member->link == 0)
-            continue;
-        struct message ack = {.kind = MESSAGE_ACK,
-                              .number = wants_held(farm, member)};
-        if (PLANTED == PLANTED_WANT_ACKNOWLEDGED)
-            ack.number = member->applied;
-        effect_send(farm, member->link, &ack);
-        member->owes_ack = false;
-    }
-}
-
 void broadcast_run(struct farm *farm)
 {
     uint64_t head = journal_head(farm->journal);
+    uint64_t due = farm->due < head ? farm->due : head;
 
-    send_acks(farm);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    acks_send(farm);
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
-        if (member->is_attached && member->cursor.number <= head)
+        if (member->is_attached && member->cursor.number <= due)
             stream_to(farm, member);
     }
+    acks_ask(farm);
     answer_waits(farm);
 }

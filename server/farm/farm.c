@@ -34,6 +34,7 @@ struct farm *farm_create(const struct farm_settings *settings,
     farm->home = home_create();
     farm->errands = errand_create();
     farm->locks = locks_create();
+    farm->acks_owed_by = UINT64_MAX;
     if (farm->waits == NULL || farm->wants == NULL || farm->lookups == NULL ||
         farm->home == NULL || farm->errands == NULL || farm->locks == NULL) {
         farm_destroy(farm);
@@ -112,11 +113,18 @@ static void take_message(struct farm *farm, struct connection *connection,
     case MESSAGE_OVERRUN:
         apply_overrun(member, message->number);
         break;
+    case MESSAGE_RECORD_AWAITED:
+        acks_awaited(member, message->state.number);
+        apply_record(farm, member, message->state.number, message->state.bytes);
+        break;
     case MESSAGE_RECORD:
         apply_record(farm, member, message->state.number, message->state.bytes);
         break;
     case MESSAGE_ACK:
         broadcast_ack(farm, member, message->number);
+        break;
+    case MESSAGE_ACK_AWAITED:
+        acks_awaited(member, message->number);
         break;
     case MESSAGE_REQUEST:
         lookup_request(farm, member, &message->request);
@@ -200,7 +208,7 @@ static void leave(struct farm *farm)
     home_give_up(farm);
     farm->is_leaving = true;
     farm->state = MEMBER_LEFT;
-    journal_append(farm->journal, &leave);
+    broadcast_need(farm, journal_append(farm->journal, &leave));
 }
 
 static bool may_leave(const struct farm *farm)
@@ -294,6 +302,9 @@ void farm_step(struct farm *farm, const struct farm_input *input)
         break;
     case FARM_TICK:
     case FARM_WRITTEN:
+        broadcast_due(farm, journal_head(farm->journal));
+        break;
+    case FARM_TURN:
         break;
     }
     if (input->more)
@@ -342,6 +353,7 @@ time_us farm_deadline(const struct farm *farm)
     deadline = earlier(deadline, wants_deadline(farm));
     deadline = earlier(deadline, home_deadline(farm));
     deadline = earlier(deadline, errand_deadline(farm));
+    deadline = earlier(deadline, acks_deadline(farm));
     return deadline;
 }
 

@@ -76,7 +76,8 @@ struct farm_settings {
 };
 
 enum farm_input_kind {
-    FARM_TICK,
+    FARM_TICK,     /* time has passed */
+    FARM_TURN,     /* the inputs before, which said `more`, were all there is */
     FARM_SEED,     /* others may be at the address `bytes` */
     FARM_LINKED,   /* `link` is up; `bytes` is the address that was dialled, or
                       empty; `host` is where the far end is, without port */
@@ -86,7 +87,7 @@ enum farm_input_kind {
                       is none itself */
     FARM_FRAME,    /* `link` brought `bytes`: kind and body of a message */
     FARM_BACKLOG,  /* `link` has `number` bytes that are not sent yet */
-    FARM_WRITTEN,  /* the journal has grown */
+    FARM_WRITTEN,  /* the journal has grown: what is in it is to be streamed */
     FARM_AWAIT,    /* a client waits for record `number` to be held */
     FARM_LOOKUP,   /* a client waits for what others have of the key `bytes` */
     FARM_COMMAND,  /* a client waits for what homes make of the commands in
@@ -210,6 +211,9 @@ void farm_step(struct farm *farm, const struct farm_input *input);
 
 /* Takes the next effect, oldest first; false once there are none. */
 bool farm_next_effect(struct farm *farm, struct farm_effect *effect);
+
+/* Somebody was asked to acknowledge what is awaited, and has not yet. */
+bool farm_is_asking(const struct farm *farm);
 
 /* When the driver owes the next FARM_TICK. */
 time_us farm_deadline(const struct farm *farm);

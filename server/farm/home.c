@@ -494,6 +494,7 @@ void home_executed(struct farm *farm, const struct farm_input *input)
     if (call->executed++ == 0)
         call->epoch = farm->view.epoch;
     call->head = journal_head(farm->journal);
+    broadcast_need(farm, call->head);
     call->is_asked = false;
     add_result(home, call, input->bytes);
     farm->figures.commands_executed++;

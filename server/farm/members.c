@@ -117,6 +117,7 @@ size_t members_vector(struct farm *farm,
 
     vector[count++] =
         (struct vector_entry){farm->settings.id, journal_head(farm->journal)};
+    broadcast_due(farm, vector[0].number);
     for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
         const struct member *member = &farm->members[i];
         bool is_told = !member_is_gone(member) || !member->is_settled;
@@ -417,7 +418,7 @@ static void start_link(struct farm *farm, struct member *member,
     member->is_attached = false;
     member->awaits_start = attach.number == 0;
     member->awaits_heartbeat = true;
-    member->owes_ack = true;
+    acks_begin(member);
     member->echoed = 0;
     member->entered = 0;
     effect_send(farm, member->link, &attach);

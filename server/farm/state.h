@@ -87,17 +87,22 @@ struct member {
     bool awaits_start;     /* it has not said yet where its stream begins */
     bool awaits_heartbeat; /* none yet on this link */
     uint64_t fresh_from;   /* its head then: to be applied to be fresh */
-    bool owes_ack;
-    uint64_t leaves_with; /* its last record; 0: it stays */
-    uint64_t head;        /* as its heartbeat told */
-    uint64_t enter_head;  /* its head when it began to wait for us */
-    bool has_entered;     /* it waits for us */
+    bool owes_ack;         /* now */
+    time_us ack_owed;      /* a record was applied, and is not acknowledged
+                              since; 0: none */
+    uint64_t ack_told;     /* what was acknowledged last */
+    uint64_t ack_awaited;  /* it waits for the acknowledgement of this */
+    uint64_t leaves_with;  /* its last record; 0: it stays */
+    uint64_t head;         /* as its heartbeat told */
+    uint64_t enter_head;   /* its head when it began to wait for us */
+    bool has_entered;      /* it waits for us */
     time_us asked_to_wait;
 
     /* Our journal, there. */
     bool is_attached;
     struct journal_cursor cursor;
     uint64_t acked;
+    uint64_t asked_for; /* it knows that we wait for it to hold this */
     uint64_t out_until; /* out of sync until it has acknowledged this */
     uint64_t overrun;   /* it was sent nothing up to here */
     bool is_entering;   /* not READY yet, and already waited for */
@@ -298,7 +303,10 @@ struct farm {
     struct wait *waits; /* a ring */
     size_t waits_first;
     size_t waits_count;
-    bool wants_tick; /* there is more to do at once */
+    uint64_t due;         /* our journal is to be streamed up to here */
+    uint64_t awaited;     /* somebody waits, or did, for others to hold this */
+    time_us acks_owed_by; /* the first acknowledgement that is put off */
+    bool wants_tick;      /* there is more to do at once */
     struct sync asked;
     struct sync given[SYNC_DONORS_MAX];
     uint32_t next_session;
@@ -492,7 +500,28 @@ static inline bool member_set_is_empty(const struct member_set *set)
     return any == 0;
 }
 
+/* acks.c */
+/* A record of the member's journal was applied. */
+void acks_owe(struct farm *farm, struct member *member);
+/* It waits for the acknowledgement of all up to here. */
+void acks_awaited(struct member *member, uint64_t number);
+/* On a new link both sides begin anew. */
+void acks_begin(struct member *member);
+/* Acknowledges what is due. */
+void acks_send(struct farm *farm);
+/* Frames of records, to be sent to it: somebody waits for them, perhaps. */
+void acks_mark(const struct farm *farm, struct member *member, uint8_t *frames,
+               size_t bytes);
+/* Says what somebody waits for to who was sent it before. */
+void acks_ask(struct farm *farm);
+time_us acks_deadline(const struct farm *farm);
+
 /* broadcast.c */
+/* All up to here is to be streamed in this turn: others hear of it, and wait
+ * for what they hear of. */
+void broadcast_due(struct farm *farm, uint64_t number);
+/* The same, and this server waits for others to hold it. */
+void broadcast_need(struct farm *farm, uint64_t number);
 void broadcast_attach(struct farm *farm, struct member *member,
                       uint64_t number);
 void broadcast_ack(struct farm *farm, struct member *member, uint64_t number);

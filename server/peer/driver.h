@@ -107,6 +107,7 @@ struct peers {
     _Atomic bool has_others;
     _Atomic bool is_ready;
     _Atomic bool is_woken;
+    _Atomic bool is_asking; /* acknowledgements are on their way */
     _Atomic bool is_telling;
     _Atomic uint64_t told_bytes; /* of the journal */
     _Atomic int watchers;

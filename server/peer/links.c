@@ -396,7 +396,7 @@ void links_settle(struct peers *peers)
         has_news |= tell_of_backlogs(peers);
         if (!has_news)
             return;
-        driver_step(peers, (struct farm_input){.kind = FARM_TICK});
+        driver_step(peers, (struct farm_input){.kind = FARM_TURN});
         send_all(peers);
     }
 }

@@ -62,6 +62,7 @@ static void carry_out_effects(struct peers *peers)
         case FARM_RELEASE:
             callbacks->release(callbacks->context, effect.bytes, effect.number,
                                effect.gives_way);
+            peers_written(peers);
             break;
         case FARM_DECIDED:
             callbacks->decided(effect.waiter, effect.bytes);
@@ -86,7 +87,7 @@ static void step(struct peers *peers, struct farm_input input)
 
     input.now = clock_own(peers->settings.clock);
     peers->stepped = input.now;
-    input.more = input.kind != FARM_TICK;
+    input.more = input.kind != FARM_TURN;
     farm_step(peers->farm, &input);
     enum farm_deciding deciding = farm_deciding(peers->farm);
     if (was_alone && deciding != FARM_DECIDES_ALONE)
@@ -185,24 +186,22 @@ static void call_back(struct peers *peers, time_us now)
     }
 }
 
-void driver_leave(struct peers *peers)
+/* ---- what is written ---- */
+
+static bool has_waits(const struct peers *peers)
 {
-    atomic_store(&peers->told_bytes, journal_bytes(peers->journal));
-    driver_step(peers, (struct farm_input){.kind = FARM_TICK});
-    links_settle(peers);
-    time_us now = clock_own(peers->settings.clock);
-    publish(peers, now);
-    call_back(peers, now);
-    time_us deadline = farm_deadline(peers->farm);
-    time_us delay = deadline > now ? deadline - now : 0;
-    timer_arm(peers->timer, delay < peers->tick ? delay : peers->tick);
-    links_sweep(peers);
-    pthread_mutex_unlock(&peers->lock);
+    for (size_t i = 0; i < peers->settings.crews_count; i++) {
+        if (atomic_load(&peers->waits[i].wanted) != peers->waits[i].told)
+            return true;
+    }
+    return false;
 }
 
-/* What the crews have come to wait for. */
-static void tell_of_waits(struct peers *peers)
+/* What was written, and what the crews have come to wait for. */
+static void tell_of_writes(struct peers *peers)
 {
+    atomic_store(&peers->told_bytes, journal_bytes(peers->journal));
+    driver_step(peers, (struct farm_input){.kind = FARM_WRITTEN});
     for (size_t i = 0; i < peers->settings.crews_count; i++) {
         struct crew_wait *wait = &peers->waits[i];
         uint64_t wanted = atomic_load(&wait->wanted);
@@ -215,12 +214,58 @@ static void tell_of_waits(struct peers *peers)
     }
 }
 
+static void wake(void *context);
+
+static void wake_up(struct peers *peers)
+{
+    if (atomic_exchange(&peers->is_woken, true))
+        return;
+    if (!worker_post(peers->worker, wake, peers))
+        atomic_store(&peers->is_woken, false); /* the next tick is soon */
+}
+
+/* While acknowledgements are on their way whoever comes to wait does not wake
+ * this thread: it looks when they have come, or are late.  True: they are. */
+static bool settle_asking(struct peers *peers)
+{
+    bool is_asking = farm_is_asking(peers->farm);
+
+    if (!is_asking &&
+        !atomic_load_explicit(&peers->is_asking, memory_order_relaxed))
+        return false;
+    atomic_store(&peers->is_asking, is_asking);
+    /* Who came just before that may have relied on it. */
+    if (!is_asking && has_waits(peers))
+        wake_up(peers);
+    return is_asking;
+}
+
+void driver_leave(struct peers *peers)
+{
+    /* What came to be awaited while others were asked goes out now. */
+    if (atomic_load_explicit(&peers->is_asking, memory_order_relaxed) &&
+        !farm_is_asking(peers->farm) && has_waits(peers))
+        tell_of_writes(peers);
+    driver_step(peers, (struct farm_input){.kind = FARM_TURN});
+    links_settle(peers);
+    time_us now = clock_own(peers->settings.clock);
+    publish(peers, now);
+    call_back(peers, now);
+    time_us deadline = farm_deadline(peers->farm);
+    time_us delay = deadline > now ? deadline - now : 0;
+    time_us delay_max = settle_asking(peers) ? TELL_US : peers->tick;
+    timer_arm(peers->timer, delay < delay_max ? delay : delay_max);
+    links_sweep(peers);
+    pthread_mutex_unlock(&peers->lock);
+}
+
 static void tick(void *context)
 {
     struct peers *peers = context;
 
     driver_enter(peers);
-    tell_of_waits(peers); /* of whom no wake-up told: memory was out */
+    tell_of_writes(peers); /* also of those of whom no wake-up told: memory
+                              was out */
     links_watch(peers, clock_own(peers->settings.clock));
     driver_leave(peers);
 }
@@ -523,16 +568,8 @@ static void wake(void *context)
     /* From here on whoever writes wakes again. */
     atomic_store(&peers->is_woken, false);
     driver_enter(peers);
-    tell_of_waits(peers);
+    tell_of_writes(peers);
     driver_leave(peers);
-}
-
-static void wake_up(struct peers *peers)
-{
-    if (atomic_exchange(&peers->is_woken, true))
-        return;
-    if (!worker_post(peers->worker, wake, peers))
-        atomic_store(&peers->is_woken, false); /* the next tick is soon */
 }
 
 static uint64_t untold_bytes(struct peers *peers)
@@ -557,7 +594,7 @@ static void tell(void *context)
             return;
     }
     driver_enter(peers);
-    tell_of_waits(peers);
+    tell_of_writes(peers);
     driver_leave(peers);
     timer_arm(peers->teller, TELL_US);
 }
@@ -577,7 +614,8 @@ void peers_written(struct peers *peers)
 void peers_await(struct peers *peers, size_t crew, uint64_t number)
 {
     atomic_store(&peers->waits[crew].wanted, number);
-    wake_up(peers);
+    if (!atomic_load(&peers->is_asking))
+        wake_up(peers);
 }
 
 bool peers_post(struct peers *peers, worker_task *task, void *context)

@@ -104,7 +104,10 @@ struct crew {
     struct timer *idle_timer;     /* NULL: the silent may stay */
     uint64_t answered; /* records up to here are waited for no more */
     uint64_t awaited;  /* the last one that somebody waits for */
-    bool has_written;  /* since the peers were told */
+    /* Since the peers were told: */
+    bool has_written;
+    bool has_awaited;     /* and somebody waits for it */
+    time_us untold_since; /* farm time; while there is either */
     struct output output;
     struct timer *turns;                   /* when all who are ready are here */
     struct session *ready[CREW_READY_MAX]; /* NULL: it has gone since */

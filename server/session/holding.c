@@ -3,6 +3,12 @@
 
 #include "server/session/replication.h"
 
+/* Each message to the peers, and the answer to it, costs more than many a
+ * change: those who are ready together write for one. */
+#define UNTOLD_MAX (TIME_US_PER_S / 5000)
+/* More than this is worth a write of its own. */
+#define DELAYED_BYTES_MAX ((size_t)16 * 1024)
+
 static void enter_list(struct session *session, struct session **first)
 {
     session->next_holding = *first;
@@ -44,8 +50,10 @@ static void hold_back(struct session *session, const struct command *command,
     }
     if (session->holding_link == NULL)
         enter_list(session, &crew->holding);
-    if (number > crew->awaited)
+    if (number > crew->awaited) {
         crew->awaited = number;
+        crew->has_awaited = true;
+    }
 }
 
 /* The change goes into the journal while its key is held.  What was quiet is
@@ -87,15 +95,37 @@ void holding_reply(struct session *session, const struct command *command,
         hold_back(session, command, begin_bytes, number);
 }
 
-void holding_tell_peers(struct crew *crew, uint64_t awaited_before)
+void holding_tell_peers(struct crew *crew)
 {
     struct peers *peers = crew->clients->settings.peers;
 
-    if (crew->awaited > awaited_before)
+    if (crew->has_awaited)
         peers_await(peers, crew->number, crew->awaited);
     else if (crew->has_written)
         peers_written(peers);
     crew->has_written = false;
+    crew->has_awaited = false;
+    crew->untold_since = 0;
+}
+
+void holding_end_turn(struct session *session)
+{
+    struct crew *crew = session->crew;
+
+    if (crew->untold_since == 0)
+        crew->untold_since = session->now;
+    if (crew->ready_count == 0 ||
+        session->now - crew->untold_since >= UNTOLD_MAX)
+        holding_tell_peers(crew);
+}
+
+bool holding_delays(const struct session *session)
+{
+    const struct output *output = &session->output;
+    const struct held_reply *held = output_first_held(output);
+
+    return held != NULL && output->references_used == 0 &&
+           held->begin_bytes - output->sent_bytes <= DELAYED_BYTES_MAX;
 }
 
 /* Not everybody holds what the client was to be told of. */

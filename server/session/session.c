@@ -59,13 +59,23 @@ static void want_encrypted(const struct session *session, bool *reads,
     }
 }
 
-static inline void finish_turn(struct session *session)
+static bool flush(struct session *session, bool may_delay)
+{
+    session->sending = OUTPUT_SENT;
+    if (session->state == SESSION_BROKEN)
+        return false;
+    if (output_is_empty(&session->output))
+        return true;
+    if (!may_delay || !holding_delays(session))
+        return replies_flush(session);
+    session->sending = OUTPUT_HELD;
+    return false;
+}
+
+static inline void finish_turn(struct session *session, bool may_delay)
 {
     bool is_told = !output_is_empty(&session->output);
-    session->sending = OUTPUT_SENT;
-    bool is_sent =
-        session->state != SESSION_BROKEN &&
-        (output_is_empty(&session->output) || replies_flush(session));
+    bool is_sent = flush(session, may_delay);
 
     return_output(session);
     if (session->state == SESSION_ENDING && is_sent) {
@@ -123,7 +133,6 @@ static inline void begin_turn(struct session *session)
 void session_take_turn(struct session *session, const struct reading *reading)
 {
     struct crew *crew = session->crew;
-    uint64_t awaited_before = crew->awaited;
 
     begin_turn(session);
     if (reading != NULL)
@@ -141,11 +150,11 @@ void session_take_turn(struct session *session, const struct reading *reading)
         input_resume(session);
     else if (session->state == SESSION_OPEN)
         input_receive(session);
-    if (crew->has_written || crew->awaited > awaited_before)
-        holding_tell_peers(crew, awaited_before);
+    if (crew->has_written || crew->has_awaited)
+        holding_end_turn(session);
     if (crew->bulletin.used_bytes > 0)
         report_post(crew);
-    finish_turn(session);
+    finish_turn(session, true);
 }
 
 static void greet(void *context)
@@ -162,7 +171,6 @@ void session_begin(struct session *session)
 void session_resume(struct session *session)
 {
     struct crew *crew = session->crew;
-    uint64_t awaited_before = crew->awaited;
 
     session->waits = false;
     begin_turn(session);
@@ -171,11 +179,11 @@ void session_resume(struct session *session)
     if (session->has_backlog && !session->waits)
         input_resume(session);
     inquiry_forget(session);
-    if (crew->has_written || crew->awaited > awaited_before)
-        holding_tell_peers(crew, awaited_before);
+    if (crew->has_written || crew->has_awaited)
+        holding_end_turn(session);
     if (crew->bulletin.used_bytes > 0)
         report_post(crew);
-    finish_turn(session);
+    finish_turn(session, true);
 }
 
 void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded)
@@ -189,7 +197,7 @@ void session_answer_all(struct crew *crew, uint64_t number, bool is_degraded)
         struct session *next = session->next_holding;
         if (output_first_held(&session->output)->number <= number) {
             holding_let_go(session, number, is_degraded);
-            finish_turn(session);
+            finish_turn(session, false);
         }
         session = next;
     }
@@ -203,7 +211,7 @@ void session_tell_all(struct crew *crew, struct span lines)
         struct session *next = session->next_watching;
         session_borrow_output(session);
         watching_tell(session, lines);
-        finish_turn(session);
+        finish_turn(session, false);
         session = next;
     }
 }
@@ -288,11 +296,12 @@ void session_destroy(struct session *session)
         tls_broke_protocol(session->transport.tls))
         count(&session->crew->counters, COUNTER_TLS_PROTOCOL_ERRORS, 1);
     tls_close(session->transport.tls);
-    /* Who sees it closed does not find it among those that are there. */
+    /* Who sees it closed does not find it among those that are there, nor
+     * counted. */
     *session->link = session->next;
     if (session->next != NULL)
         session->next->link = session->link;
-    close(session->transport.fd);
     clients_lose(session->crew->clients);
+    close(session->transport.fd);
     free(session);
 }

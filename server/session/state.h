@@ -299,9 +299,14 @@ void report_system(struct session *session, const char *format, ...)
 void holding_reply(struct session *session, const struct command *command,
                    struct execution *execution);
 
-/* Once for all that was written in a turn, if anything was; `awaited_before`
- * is what the crew awaited before it. */
-void holding_tell_peers(struct crew *crew, uint64_t awaited_before);
+/* Once for all that was written in the turns of those who were ready together,
+ * if anything was, or sooner where these take long. */
+void holding_tell_peers(struct crew *crew);
+/* The same after the turn of this one; others have theirs behind it. */
+void holding_end_turn(struct session *session);
+/* What may be sent waits for what is held back behind it: one write for
+ * both. */
+bool holding_delays(const struct session *session);
 
 /* Replies up to that record wait no more. */
 void holding_let_go(struct session *session, uint64_t number, bool is_degraded);

@@ -99,6 +99,8 @@ static void take_turns(void *context)
     }
     crew->ready_count = 0;
     crew->guess = (struct guess){0};
+    if (crew->has_written || crew->has_awaited)
+        holding_tell_peers(crew);
 }
 
 void turns_await(void *context)

@@ -49,6 +49,7 @@ void heard_note(struct heard *heard, const struct message *message)
         heard->heartbeats++;
         break;
     case MESSAGE_RECORD:
+    case MESSAGE_RECORD_AWAITED:
         heard->record = message->state.number;
         note_record(heard, message);
         break;
@@ -164,9 +165,11 @@ void heard_mend(struct heard *heard, const struct near *near, uint64_t id,
         break;
     case MESSAGE_ATTACH:
     case MESSAGE_ACK:
+    case MESSAGE_ACK_AWAITED:
         put_u64(body, length, 0, heard->record);
         break;
     case MESSAGE_RECORD:
+    case MESSAGE_RECORD_AWAITED:
         put_u64(body, length, 0, heard->next_number++);
         if (length > 8)
             mend_record(near, body + 8, length - 8);

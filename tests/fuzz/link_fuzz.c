@@ -31,7 +31,7 @@
 #define NEWCOMER_ID UINT64_C(900)
 #define SLEEP_US (TIME_US_PER_S / 10)
 #define FAR_COUNT 2
-#define HOMES_KINDS (MESSAGE_LOCK - MESSAGE_ENTER + 1)
+#define LATER_KINDS (MESSAGE_RECORD_AWAITED - MESSAGE_ENTER + 1)
 
 enum scene_bit {
     SCENE_CUT = 1,    /* frames arrive in pieces, or several in one record */
@@ -50,7 +50,8 @@ enum step_bit {
 
 enum step_kind {
     STEP_UNKNOWN = 0, /* a message of a later version; with STEP_APT one that
-                         is about homes, as its first byte says */
+                         came with version 3 or is about homes, as its first
+                         byte says */
     STEP_LIE = 23,    /* bytes that need be no frame */
     STEP_PASS,        /* of time */
     STEP_WRITE,       /* a client of the server */
@@ -318,7 +319,7 @@ static void say_step(struct scene *scene, struct who *who, uint8_t what,
 {
     uint8_t kind = what & STEP_KIND;
     if (kind == STEP_UNKNOWN && (what & STEP_APT) != 0 && body.length > 0) {
-        kind = (uint8_t)(MESSAGE_ENTER + body.data[0] % HOMES_KINDS);
+        kind = (uint8_t)(MESSAGE_ENTER + body.data[0] % LATER_KINDS);
         body = span_of(body.data + 1, body.length - 1);
     }
     say_kind(scene, who, kind, what, body);

@@ -60,6 +60,7 @@ static void look(const struct message *message)
         read_entries(&message->sync.list);
         break;
     case MESSAGE_RECORD:
+    case MESSAGE_RECORD_AWAITED:
     case MESSAGE_STATE:
     case MESSAGE_SYNC_STATE:
         read_record(message->state.bytes);

@@ -40,6 +40,7 @@
 
 #define KEYS 60
 #define OPERATIONS_MAX 4000
+#define NOBODY_WAITS_EVERY 4
 #define FAULTS_MIN 5
 /* After each operation. */
 #define READS 4
@@ -369,7 +370,11 @@ static void operate(unsigned number)
         return;
     }
     world.totals.operations++;
-    world_written(&world, number, journaled, judge.operations_count++);
+    unsigned waiter = judge.operations_count++;
+    if (waiter % NOBODY_WAITS_EVERY == 0)
+        world_written_unawaited(&world, number);
+    else
+        world_written(&world, number, journaled, waiter);
 }
 
 static bool is_fresh(unsigned number)

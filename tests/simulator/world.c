@@ -560,6 +560,13 @@ void world_written(struct world *world, unsigned number, uint64_t journaled,
              .kind = FARM_AWAIT, .number = journaled, .waiter = waiter});
 }
 
+void world_written_unawaited(struct world *world, unsigned number)
+{
+    tell_backlogs(world, &world->servers[number]);
+    step(world, &world->servers[number],
+         (struct farm_input){.kind = FARM_WRITTEN});
+}
+
 void world_look_up(struct world *world, unsigned number, struct span key,
                    uint64_t waiter)
 {

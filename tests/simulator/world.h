@@ -160,6 +160,9 @@ void world_run(struct world *world, time_us moment);
 void world_written(struct world *world, unsigned server, uint64_t number,
                    uint64_t waiter);
 
+/* The same where nobody waits. */
+void world_written_unawaited(struct world *world, unsigned server);
+
 /* A client waits for what others have of the key. */
 void world_look_up(struct world *world, unsigned server, struct span key,
                    uint64_t waiter);

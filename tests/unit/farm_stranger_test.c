@@ -291,7 +291,7 @@ static void draw_message(struct scene *scene, struct message *message)
     *message = (struct message){
         .kind = (enum message_kind)(
             MESSAGE_HEARTBEAT +
-            below(scene, MESSAGE_LOCK + 2 - MESSAGE_HEARTBEAT))};
+            below(scene, MESSAGE_RECORD_AWAITED + 2 - MESSAGE_HEARTBEAT))};
     if (draw_of_homes(scene, message, list))
         return;
     switch (message->kind) {
@@ -305,6 +305,7 @@ static void draw_message(struct scene *scene, struct message *message)
             .vector = draw_vector(scene, list)};
         break;
     case MESSAGE_RECORD:
+    case MESSAGE_RECORD_AWAITED:
         message->state.number =
             below(scene, 50) == 0 ? draw_number(scene) : scene->next_number++;
         break;

@@ -323,7 +323,7 @@ static void a_refusal_says_what_is_wrong(void **state)
     hello.hello.farm = SPAN("farm");
     hello.hello.version_low = hello.hello.version_high = 9;
     refuse_with(bench, &hello,
-                "version 9 to 9 of grapevine, here it is 1 to 2");
+                "version 9 to 9 of grapevine, here it is 1 to 3");
     hello.hello.version_low = 1;
     hello.hello.address = SPAN("");
     refuse_with(bench, &hello, "where it can be dialled");
@@ -562,7 +562,7 @@ static void leaving_ends_when_the_others_have_the_last_record(void **state)
 
     be_ready(bench);
     step(bench, (struct farm_input){.kind = FARM_LEAVE});
-    assert_non_null(sent(bench, MESSAGE_RECORD));
+    assert_non_null(sent(bench, MESSAGE_RECORD_AWAITED));
     assert_false(bench->has_left);
     take(bench, 1, &ack);
     assert_true(bench->has_left);
@@ -708,7 +708,7 @@ static void what_nobody_can_give_is_asked_for_ever_more_rarely(void **state)
     assert_in_range(count_syncs(bench), 1, 6);
 }
 
-/* ---- splices ---- */
+/* ---- other members ---- */
 
 static void link_another(struct bench *bench, uint16_t version, uint8_t state,
                          uint64_t attach_number)
@@ -729,6 +729,8 @@ static void unlink_another(struct bench *bench)
 {
     step(bench, (struct farm_input){.kind = FARM_UNLINKED, .link = 2});
 }
+
+/* ---- splices ---- */
 
 static uint64_t append_change(struct bench *bench)
 {
@@ -806,8 +808,9 @@ static void who_does_not_know_splices_is_streamed_none(void **state)
     assert_non_null(sent(bench, MESSAGE_RECORD));
 }
 
-static void take_record(struct bench *bench, uint64_t number,
-                        const struct record *record)
+static void take_record_with(struct bench *bench, farm_link link,
+                             uint64_t number, const struct record *record,
+                             bool more)
 {
     uint8_t bytes[2048];
     struct writer writer = writer_of(bytes, sizeof(bytes));
@@ -818,7 +821,17 @@ static void take_record(struct bench *bench, uint64_t number,
         .kind = MESSAGE_RECORD,
         .state = {.number = number,
                   .bytes = span_of(bytes, writer.used_bytes)}};
-    take(bench, 1, &message);
+    take_with(bench, link, &message, more);
+}
+
+/* Its server waits for it to be acknowledged. */
+static void take_record(struct bench *bench, uint64_t number,
+                        const struct record *record)
+{
+    struct message awaited = {.kind = MESSAGE_ACK_AWAITED, .number = number};
+
+    take_record_with(bench, 1, number, record, true);
+    take(bench, 1, &awaited);
 }
 
 static void expect_apple(struct bench *bench, const char *expected)
@@ -833,6 +846,152 @@ static void expect_apple(struct bench *bench, const char *expected)
 }
 
 /* What is here stays until it has come; it is not held before. */
+/* ---- acknowledgements ---- */
+
+static struct record grave_of_apple(const struct bench *bench)
+{
+    return (struct record){.kind = RECORD_DELETE,
+                           .version = bench->now << 12,
+                           .key = SPAN("apple")};
+}
+
+static void what_nobody_waits_for_is_acknowledged_later(void **state)
+{
+    struct bench *bench = *state;
+    struct record record = grave_of_apple(bench);
+
+    be_ready(bench);
+    take_record_with(bench, 1, 1, &record, false);
+    assert_null(sent(bench, MESSAGE_ACK));
+    time_us begun = bench->now;
+    assert_true(farm_deadline(bench->farm) <= begun + TIME_US_PER_S / 100);
+    take_record_with(bench, 1, 2, &record, false);
+    assert_null(sent(bench, MESSAGE_ACK));
+    while (sent(bench, MESSAGE_ACK) == NULL)
+        tick(bench, farm_deadline(bench->farm) - bench->now);
+    assert_int_equal(bench->now - begun, TIME_US_PER_S / 100);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 2);
+    run(bench, TIME_US_PER_S / 50);
+    assert_null(sent(bench, MESSAGE_ACK));
+
+    /* The stream is not to stand still for want of it. */
+    uint64_t number = 3;
+    for (; sent(bench, MESSAGE_ACK) == NULL; number++)
+        take_record_with(bench, 1, number, &record, false);
+    assert_int_equal(number - 3, 1024);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, number - 1);
+}
+
+static void what_somebody_waits_for_is_acknowledged_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct record record = grave_of_apple(bench);
+    struct message awaited = {.kind = MESSAGE_ACK_AWAITED, .number = 1};
+
+    be_ready(bench);
+    take_record_with(bench, 1, 1, &record, false);
+    assert_null(sent(bench, MESSAGE_ACK));
+    take(bench, 1, &awaited);
+    assert_non_null(sent(bench, MESSAGE_ACK));
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 1);
+
+    /* And what is not here yet, when it has come. */
+    awaited.number = 3;
+    take(bench, 1, &awaited);
+    take_record_with(bench, 1, 2, &record, false);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 2);
+    take_record_with(bench, 1, 3, &record, false);
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 3);
+    take_record_with(bench, 1, 4, &record, false);
+    assert_null(sent(bench, MESSAGE_ACK));
+}
+
+static void who_does_not_say_what_it_awaits_is_told_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct record record = grave_of_apple(bench);
+    struct message overrun = {.kind = MESSAGE_OVERRUN, .number = 1};
+
+    be_ready(bench);
+    link_another(bench, MESSAGE_VERSION_SPLICES, MEMBER_READY, 0);
+    take(bench, 2, &overrun);
+    take_record_with(bench, 2, 1, &record, false);
+    assert_non_null(sent(bench, MESSAGE_ACK));
+    assert_int_equal(sent(bench, MESSAGE_ACK)->number, 1);
+
+    /* Nor does it understand what others await. */
+    for (unsigned i = 1; i <= 2; i++) {
+        append_change(bench);
+        if (i == 2)
+            step(bench, (struct farm_input){.kind = FARM_WRITTEN});
+        step(bench, (struct farm_input){.kind = FARM_AWAIT, .number = i});
+        assert_non_null(
+            sent(bench, i == 1 ? MESSAGE_RECORD_AWAITED : MESSAGE_ACK_AWAITED));
+        for (size_t j = 0; j < bench->frames_count; j++)
+            assert_false(bench->frames[j].link == 2 &&
+                         bench->frames[j].message.kind != MESSAGE_RECORD);
+    }
+}
+
+static void others_are_told_what_is_awaited_once(void **state)
+{
+    struct bench *bench = *state;
+
+    be_ready(bench);
+    append_change(bench);
+    step(bench, (struct farm_input){.kind = FARM_WRITTEN});
+    assert_non_null(sent(bench, MESSAGE_RECORD));
+    assert_null(sent(bench, MESSAGE_ACK_AWAITED));
+    step(bench, (struct farm_input){.kind = FARM_AWAIT, .number = 1});
+    assert_null(sent(bench, MESSAGE_RECORD));
+    assert_int_equal(sent(bench, MESSAGE_ACK_AWAITED)->number, 1);
+    step(bench, (struct farm_input){.kind = FARM_AWAIT, .number = 1});
+    assert_null(sent(bench, MESSAGE_ACK_AWAITED));
+
+    /* Where it is sent now, the last of it says so. */
+    append_change(bench);
+    append_change(bench);
+    step(bench, (struct farm_input){.kind = FARM_AWAIT, .number = 2});
+    assert_null(sent(bench, MESSAGE_ACK_AWAITED));
+    assert_int_equal(sent(bench, MESSAGE_RECORD)->state.number, 2);
+    assert_int_equal(sent(bench, MESSAGE_RECORD_AWAITED)->state.number, 3);
+
+    /* A new link begins anew. */
+    struct message hello = hello_of(bench, 2000);
+    struct message attach = {.kind = MESSAGE_ATTACH, .number = 4};
+    step(bench, (struct farm_input){.kind = FARM_UNLINKED, .link = 1});
+    link_up(bench, 3, "10.0.0.2");
+    take(bench, 3, &hello);
+    take(bench, 3, &attach);
+    assert_null(sent(bench, MESSAGE_RECORD));
+    assert_int_equal(sent(bench, MESSAGE_ACK_AWAITED)->number, 2);
+}
+
+static void what_is_written_waits_for_its_turn(void **state)
+{
+    struct bench *bench = *state;
+    struct message ack = {.kind = MESSAGE_ACK};
+
+    be_ready(bench);
+    append_change(bench);
+    take(bench, 1, &ack);
+    assert_null(sent(bench, MESSAGE_RECORD));
+    step(bench, (struct farm_input){.kind = FARM_TURN});
+    assert_null(sent(bench, MESSAGE_RECORD));
+    /* But not where others are told of it. */
+    struct message request = {.kind = MESSAGE_HEARTBEAT_REQUEST};
+    take(bench, 1, &request);
+    assert_non_null(sent(bench, MESSAGE_HEARTBEAT));
+    assert_int_equal(sent(bench, MESSAGE_HEARTBEAT)->heartbeat.head, 1);
+    assert_non_null(sent(bench, MESSAGE_RECORD));
+
+    append_change(bench);
+    take(bench, 1, &ack);
+    assert_null(sent(bench, MESSAGE_RECORD));
+    tick(bench, 1000);
+    assert_non_null(sent(bench, MESSAGE_RECORD));
+}
+
 static void a_splice_of_something_else_is_fetched(void **state)
 {
     struct bench *bench = *state;
@@ -955,7 +1114,7 @@ static void a_splice_that_contradicts_itself_ends_the_link(void **state)
                          .key = SPAN("apple")};
 
     be_ready(bench);
-    take_record(bench, 1, &lie);
+    take_record_with(bench, 1, 1, &lie, false);
     assert_int_equal(bench->unlinked, 1);
 }
 
@@ -1288,6 +1447,11 @@ int main(void)
         CASE(what_nobody_can_give_is_asked_for_ever_more_rarely),
         CASE(splices_are_written_while_all_understand_them),
         CASE(who_does_not_know_splices_is_streamed_none),
+        CASE(what_nobody_waits_for_is_acknowledged_later),
+        CASE(what_somebody_waits_for_is_acknowledged_at_once),
+        CASE(who_does_not_say_what_it_awaits_is_told_at_once),
+        CASE(others_are_told_what_is_awaited_once),
+        CASE(what_is_written_waits_for_its_turn),
         CASE(a_splice_of_something_else_is_fetched),
         CASE(what_its_server_holds_dead_is_not_waited_for),
         CASE(what_a_flush_kills_is_not_wanted_any_more),
