@@ -283,7 +283,7 @@ void apply_record(struct farm *farm, struct member *member, uint64_t number,
 /* Until then it waits for us, and gives what we lack. */
 void apply_departures(struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (member->leaves_with == 0 || !member_is_up(member) ||
             wants_held(farm, member) < member->leaves_with)

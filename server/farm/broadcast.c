@@ -30,7 +30,7 @@ void broadcast_choose(struct farm *farm)
     bool has_others = false;
     bool has_outsiders = false;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0 || member->link == 0)
             continue;
@@ -191,7 +191,7 @@ static struct holders count_holders(const struct farm *farm, uint64_t number)
 {
     struct holders holders = {0};
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!is_in_view(member))
             continue;
@@ -220,7 +220,7 @@ static unsigned needed(const struct farm *farm, unsigned others)
  * waited for, until it does. */
 static void leave_behind(struct farm *farm, uint64_t number)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (is_in_view(member) && !holds(member, number) &&
             member->out_until < number)

@@ -70,7 +70,7 @@ static const struct member *oldest_ready(const struct farm *farm)
 {
     const struct member *oldest = NULL;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_up(member) || !member->is_ready ||
             member->ready_since == 0)
@@ -89,7 +89,7 @@ static const struct member *oldest_ready(const struct farm *farm)
 /* Nobody is READY: the lowest id will be, and begins with its own time. */
 static bool is_lowest(const struct farm *farm, const struct member *member)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *other = &farm->members[i];
         if (member_is_up(other) && (other->is_ready || other->id < member->id))
             return false;

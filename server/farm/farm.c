@@ -228,7 +228,7 @@ static bool has_left(struct farm *farm)
 
     if (farm->now >= farm->leave_by)
         return true;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member) || !member_is_up(member))
             continue;
@@ -369,7 +369,7 @@ time_us farm_fresh_until(const struct farm *farm)
         return 0;
     if (PLANTED == PLANTED_ALWAYS_FRESH)
         return UINT64_MAX;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member))
             continue;
@@ -391,12 +391,12 @@ uint8_t farm_state(const struct farm *farm)
 
 bool farm_has_others(const struct farm *farm)
 {
-    for (size_t i = 0; i < LINKS_MAX; i++) {
+    for (size_t i = 0; i < farm->connections_end; i++) {
         if (farm->connections[i].link != 0)
             return true;
     }
     /* Who lost its link is in the view until it is dead. */
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (member_is_in_view(&farm->members[i]))
             return true;
     }
@@ -418,7 +418,7 @@ size_t farm_read_members(struct farm *farm,
                                          .id = farm->settings.id,
                                          .state = farm->state,
                                          .is_self = true};
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0 || member->name[0] == '\0' ||
             (!member->was_met && member_is_gone(member)))
@@ -447,7 +447,7 @@ void farm_read_figures(struct farm *farm, struct farm_figures *figures)
     figures->splices = journal_splices(farm->journal);
     figures->waiting = farm->waits_count;
     figures->locks = locks_count(farm);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_up(member))
             continue;
@@ -466,7 +466,7 @@ void farm_check(const struct farm *farm)
     home_check(farm);
     errand_check(farm);
     locks_check(farm);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0)
             continue;

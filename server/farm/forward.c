@@ -34,7 +34,7 @@ bool member_has_real_link(const struct member *member)
 
 static struct connection *find_detour(struct farm *farm, uint64_t to)
 {
-    for (size_t i = 0; i < LINKS_MAX; i++) {
+    for (size_t i = 0; i < farm->connections_end; i++) {
         struct connection *connection = &farm->connections[i];
         if (link_is_virtual(connection->link) && connection->to == to)
             return connection;
@@ -213,7 +213,7 @@ static bool needs_detour(struct farm *farm, const struct member *member)
 
 void forward_tick(struct farm *farm)
 {
-    for (size_t i = 0; i < LINKS_MAX; i++) {
+    for (size_t i = 0; i < farm->connections_end; i++) {
         struct connection *connection = &farm->connections[i];
         if (!link_is_virtual(connection->link))
             continue;
@@ -223,7 +223,7 @@ void forward_tick(struct farm *farm)
                  farm->now - connection->begun >= SETTLING_MAX)
             members_drop_link(farm, connection, "no answer");
     }
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (!needs_detour(farm, member))
             continue;

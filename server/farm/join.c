@@ -15,7 +15,7 @@ static void dial_again(struct farm *farm)
             !members_is_linked_to(farm, seed->address))
             effect_dial(farm, seed->address);
     }
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         /* The dead are dialled for ever: another may answer there. */
         if (member->id != 0 && !member_has_real_link(member) &&
@@ -39,7 +39,7 @@ bool join_has_tried_all(const struct farm *farm)
 
 bool farm_has_met_all(const struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id != 0 && !member_is_gone(member) && member->link == 0)
             return false;
@@ -57,7 +57,7 @@ void join_rejected(struct farm *farm)
 
 static bool has_company(const struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (member_is_up(&farm->members[i]))
             return true;
     }
@@ -83,7 +83,7 @@ static bool is_first(const struct farm *farm)
         return false;
     if (waits_outside(farm))
         return false;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         /* Also who is only heard of from a neighbour. */
         if (member->id != 0 && !member_is_gone(member) &&
@@ -99,7 +99,7 @@ static bool is_first(const struct farm *farm)
 
 static bool has_ready_member(const struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (member_is_up(&farm->members[i]) && farm->members[i].is_ready)
             return true;
     }
@@ -111,7 +111,7 @@ static void become_ready(struct farm *farm)
 {
     farm->state = MEMBER_READY;
     farm->ready_since = farm->time;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (member_is_up(&farm->members[i]))
             heartbeat_send(farm, &farm->members[i]);
     }
@@ -126,7 +126,7 @@ static void try_to_enter(struct farm *farm)
                               .subject = farm->settings.id};
     bool has_all = farm->clock.is_from_ready;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (!member_is_up(member))
             continue;
@@ -165,7 +165,7 @@ static void advance_state(struct farm *farm)
 
 void join_tick(struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (farm->members[i].id != 0)
             heartbeat_watch(farm, &farm->members[i]);
     }
@@ -177,7 +177,7 @@ void join_tick(struct farm *farm)
         farm->next_heartbeat = farm->now + interval - interval / 10 +
                                prng_below(&farm->prng, interval / 5 + 1);
         settle_tick(farm);
-        for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+        for (size_t i = 0; i < farm->members_end; i++) {
             struct member *member = &farm->members[i];
             if (!member_is_up(member))
                 continue;

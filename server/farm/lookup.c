@@ -374,7 +374,7 @@ static struct lookup *find_shared(struct farm *farm, uint64_t hash,
 
 static void choose_asked(struct farm *farm, struct lookup *lookup)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member))
             continue;
@@ -403,7 +403,7 @@ static void send_requests(struct farm *farm, struct lookup *lookup)
                     .vector = vector_pack(vector + 1, count - 1, bytes),
                     .key = key_of(lookup)}};
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (member_set_has(&lookup->asked, i))
             effect_send(farm, farm->members[i].link, &request);
     }
@@ -411,7 +411,7 @@ static void send_requests(struct farm *farm, struct lookup *lookup)
 
 static bool has_view(const struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id != 0 && !member_is_gone(member) && member->is_ready)
             return true;
@@ -448,7 +448,7 @@ static void ask_when_awake(struct farm *farm)
 
 static bool is_linked(const struct farm *farm)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member_is_in_view(member) && member->link != 0)
             return true;
@@ -661,7 +661,7 @@ static bool is_witness(const struct farm *farm, uint64_t asker)
 {
     if (farm->state != MEMBER_READY || wants_is_synchronising(farm))
         return false;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (!member_is_in_view(member) || member->id == asker)
             continue;

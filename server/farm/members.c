@@ -11,7 +11,7 @@
 
 struct member *member_find(struct farm *farm, uint64_t id)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (farm->members[i].id == id && id != 0)
             return &farm->members[i];
     }
@@ -20,7 +20,7 @@ struct member *member_find(struct farm *farm, uint64_t id)
 
 struct connection *connection_find(struct farm *farm, farm_link link)
 {
-    for (size_t i = 0; i < LINKS_MAX; i++) {
+    for (size_t i = 0; i < farm->connections_end; i++) {
         if (farm->connections[i].link == link && link != 0)
             return &farm->connections[i];
     }
@@ -30,8 +30,11 @@ struct connection *connection_find(struct farm *farm, farm_link link)
 struct connection *connection_take(struct farm *farm)
 {
     for (size_t i = 0; i < LINKS_MAX; i++) {
-        if (farm->connections[i].link == 0)
-            return &farm->connections[i];
+        if (farm->connections[i].link != 0)
+            continue;
+        if (farm->connections_end <= i)
+            farm->connections_end = i + 1;
+        return &farm->connections[i];
     }
     return NULL;
 }
@@ -118,7 +121,7 @@ size_t members_vector(struct farm *farm,
     vector[count++] =
         (struct vector_entry){farm->settings.id, journal_head(farm->journal)};
     broadcast_due(farm, vector[0].number);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         bool is_told = !member_is_gone(member) || !member->is_settled;
         if (member->id != 0 && member->applied > 0 && is_told)
@@ -176,7 +179,7 @@ static void send_members(struct farm *farm, farm_link link,
     size_t count = 0;
     size_t used_bytes = 0;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         /* Who is reached through another is to be heard of from that one. */
         if (!member_is_up(member) || !member_has_real_link(member) ||
@@ -288,7 +291,7 @@ void members_drop_link(struct farm *farm, struct connection *connection,
  * its links were gone.  The next one is refused, and tells. */
 static void dial_soon(struct farm *farm, const char *address)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id != 0 && member->link == 0 && !member_is_gone(member) &&
             farm->now - member->lost < DIAL_INTERVAL &&
@@ -351,7 +354,7 @@ void member_die(struct farm *farm, struct member *member, enum proof proof)
 void members_refused(struct farm *farm, struct span address)
 {
     set_seed(farm, address, SEED_REFUSED);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (member->id != 0 && member->link == 0 && !member_is_gone(member) &&
             is_text(member->address, address))
@@ -378,7 +381,7 @@ static bool keeps_new_link(const struct farm *farm,
 /* Somebody else answers where a member was: that one is no more. */
 static void bury_predecessors(struct farm *farm, const struct member *heir)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (member->id == 0 || member == heir ||
             strcmp(member->address, heir->address) != 0)
@@ -426,7 +429,7 @@ static void start_link(struct farm *farm, struct member *member,
     heartbeat_send(farm, member);
     view_tell(farm, member);
     /* Who came later should be heard of by those who were here before. */
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *other = &farm->members[i];
         if (other != member && member_is_up(other))
             send_members(farm, other->link, member);
@@ -545,7 +548,7 @@ void members_hello(struct farm *farm, struct connection *connection,
 
 bool members_is_linked_to(const struct farm *farm, const char *address)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id != 0 && member_has_real_link(member) &&
             strcmp(member->address, address) == 0)

@@ -65,7 +65,7 @@ static bool is_name_free(const struct farm *farm,
                       "its name %.80s is the name of this server, at "
                       "%.80s",
                       farm->settings.name, farm->settings.address);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id == 0 || member->id == hello->id || !member->was_met ||
             member_is_gone(member) || strcmp(member->address, address) == 0 ||

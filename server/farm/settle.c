@@ -36,7 +36,7 @@ void settle_told(struct farm *farm, const struct member *member,
 
 void settle_forget(struct farm *farm, const struct member *member)
 {
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++)
+    for (size_t i = 0; i < farm->members_end; i++)
         member_set_remove(&farm->members[i].agreed, member_place(farm, member));
 }
 
@@ -56,11 +56,11 @@ void settle_tick(struct farm *farm)
 
     if (farm->state != MEMBER_READY)
         return;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         if (member_is_in_view(&farm->members[i]))
             member_set_add(&view, i);
     }
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *origin = &farm->members[i];
         if (origin->id == 0 || !member_is_gone(origin) || origin->is_settled)
             continue;

@@ -293,6 +293,7 @@ struct farm {
     struct member members[FARM_MEMBERS_MAX];
     size_t members_end; /* no member was ever at this place, nor behind it */
     struct connection connections[LINKS_MAX];
+    size_t connections_end; /* likewise */
     struct seed seeds[SEEDS_MAX];
     size_t seeds_count;
     time_us started;

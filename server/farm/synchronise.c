@@ -401,7 +401,7 @@ static void ask(struct farm *farm, struct member *partner)
     uint8_t packed[sizeof(needs)];
     size_t count = 0;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id != 0 && member->has_gap)
             needs[count++] = (struct vector_entry){member->id, member->needed};
@@ -502,7 +502,7 @@ static void end_asking(struct farm *farm)
     for (size_t i = 0; i < sync->vector_count; i++)
         adopt(farm, sync->vector[i].id, sync->vector[i].number);
     /* Whoever was ahead says so again, if it still is. */
-    for (size_t i = 0; i < FARM_MEMBERS_MAX && farm->state != MEMBER_READY;
+    for (size_t i = 0; i < farm->members_end && farm->state != MEMBER_READY;
          i++) {
         farm->members[i].is_ahead = false;
         farm->members[i].has_entered = false;
@@ -595,7 +595,7 @@ static struct member *choose_partner(struct farm *farm)
     struct member *lowest = NULL;
     struct member *origin = NULL;
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (!member_is_up(member) || !member->is_ready)
             continue;

@@ -13,7 +13,7 @@ static bool is_taken(const struct farm *farm, uint16_t tag)
 {
     if (tag == farm->settings.tag)
         return true;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id != 0 && !member_is_gone(member) && member->tag == tag)
             return true;

@@ -78,7 +78,7 @@ static void tell_sync(struct farm *farm, struct member *member)
 void tell_changes(struct farm *farm)
 {
     tell_self(farm);
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (member->id == 0)
             continue;

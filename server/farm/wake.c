@@ -15,7 +15,7 @@ bool wake_needs_ticks(const struct farm *farm)
 {
     if (farm->settings.tick_interval == 0)
         return false;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member->id != 0 && !member_is_gone(member))
             return true;
@@ -31,7 +31,7 @@ void wake_after_gap(struct farm *farm, time_us last_step)
     if (!farm->is_ticked || gap <= farm->settings.ack_timeout)
         return;
     farm->woke = farm->now;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         struct member *member = &farm->members[i];
         if (!member_is_up(member))
             continue;
@@ -50,7 +50,7 @@ bool farm_is_waking(const struct farm *farm)
 {
     if (farm->woke == 0 || farm->now - farm->woke >= WAKING_MAX)
         return false;
-    for (size_t i = 0; i < FARM_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < farm->members_end; i++) {
         const struct member *member = &farm->members[i];
         if (member_is_in_view(member) &&
             (member->echoed < farm->woke || member->must_sync ||

@@ -329,7 +329,7 @@ static void send_fetch(struct farm *farm, struct pull *pull,
     uint8_t bytes[FARM_MEMBERS_MAX * 8];
     struct writer writer = writer_of(bytes, sizeof(bytes));
 
-    for (size_t i = 0; i < FARM_MEMBERS_MAX && pull->asked_bytes == 0; i++) {
+    for (size_t i = 0; i < farm->members_end && pull->asked_bytes == 0; i++) {
         if (member_set_has(&pull->lacking, i) && farm->members[i].id != 0)
             write_u64(&writer, farm->members[i].id);
     }

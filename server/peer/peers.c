@@ -11,7 +11,7 @@
 #define MEET_US_MAX (TIME_US_PER_S * 3 / 10)
 /* What nobody waits for is told so often: a wake-up, and a message to each
  * member and back, cost more than many a change. */
-#define TELL_US (TIME_US_PER_S / 1000)
+#define TELL_US (TIME_US_PER_S / 500)
 /* But sooner where there is so much of it: a part of the longest record. */
 #define TELL_SHARE 4
 #define RESOLVE_US (5 * TIME_US_PER_S)
