@@ -9,6 +9,8 @@
 /* Frame length, kind, number: what stands before a record on the wire. */
 #define FRAME_HEAD_BYTES (MESSAGE_FRAME_BYTES + 1 + 8)
 #define RECORD_SHARE 8
+#define LINE_BYTES 64
+#define FETCHED_LINES 5
 /* A splice of more than this part of the whole saves too little for what it
  * costs where its base is not there. */
 #define WORTH_SHARE 2
@@ -26,6 +28,7 @@ struct journal {
     uint64_t ring_bytes;
     uint64_t tail_offset;
     uint64_t head_offset;
+    uint64_t lap_offset;  /* where the head's lap of the ring began */
     uint64_t tail_number; /* of the oldest frame; head + 1 if there is none */
     uint64_t head_number;
     _Atomic bool takes_splices; /* changed under the lock */
@@ -68,10 +71,20 @@ size_t journal_record_bytes_max(const struct journal *journal)
 
 /* ---- bytes of the ring ---- */
 
+/* Of an offset that is in the ring, or at most a record ahead of its head. */
+static size_t place_of(const struct journal *journal, uint64_t offset)
+{
+    if (offset < journal->lap_offset)
+        offset += journal->ring_bytes;
+    size_t place = offset - journal->lap_offset;
+
+    return place < journal->ring_bytes ? place : place - journal->ring_bytes;
+}
+
 static void ring_write(struct journal *journal, uint64_t offset,
                        struct span bytes)
 {
-    size_t at = offset % journal->ring_bytes;
+    size_t at = place_of(journal, offset);
     size_t first = journal->ring_bytes - at;
 
     if (bytes.length == 0)
@@ -85,7 +98,7 @@ static void ring_write(struct journal *journal, uint64_t offset,
 static void ring_read(const struct journal *journal, uint64_t offset,
                       uint8_t *to, size_t bytes)
 {
-    size_t at = offset % journal->ring_bytes;
+    size_t at = place_of(journal, offset);
     size_t first = journal->ring_bytes - at;
 
     if (first > bytes)
@@ -103,6 +116,19 @@ static size_t frame_bytes_at(const struct journal *journal, uint64_t offset)
 }
 
 /* ---- appending ---- */
+
+/* The ring is larger than any cache: what the next record is written to, and
+ * what makes way for it, comes while others work. */
+static void fetch_next(const struct journal *journal)
+{
+    size_t at = place_of(journal, journal->head_offset);
+
+    for (size_t line = 0;
+         line < FETCHED_LINES && at + line * LINE_BYTES < journal->ring_bytes;
+         line++)
+        __builtin_prefetch(journal->ring + at + line * LINE_BYTES, 1);
+    __builtin_prefetch(journal->ring + place_of(journal, journal->tail_offset));
+}
 
 static void make_way(struct journal *journal, size_t bytes)
 {
@@ -133,6 +159,9 @@ static uint64_t append(struct journal *journal, const struct record *record)
     ring_write(journal, journal->head_offset + writer.used_bytes,
                record_value(record));
     journal->head_offset += FRAME_HEAD_BYTES + bytes;
+    if (journal->head_offset - journal->lap_offset >= journal->ring_bytes)
+        journal->lap_offset += journal->ring_bytes;
+    fetch_next(journal);
     return number;
 }
 
