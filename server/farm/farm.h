@@ -76,7 +76,7 @@ struct farm_settings {
 };
 
 enum farm_input_kind {
-    FARM_TICK,     /* time has passed */
+    FARM_TICK,     /* time has passed; and as FARM_WRITTEN */
     FARM_TURN,     /* the inputs before, which said `more`, were all there is */
     FARM_SEED,     /* others may be at the address `bytes` */
     FARM_LINKED,   /* `link` is up; `bytes` is the address that was dialled, or

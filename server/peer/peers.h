@@ -159,11 +159,12 @@ bool peers_were_alone(const struct peers *peers, peers_term term);
 bool peers_waits(const struct peers *peers);
 
 /* The journal has grown, by what nobody waits for: others hear of it within
- * a millisecond. */
+ * 2 ms. */
 void peers_written(struct peers *peers);
 
 /* It has grown, and the crew wants to hear when record `number` is held: others
- * hear of all at once.  A crew awaits growing numbers. */
+ * hear of all at once; or when they have acknowledged what they were asked
+ * before, or 2 ms later.  A crew awaits growing numbers. */
 void peers_await(struct peers *peers, size_t crew, uint64_t number);
 
 /* Has `task` run by the thread of the peers. */
