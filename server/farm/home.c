@@ -23,6 +23,8 @@
 #define WAY_SHARE 8
 /* Nobody may have it wait longer. */
 #define COMMAND_TIME_MAX TIME_US_PER_S
+/* As long as answers are remembered. */
+#define LATE_MAX (2 * TIME_US_PER_S)
 
 enum call_state {
     CALL_WAITING,   /* to be executed */
@@ -44,6 +46,7 @@ struct call {
     size_t vector_count;
     uint16_t count;
     uint16_t executed; /* of these */
+    bool is_again;     /* what was asked first may come later */
     bool is_asked;     /* the others, about the key of the next */
     bool is_certain;
     bool is_unknown;
@@ -200,7 +203,8 @@ static void keep_in_mind(struct farm *farm, struct call *call)
 static void end(struct farm *farm, struct call *call)
 {
     answer(farm, call);
-    if (call->executed > 0 && call->member != 0)
+    /* Nor is what was refused to be done when it comes once more. */
+    if (call->member != 0 && (call->executed > 0 || call->is_again))
         keep_in_mind(farm, call);
     destroy(farm->home, call);
 }
@@ -368,6 +372,7 @@ static void take(struct farm *farm, const struct member *member,
     if (member != NULL) {
         call->member = member->id;
         call->link = member->link;
+        call->is_again = command->is_again;
     }
     struct call **at = home->calls.end;
     append(&home->calls, call);
@@ -404,7 +409,8 @@ static bool was_answered(struct farm *farm, const struct member *member,
         answer(farm, &call);
         return true;
     }
-    if (!answered_has_forgotten(farm->home->answered, farm->now))
+    if (!command->is_again ||
+        !answered_has_forgotten(farm->home->answered, farm->now))
         return false;
     call.executed =
         command->count < FARM_COMMANDS_MAX ? command->count : FARM_COMMANDS_MAX;
@@ -417,10 +423,15 @@ void home_take(struct farm *farm, struct member *member,
 {
     struct home *home = farm->home;
 
-    if (command->is_again &&
-        (is_under_way(&home->calls, member, command->id) ||
-         is_under_way(&home->decisions, member, command->id) ||
-         was_answered(farm, member, command)))
+    /* Where links take each other's place, what is asked again may come before
+     * what was asked first. */
+    if (command->is_again)
+        member->asked_again = farm->now;
+    bool may_be_known =
+        member->asked_again != 0 && farm->now - member->asked_again < LATE_MAX;
+    if (may_be_known && (is_under_way(&home->calls, member, command->id) ||
+                         is_under_way(&home->decisions, member, command->id) ||
+                         was_answered(farm, member, command)))
         return;
     /* It may have come while this server slept, so that its time is over:
      * whoever still waits asks again. */

@@ -122,6 +122,7 @@ struct member {
     struct vector_entry entered_vector[FARM_MEMBERS_MAX + 1];
     size_t entered_count; /* of that, what is not applied here yet */
     time_us asked_for_lease;
+    time_us asked_again; /* it asked us once more for what we may have done */
 
     /* What people were told of it last. */
     uint8_t told_state;

@@ -1203,6 +1203,26 @@ static void a_home_executes_what_it_is_sent(void **state)
     assert_decision(bench, 77, 2);
 }
 
+/* Links take each other's place: what was on the one that goes comes last. */
+static void what_was_asked_first_may_come_last(void **state)
+{
+    struct bench *bench = *state;
+
+    be_home(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message command = command_of(bench, 77, commands_on(hash, 2, 10), 2);
+    bench->result = SPAN("result");
+    command.command.is_again = true;
+    take(bench, 1, &command);
+    assert_int_equal(bench->executed, 2);
+    command.command.is_again = false;
+    take(bench, 1, &command);
+    assert_int_equal(bench->executed, 2);
+    command.command.id = 78;
+    take(bench, 1, &command);
+    assert_int_equal(bench->executed, 4);
+}
+
 static void commands_that_are_not_as_many_as_told_end_the_link(void **state)
 {
     struct bench *bench = *state;
@@ -1457,6 +1477,7 @@ int main(void)
         CASE(what_a_flush_kills_is_not_wanted_any_more),
         CASE(a_splice_that_contradicts_itself_ends_the_link),
         HOME(a_home_executes_what_it_is_sent),
+        HOME(what_was_asked_first_may_come_last),
         HOME(commands_that_are_not_as_many_as_told_end_the_link),
         HOME(too_much_is_refused_and_nothing_of_it_done),
         HOME(who_is_not_home_says_so),
