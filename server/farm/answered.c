@@ -7,7 +7,6 @@
 
 #define ANSWERS_MAX (16384 / TABLES_SHARE)
 #define ANSWERS_BYTES_MAX (((size_t)32 << 20) / TABLES_SHARE)
-#define KEPT_FOR (2 * TIME_US_PER_S)
 
 /* A ring. */
 struct answered {
@@ -37,7 +36,7 @@ static bool forget_oldest(struct answered *answered, time_us now)
 
     if (answered->first == answered->next)
         return false;
-    if (now - oldest->at < KEPT_FOR)
+    if (now - oldest->at < ANSWERS_KEPT_FOR)
         answered->forgot = now;
     answered->first = (answered->first + 1) % ANSWERS_MAX;
     answered->bytes -= oldest->room_bytes;
@@ -63,7 +62,7 @@ void answered_keep(struct answered *answered, const struct answer *answer,
 void answered_forget_old(struct answered *answered, time_us now)
 {
     while (answered->first != answered->next &&
-           now - answered->answers[answered->first].at >= KEPT_FOR)
+           now - answered->answers[answered->first].at >= ANSWERS_KEPT_FOR)
         forget_oldest(answered, now);
 }
 
@@ -81,5 +80,5 @@ const struct answer *answered_find(const struct answered *answered,
 
 bool answered_has_forgotten(const struct answered *answered, time_us now)
 {
-    return answered->forgot != 0 && now - answered->forgot < KEPT_FOR;
+    return answered->forgot != 0 && now - answered->forgot < ANSWERS_KEPT_FOR;
 }

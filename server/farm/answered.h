@@ -14,6 +14,9 @@
 
 #include "proto/base/time.h"
 
+/* As long as anybody may ask again, or what he asked first come late. */
+#define ANSWERS_KEPT_FOR (2 * TIME_US_PER_S)
+
 struct answer {
     uint64_t member; /* who asked */
     uint64_t id;     /* by which it asked */

@@ -23,8 +23,6 @@
 #define WAY_SHARE 8
 /* Nobody may have it wait longer. */
 #define COMMAND_TIME_MAX TIME_US_PER_S
-/* As long as answers are remembered. */
-#define LATE_MAX (2 * TIME_US_PER_S)
 
 enum call_state {
     CALL_WAITING,   /* to be executed */
@@ -427,8 +425,8 @@ void home_take(struct farm *farm, struct member *member,
      * what was asked first. */
     if (command->is_again)
         member->asked_again = farm->now;
-    bool may_be_known =
-        member->asked_again != 0 && farm->now - member->asked_again < LATE_MAX;
+    bool may_be_known = member->asked_again != 0 &&
+                        farm->now - member->asked_again < ANSWERS_KEPT_FOR;
     if (may_be_known && (is_under_way(&home->calls, member, command->id) ||
                          is_under_way(&home->decisions, member, command->id) ||
                          was_answered(farm, member, command)))
