@@ -24,6 +24,7 @@
 #define PLANTED_YES_TOO_EARLY 11
 #define PLANTED_NO_LEASE 12
 #define PLANTED_RELEASE_ANY 13
+#define PLANTED_LOCK_TAKEN_OVER 14
 
 /* A length that is checked off by one. */
 #define PLANTED_BINARY_EXTRAS 21

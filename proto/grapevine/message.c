@@ -361,6 +361,7 @@ static void write_body(struct writer *writer, const struct message *message)
         write_u64(writer, message->lock.version);
         write_u64(writer, message->lock.owner);
         write_short(writer, message->lock.key);
+        write_u64(writer, message->lock.taken);
         break;
     case MESSAGE_UNKNOWN:
         assert(false); /* only ever decoded */
@@ -496,6 +497,8 @@ static bool read_body(struct reader *reader, struct message *message)
         message->lock.version = read_u64(reader);
         message->lock.owner = read_u64(reader);
         message->lock.key = read_short(reader);
+        /* Who is older does not say it. */
+        message->lock.taken = reader->rest.length > 0 ? read_u64(reader) : 0;
         return is_farm_key(message->lock.key);
     case MESSAGE_UNKNOWN:
         break;

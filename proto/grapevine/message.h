@@ -212,6 +212,7 @@ struct message_lock {
     uint64_t version; /* of the lock's value */
     uint64_t owner;   /* the server whose client has it */
     struct span key;
+    uint64_t taken; /* the cas token of its taking; 0: not known */
 };
 
 struct message {

@@ -8,7 +8,8 @@
 enum state_shape {
     STATE_HAS_STAMP = 1,
     STATE_HAS_TOKEN = 2,
-    STATE_HAS_OWNER = 8
+    STATE_HAS_OWNER = 8,
+    STATE_IS_KEPT = 16
 };
 
 static bool has_whole_value(enum record_kind kind)
@@ -23,7 +24,8 @@ static void encode_state(const struct record *record, struct writer *writer)
 
     write_u8(writer, (uint8_t)((has_stamp ? STATE_HAS_STAMP : 0) |
                                (has_token ? STATE_HAS_TOKEN : 0) |
-                               (record->owner != 0 ? STATE_HAS_OWNER : 0)));
+                               (record->owner != 0 ? STATE_HAS_OWNER : 0) |
+                               (record->is_kept ? STATE_IS_KEPT : 0)));
     write_u8(writer, record->marks);
     write_u32(writer, record->flags);
     write_u32(writer, record->exptime);
@@ -79,6 +81,7 @@ static void decode_state(struct reader *reader, struct record *record)
     record->token =
         shape & STATE_HAS_TOKEN ? read_u64(reader) : record->version;
     record->owner = shape & STATE_HAS_OWNER ? read_u64(reader) : 0;
+    record->is_kept = shape & STATE_IS_KEPT;
     record->key = read_short(reader);
     record->value_bytes = read_u32(reader);
     if (has_whole_value(record->kind))

@@ -43,6 +43,7 @@ struct record {
     uint64_t stamp;       /* of the life part */
     uint64_t token;       /* the cas token that clients see */
     uint64_t owner;       /* of a lock: whose client has it; 0: it is none */
+    bool is_kept;         /* the owner had it before: this is no taking */
     uint64_t moment;      /* of a flush, microseconds in farm time */
     uint64_t hash;        /* of a stub, by which its key is filed */
     uint8_t stub_kind;    /* of a stub: enum stub_kind of the store */

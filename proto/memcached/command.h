@@ -106,6 +106,8 @@ struct command {
     bool closes;        /* the connection ends after the reply */
     bool mints;         /* `key` is a prefix, until command_mint() */
     bool is_of_lock;    /* its key is that of a lock, says who executes it */
+    bool ends_taking;   /* a removal: of the lock whose taking had the token
+                           `compare`, whatever became of its value since */
 
     /* Of meta commands only. */
     bool is_meta;

@@ -2,7 +2,7 @@
 /*
  * A command: kind, mode, fault u8; bits u16; flags u32; which of the numbers
  * follow u8, these u64 each; key and tokens, each behind a length u8; value,
- * behind a length u32.
+ * behind a length u32.  Behind it, if one is set, more bits u8.
  *
  * A result: kind, absence u8; bits u16; flags u32; token, number u64; bytes of
  * what was stored u32; with BIT_HAS_ITEM six u32, with BIT_IS_SEEN two; value,
@@ -36,6 +36,9 @@ enum command_bit {
     BIT_EMPTIES = 512,
     COMMAND_BITS = 1023
 };
+
+/* Not known to older servers, who skip them. */
+enum more_bit { BIT_ENDS_TAKING = 1 };
 
 #define NUMBERS 7
 
@@ -147,6 +150,8 @@ size_t parcel_encode(const struct command *command, uint8_t *to)
     write_tokens(&writer, command->tokens);
     write_u32(&writer, (uint32_t)command->value.length);
     write_bytes(&writer, command->value);
+    if (command->ends_taking)
+        write_u8(&writer, BIT_ENDS_TAKING);
     assert(writer.ok);
     return writer.used_bytes;
 }
@@ -199,6 +204,8 @@ bool parcel_decode(struct span bytes, size_t item_bytes_max,
     command->tokens = read_tokens(&reader);
     command->value = read_bytes(&reader, read_u32(&reader));
     command->value_bytes = command->value.length;
+    if (reader.rest.length > 0 && command->kind == COMMAND_REMOVE)
+        command->ends_taking = read_u8(&reader) & BIT_ENDS_TAKING;
     return reader.ok && bits <= COMMAND_BITS && command->key.length > 0 &&
            command->key.length <= COMMAND_KEY_BYTES_MAX &&
            has_fitting_mode(command) &&

@@ -166,7 +166,7 @@ void effect_found(struct farm *farm, uint64_t waiter, bool is_certain)
     effect->is_certain = is_certain;
 }
 
-void effect_execute(struct farm *farm, uint64_t number, uint64_t owner,
+void effect_execute(struct farm *farm, uint64_t number, uint64_t asker,
                     bool is_asked, bool is_certain, struct span command)
 {
     span_copy(effect_room(farm, command.length), command);
@@ -174,7 +174,7 @@ void effect_execute(struct farm *farm, uint64_t number, uint64_t owner,
     struct pending_effect *effect =
         &farm->effects.list[farm->effects.count - 1];
     effect->waiter = number;
-    effect->number = owner;
+    effect->number = asker;
     effect->is_asked = is_asked;
     effect->is_certain = is_certain;
     effect->gives_way = farm->view.is_remnant;

@@ -73,6 +73,14 @@ static void take_state(struct farm *farm, struct member *member,
     lookup_state(farm, member, message->state.id);
 }
 
+static void take_lock(struct farm *farm, const struct message_lock *lock)
+{
+    struct farm_lock told = {
+        .version = lock->version, .owner = lock->owner, .taken = lock->taken};
+
+    locks_note(farm, lock->key, &told);
+}
+
 static void take_message(struct farm *farm, struct connection *connection,
                          const struct message *message)
 {
@@ -158,8 +166,7 @@ static void take_message(struct farm *farm, struct connection *connection,
         errand_decided(farm, member->id, &message->decision);
         break;
     case MESSAGE_LOCK:
-        locks_note(farm, message->lock.key, message->lock.version,
-                   message->lock.owner);
+        take_lock(farm, &message->lock);
         break;
     case MESSAGE_SYNC_BEGIN:
     case MESSAGE_SYNC_LIST:

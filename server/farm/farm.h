@@ -99,6 +99,14 @@ enum farm_input_kind {
     FARM_LEAVE     /* this server is about to end */
 };
 
+/* A lock: which server's client has it. */
+struct farm_lock {
+    uint64_t version; /* that is there now; 0: none is */
+    uint64_t owner;   /* 0: nobody has it, or nobody knows who */
+    uint64_t taken;   /* the cas token of its taking; 0: not known */
+    bool is_kept;     /* the owner had it before; `taken` is as it was */
+};
+
 struct farm_input {
     enum farm_input_kind kind;
     time_us now;
@@ -110,9 +118,9 @@ struct farm_input {
     bool must_ask;   /* of FARM_EXECUTED: nothing was done */
     bool is_refused; /* of FARM_EXECUTED: nothing was done, as it came too late,
                         or nobody can tell what there is */
-    struct span
-        lock; /* of FARM_EXECUTED: its key, where that is a lock's and */
-    uint64_t version; /* this version is there now; 0: none is */
+    struct span lock;      /* of FARM_EXECUTED: its key, where that is a lock's
+                              and was changed */
+    struct farm_lock held; /* and what became of that */
     bool more; /* another input follows at once: the rest waits for that */
 };
 
@@ -127,10 +135,9 @@ enum farm_effect_kind {
     FARM_EXECUTE, /* the command `bytes`, as its home, at once: FARM_EXECUTED is
                      the next input.  `is_asked`: the others were asked about
                      its key; `is_certain`: and all have answered.  `number` is
-                     the server whose client asked: the owner of a lock that is
-                     written.  `gives_way`: this may not be the farm any more:
-                     what is written of a lock that is there gives way to
-                     whatever else was */
+                     the server whose client asked.  `gives_way`: this may not
+                     be the farm any more: what is written of a lock that is
+                     there gives way to whatever else was */
     FARM_RELEASE, /* the lock with the key `bytes`, at once, if version `number`
                      of it is still there; `gives_way` as above */
     FARM_DECIDED, /* what homes made of the commands of `waiter`: for each, enum
@@ -250,6 +257,17 @@ bool farm_has_others(const struct farm *farm);
 time_us farm_fresh_until(const struct farm *farm);
 
 void farm_read_figures(struct farm *farm, struct farm_figures *figures);
+
+/* What is known of the lock with that key; false: nothing. */
+MUST_USE bool farm_find_lock(const struct farm *farm, struct span key,
+                             struct farm_lock *lock);
+
+/* Whose the lock with that key is after its version `before` was changed, as a
+ * client of `asker` asked: that server's where this is a taking, else still
+ * that of who had it.  The version is the caller's to set. */
+struct farm_lock farm_lock_after(const struct farm *farm, struct span key,
+                                 uint64_t before, uint64_t asker,
+                                 bool is_taking);
 
 /*
  * Who decides the commands that are for homes to decide: nobody, as each server

@@ -493,8 +493,7 @@ void home_executed(struct farm *farm, const struct farm_input *input)
         return;
     }
     if (input->lock.length > 0)
-        locks_note(farm, input->lock, input->version,
-                   call->member == 0 ? farm->settings.id : call->member);
+        locks_note(farm, input->lock, &input->held);
     struct reader reader = reader_of(call->rest);
     uint64_t hash;
     struct span bytes;

@@ -2,6 +2,10 @@
 /*
  * Locks: which server's client has which lock, so that none outlives it.
  *
+ * The owner is the server whose client took the lock.  What others change of it
+ * since, as a contender does that counts it up while it waits, is a new version
+ * of the same owner's: it dies with that one, not with the contender.
+ *
  * The record of a lock names its owner; every member keeps that in mind, as any
  * may be home of the lock when its owner dies.  Then the home deletes it, if it
  * is still this version: at once where the owner has left or is proven to be
@@ -28,6 +32,7 @@ struct lock {
     uint64_t hash;
     uint64_t version; /* 0: this place is free */
     uint64_t owner;
+    uint64_t taken;   /* the cas token of its taking; 0: not known */
     time_us orphaned; /* nobody with that id was known, first; 0: not so */
     uint32_t next;    /* of the same bucket, or free */
     uint8_t key_bytes;
@@ -110,43 +115,48 @@ static struct lock *add(struct locks *locks, uint32_t *at, uint64_t hash,
     return lock;
 }
 
-void locks_note(struct farm *farm, struct span key, uint64_t version,
-                uint64_t owner)
+static void take_over(struct lock *lock, const struct farm_lock *told)
+{
+    if (!told->is_kept)
+        lock->taken = told->taken;
+    else if (lock->owner != told->owner)
+        lock->taken = 0;
+    lock->version = told->version;
+    lock->owner = told->owner;
+    lock->orphaned = 0;
+}
+
+void locks_note(struct farm *farm, struct span key,
+                const struct farm_lock *told)
 {
     struct locks *locks = farm->locks;
     uint64_t hash = store_hash(farm->store, key);
     uint32_t *at = find(locks, hash, key);
     struct lock *lock = *at == NONE ? NULL : &locks->list[*at];
+    bool is_gone = told->version == 0 || told->owner == 0;
 
-    if (version == 0) {
-        if (lock != NULL)
-            drop(locks, at);
+    if (lock != NULL && told->version != 0 && lock->version >= told->version)
         return;
-    }
-    if (lock == NULL)
+    if (is_gone && lock != NULL)
+        drop(locks, at);
+    if (!is_gone && lock == NULL)
         lock = add(locks, at, hash, key);
-    if (lock == NULL || lock->version >= version)
-        return;
-    lock->version = version;
-    lock->owner = owner;
-    lock->orphaned = 0;
+    if (!is_gone && lock != NULL)
+        take_over(lock, told);
 }
 
 void locks_heard(struct farm *farm, const struct record *record)
 {
-    struct locks *locks = farm->locks;
+    struct farm_lock told = {.version = record->version,
+                             .owner = record->owner,
+                             .taken = record->token,
+                             .is_kept = record->is_kept};
 
-    if (record->owner != 0) {
-        locks_note(farm, record->key, record->version, record->owner);
+    if (record->owner == 0 &&
+        (farm->locks->count == 0 || record->kind == RECORD_STUB ||
+         record->kind == RECORD_TOUCH))
         return;
-    }
-    if (locks->count == 0 || record->kind == RECORD_STUB ||
-        record->kind == RECORD_TOUCH)
-        return;
-    uint32_t *at =
-        find(locks, store_hash(farm->store, record->key), record->key);
-    if (*at != NONE && locks->list[*at].version < record->version)
-        drop(locks, at);
+    locks_note(farm, record->key, &told);
 }
 
 void locks_tell(struct farm *farm, const struct member *member)
@@ -156,10 +166,39 @@ void locks_tell(struct farm *farm, const struct member *member)
         struct message message = {.kind = MESSAGE_LOCK,
                                   .lock = {.version = lock->version,
                                            .owner = lock->owner,
+                                           .taken = lock->taken,
                                            .key = key_of(lock)}};
         if (lock->version != 0)
             effect_send(farm, member->link, &message);
     }
+}
+
+bool farm_find_lock(const struct farm *farm, struct span key,
+                    struct farm_lock *lock)
+{
+    uint32_t place = *find(farm->locks, store_hash(farm->store, key), key);
+
+    if (place == NONE)
+        return false;
+    *lock = (struct farm_lock){.version = farm->locks->list[place].version,
+                               .owner = farm->locks->list[place].owner,
+                               .taken = farm->locks->list[place].taken};
+    return true;
+}
+
+struct farm_lock farm_lock_after(const struct farm *farm, struct span key,
+                                 uint64_t before, uint64_t asker,
+                                 bool is_taking)
+{
+    struct farm_lock lock;
+
+    if (is_taking || PLANTED == PLANTED_LOCK_TAKEN_OVER)
+        return (struct farm_lock){.owner = asker};
+    if (before == 0 || !farm_find_lock(farm, key, &lock) ||
+        lock.version != before)
+        return (struct farm_lock){.owner = 0};
+    lock.is_kept = true;
+    return lock;
 }
 
 static bool is_orphan(struct farm *farm, struct lock *lock)

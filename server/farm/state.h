@@ -340,8 +340,8 @@ void effect_unlink(struct farm *farm, farm_link link, const char *reason);
 void effect_answer(struct farm *farm, const struct wait *wait,
                    bool is_degraded);
 void effect_found(struct farm *farm, uint64_t waiter, bool is_certain);
-/* The command of a client of `owner`. */
-void effect_execute(struct farm *farm, uint64_t number, uint64_t owner,
+/* The command of a client of `asker`. */
+void effect_execute(struct farm *farm, uint64_t number, uint64_t asker,
                     bool is_asked, bool is_certain, struct span command);
 void effect_release(struct farm *farm, struct span key, uint64_t version);
 void effect_decided(struct farm *farm, uint64_t waiter, struct span results);
@@ -675,9 +675,9 @@ void errand_check(const struct farm *farm);
 /* locks.c: who has which, so that none outlives its server. */
 struct locks *locks_create(void);
 void locks_destroy(struct farm *farm);
-/* A client of `owner` has the lock, as of `version`; of 0, nobody. */
-void locks_note(struct farm *farm, struct span key, uint64_t version,
-                uint64_t owner);
+/* That is what became of the lock. */
+void locks_note(struct farm *farm, struct span key,
+                const struct farm_lock *told);
 /* A record for the key was applied. */
 void locks_heard(struct farm *farm, const struct record *record);
 /* A member that may not have heard of them is told of all. */

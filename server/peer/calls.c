@@ -32,7 +32,7 @@ void calls_add(struct peers *peers, const struct farm_effect *effect)
     span_copy(calls->bytes + calls->bytes_used, effect->bytes);
     calls->list[calls->count++] =
         (struct driver_call){.number = effect->waiter,
-                             .owner = effect->number,
+                             .asker = effect->number,
                              .asked = peers->stepped,
                              .now = farm_time(peers->farm, peers->stepped),
                              .gives_way = effect->gives_way,

@@ -39,7 +39,7 @@ struct crew_wait {
  * the other. */
 struct driver_call {
     uint64_t number;
-    uint64_t owner;
+    uint64_t asker;
     time_us asked; /* on this server's own clock */
     time_us now;   /* the same, farm time */
     bool gives_way;

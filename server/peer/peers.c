@@ -100,7 +100,7 @@ static void execute(struct peers *peers, const struct driver_call *call,
                     struct span bytes)
 {
     struct peers_call what = {.bytes = bytes,
-                              .owner = call->owner,
+                              .asker = call->asker,
                               .now = call->now,
                               .gives_way = call->gives_way,
                               .is_asked = call->is_asked,
@@ -120,7 +120,7 @@ static void execute(struct peers *peers, const struct driver_call *call,
                                     .must_ask = result.must_ask,
                                     .is_refused = result.is_refused,
                                     .lock = result.lock,
-                                    .version = result.version,
+                                    .held = result.held,
                                     .bytes = result.bytes});
 }
 
@@ -670,6 +670,19 @@ void peers_read(struct peers *peers, struct peers_view *view)
     if (peers->settings.tls != NULL)
         tls_list_keys(peers->settings.tls, view->keys);
     view->digest = store_digest(peers->settings.store);
+}
+
+bool peers_find_lock(const struct peers *peers, struct span key,
+                     struct farm_lock *lock)
+{
+    return farm_find_lock(peers->farm, key, lock);
+}
+
+struct farm_lock peers_lock_after(const struct peers *peers, struct span key,
+                                  uint64_t before, uint64_t asker,
+                                  bool is_taking)
+{
+    return farm_lock_after(peers->farm, key, before, asker, is_taking);
 }
 
 void peers_look_up(struct peers *peers, const struct peers_question *questions,

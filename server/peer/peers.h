@@ -65,8 +65,7 @@ struct peers_settings {
 struct peers_call {
     struct span bytes;
     time_us now;     /* farm time, when this server was known to be home */
-    uint64_t owner;  /* the server whose client asks: of a lock that is
-                        written */
+    uint64_t asker;  /* the server whose client asks */
     bool gives_way;  /* what is written of a lock that is there gives way to
                         whatever else was */
     bool is_asked;   /* the others were asked about its key */
@@ -77,11 +76,11 @@ struct peers_call {
  * the key in `bytes` first.  The bytes last until the next call. */
 struct peers_result {
     bool must_ask;
-    bool is_refused;   /* nothing was done; it may be asked again */
-    uint64_t number;   /* of the record that it wrote; 0: none */
-    struct span lock;  /* the key of a lock that was written or deleted */
-    uint64_t version;  /* of that lock, now; 0: it is gone */
-    struct span bytes; /* for whoever asked */
+    bool is_refused;       /* nothing was done; it may be asked again */
+    uint64_t number;       /* of the record that it wrote; 0: none */
+    struct span lock;      /* the key of a lock that was written or deleted */
+    struct farm_lock held; /* and what became of it */
+    struct span bytes;     /* for whoever asked */
 };
 
 /* Called by the thread of the peers. */
@@ -124,6 +123,15 @@ void peers_leave(struct peers *peers);
 /* Ends the thread; nothing is called back any more. */
 void peers_stop(struct peers *peers);
 void peers_destroy(struct peers *peers);
+
+/* ---- for `execute`, while it is called ---- */
+
+/* As farm_find_lock() and farm_lock_after(). */
+MUST_USE bool peers_find_lock(const struct peers *peers, struct span key,
+                              struct farm_lock *lock);
+struct farm_lock peers_lock_after(const struct peers *peers, struct span key,
+                                  uint64_t before, uint64_t asker,
+                                  bool is_taking);
 
 /* ---- for any thread ---- */
 

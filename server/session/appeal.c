@@ -150,7 +150,7 @@ static void note_doubtful(struct possessions *doubtful,
 
     command_skip(&would_be);
     if (result.length > 0 && parcel_decode_result(result, command, &would_be))
-        possessions_note(doubtful, command, &would_be.outcome);
+        possessions_note(doubtful, command, &would_be);
 }
 
 /* What the home said of the next command, which is `command`. */
@@ -202,7 +202,7 @@ static void give_back(struct appeal *appeal)
 
     while (appeal->rest.rest.length > 0 && next_asked(appeal, &command)) {
         if (take_verdict(appeal, &command, &execution, &taken))
-            possessions_note(&taken, &command, &execution.outcome);
+            possessions_note(&taken, &command, &execution);
     }
     appeal_release(appeal->crew, &taken);
     possessions_release(&taken);
@@ -241,6 +241,19 @@ void appeal_decided(uint64_t waiter, struct span verdicts)
         abort(); /* a client that waits for ever is worse */
 }
 
+/* A lock that was taken, says the reply behind so many bytes. */
+static void note_told(struct session *session, const struct command *command,
+                      const struct execution *execution, size_t reply_bytes)
+{
+    /* Who is told nothing does not miss it. */
+    if (session->output.used_bytes == reply_bytes)
+        return;
+    struct possession *taken =
+        possessions_note(&session->told, command, execution);
+    if (taken != NULL)
+        taken->reply_bytes = reply_bytes;
+}
+
 /* What the home said is counted here, by whom the client talks to. */
 void appeal_answer(struct session *session, const struct command *command)
 {
@@ -255,9 +268,12 @@ void appeal_answer(struct session *session, const struct command *command)
     possessions_release(&doubtful);
     if (command->is_of_lock &&
         session->crew->clients->settings.locks_end_with_connection)
-        possessions_note(&session->possessions, command, &execution.outcome);
+        possessions_note(&session->possessions, command, &execution);
     session_count_prefix(session, command, &execution);
+    size_t reply_bytes = session->output.used_bytes;
     session_reply(session, command, &execution);
+    if (command->is_of_lock)
+        note_told(session, command, &execution, reply_bytes);
     if (--appeal->count > 0)
         return;
     session->appeal = NULL;
@@ -309,6 +325,7 @@ void appeal_release(struct crew *crew, const struct possessions *locks)
             command.key = span_of(lock->key, lock->key_bytes);
             command.hash = store_hash(store, command.key);
             command.has_compare = true;
+            command.ends_taking = true;
             command.compare = lock->token;
             if (!add(appeal, &command))
                 break;

@@ -22,7 +22,7 @@ void appeal_begin(struct session *session, const struct command *commands,
 /* Answers the next command of the run that came back, which is `command`. */
 void appeal_answer(struct session *session, const struct command *command);
 
-/* Deletes locks, each if it is still that version, for nobody who waits. */
+/* Deletes locks, each if it is still of that taking, for nobody who waits. */
 void appeal_release(struct crew *crew, const struct possessions *locks);
 
 /* The session has no use for it any more: locks that it was to be told of are

@@ -8,6 +8,7 @@
 
 #include "server/session/appeal.h"
 #include "server/session/crew.h"
+#include "server/session/delivery.h"
 #include "server/session/doors.h"
 #include "server/session/idle.h"
 #include "server/session/inquiry.h"
@@ -47,6 +48,7 @@ static void destroy_crew(struct crew *crew)
     worker_finish(crew->worker);
     inquiries_destroy(crew);
     appeals_destroy(crew);
+    deliveries_destroy(crew);
     timer_destroy(crew->greeting_timer);
     timer_destroy(crew->idle_timer);
     timer_destroy(crew->turns);

@@ -40,6 +40,7 @@
 
 struct session;
 struct appeal;
+struct delivery;
 struct inquiry;
 struct logins;
 struct roll;
@@ -98,6 +99,8 @@ struct crew {
     struct bulletin bulletin; /* what this crew has to tell */
     struct inquiry *inquiries;
     struct appeal *appeals;
+    struct delivery *deliveries;
+    size_t deliveries_count;
     struct roll *rolls;           /* that stand before a session here */
     _Atomic bool counts_prefixes; /* as `stats detail` was told */
     bool is_ended;                /* its sessions are gone for good */

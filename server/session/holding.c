@@ -63,8 +63,8 @@ static uint64_t journal(struct session *session, const struct command *command,
 {
     if (execution->mutation.kind == MUTATION_NONE)
         return session->last_number;
-    uint64_t number =
-        replication_journal(session_peers(session), command->key, execution, 0);
+    uint64_t number = replication_journal(session_peers(session), command->key,
+                                          execution, NULL);
     if (number > 0) {
         session->last_number = number;
         session->crew->has_written = true;

@@ -3,78 +3,63 @@
 
 #include <stdlib.h>
 
-/* A lock is taken by who makes it, or counts it up from 0 (as pecl/memcache
- * does), or replaces what it knows. */
-bool possessions_is_taken(const struct command *command,
-                          const struct outcome *outcome)
-{
-    if (!command->is_of_lock)
-        return false;
-    if (command->kind == COMMAND_ARITHMETIC)
-        return outcome->kind == OUTCOME_NUMBER &&
-               command->mode == MODE_INCREMENT && outcome->number == 1;
-    return command->kind == COMMAND_STORE && outcome->kind == OUTCOME_STORED &&
-           (command->mode == MODE_ADD || command->has_compare);
-}
-
-static bool is_given_back(const struct command *command,
-                          const struct outcome *outcome)
-{
-    return outcome->kind == OUTCOME_DELETED ||
-           outcome->kind == OUTCOME_NOT_FOUND ||
-           (command->kind == COMMAND_STORE && outcome->kind == OUTCOME_STORED);
-}
-
-static void forget(struct possessions *possessions, struct span key)
+static struct possession **find(struct possessions *possessions,
+                                struct span key)
 {
     struct possession **at = &possessions->first;
 
     while (*at != NULL &&
            !span_equal(span_of((*at)->key, (*at)->key_bytes), key))
         at = &(*at)->next;
-    struct possession *found = *at;
-    if (found == NULL)
-        return;
-    *at = found->next;
-    possessions->count--;
-    free(found);
+    return at;
 }
 
-bool possessions_add(struct possessions *possessions, struct span key,
-                     uint64_t token)
+/* NULL where memory is out, or there are too many: it lives until its
+ * exptime. */
+static struct possession *add(struct possessions *possessions, struct span key)
 {
     struct possession *added =
         possessions->count < POSSESSIONS_MAX ? malloc(sizeof(*added)) : NULL;
 
     if (added == NULL)
-        return false;
-    added->token = token;
+        return NULL;
     added->key_bytes = (uint8_t)key.length;
     span_copy(added->key, key);
     added->next = possessions->first;
     possessions->first = added;
     possessions->count++;
-    return true;
+    return added;
 }
 
-void possessions_note(struct possessions *possessions,
-                      const struct command *command,
-                      const struct outcome *outcome)
+void possessions_forget(struct possessions *possessions, struct possession **at)
 {
-    bool is_taken = possessions_is_taken(command, outcome);
+    struct possession *found = *at;
 
-    if (is_taken || is_given_back(command, outcome))
-        forget(possessions, command->key);
-    if (is_taken && !possessions_add(possessions, command->key, outcome->token))
-        return; /* it lives until its exptime */
+    *at = found->next;
+    possessions->count--;
+    free(found);
+}
+
+struct possession *possessions_note(struct possessions *possessions,
+                                    const struct command *command,
+                                    const struct execution *execution)
+{
+    enum lock_step step = lock_step_of(command, execution);
+    struct possession **at = find(possessions, command->key);
+    struct possession *had = *at;
+
+    if (step == LOCK_GIVEN_BACK && had != NULL)
+        possessions_forget(possessions, at);
+    if (step == LOCK_TAKEN && had == NULL)
+        had = add(possessions, command->key);
+    if ((step != LOCK_TAKEN && step != LOCK_WRITTEN) || had == NULL)
+        return NULL;
+    had->token = execution->outcome.token;
+    return step == LOCK_TAKEN ? had : NULL;
 }
 
 void possessions_release(struct possessions *possessions)
 {
-    while (possessions->first != NULL) {
-        struct possession *first = possessions->first;
-        possessions->first = first->next;
-        free(first);
-    }
-    possessions->count = 0;
+    while (possessions->first != NULL)
+        possessions_forget(possessions, &possessions->first);
 }

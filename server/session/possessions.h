@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Possessions: the locks that one session's client has taken and not given
- * back, each as of the version that it wrote.
+ * back, each by the cas token that its taking, or its own last write over it,
+ * had.
  *
  * Threads: that of the session's crew.
  */
 #ifndef SERVER_SESSION_POSSESSIONS_H
 #define SERVER_SESSION_POSSESSIONS_H
 
-#include "proto/memcached/reply.h"
+#include "server/command/lock.h"
 
 /* Those beyond are not kept in mind: they live until their exptime. */
 #define POSSESSIONS_MAX 256
@@ -16,6 +17,7 @@
 struct possession {
     struct possession *next;
     uint64_t token;
+    size_t reply_bytes; /* of the output, before the reply that told of it */
     uint8_t key_bytes;
     uint8_t key[COMMAND_KEY_BYTES_MAX];
 };
@@ -25,18 +27,14 @@ struct possessions {
     size_t count;
 };
 
-/* The command took a lock, says what came of it. */
-bool possessions_is_taken(const struct command *command,
-                          const struct outcome *outcome);
+/* Notes what came of a command; returns what it took, borrowed, or NULL. */
+struct possession *possessions_note(struct possessions *possessions,
+                                    const struct command *command,
+                                    const struct execution *execution);
 
-/* Notes what came of a command on a lock. */
-void possessions_note(struct possessions *possessions,
-                      const struct command *command,
-                      const struct outcome *outcome);
-
-/* False where memory is out, or there are too many. */
-MUST_USE bool possessions_add(struct possessions *possessions, struct span key,
-                              uint64_t token);
+/* Forgets the one that `at` leads to. */
+void possessions_forget(struct possessions *possessions,
+                        struct possession **at);
 
 void possessions_release(struct possessions *possessions);
 

@@ -23,7 +23,8 @@ static enum record_kind kind_of(enum mutation_kind kind)
 }
 
 uint64_t replication_journal(struct peers *peers, struct span key,
-                             const struct execution *execution, uint64_t owner)
+                             const struct execution *execution,
+                             const struct farm_lock *lock)
 {
     const struct mutation *mutation = &execution->mutation;
     const struct item *item = execution->hold.item;
@@ -41,7 +42,11 @@ uint64_t replication_journal(struct peers *peers, struct span key,
         record.stamp = item_stamp(item);
         record.token = item_token(item);
         record.value = item_value(item);
-        record.owner = mutation->kind == MUTATION_TOUCH ? 0 : owner;
+    }
+    if (lock != NULL && mutation->kind != MUTATION_TOUCH &&
+        mutation->kind != MUTATION_DELETE) {
+        record.owner = lock->owner;
+        record.is_kept = lock->is_kept;
     }
     if (mutation->kind == MUTATION_UPDATE && mutation->base != 0) {
         struct record splice =

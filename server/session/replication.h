@@ -10,9 +10,10 @@
 #include "server/command/execute.h"
 #include "server/peer/peers.h"
 
-/* Only where something was changed; `owner` is whose client has the lock that
- * was written, or 0.  Returns the number of the record. */
+/* Only where something was changed; `lock` is what became of the lock that was
+ * written, or NULL.  Returns the number of the record. */
 uint64_t replication_journal(struct peers *peers, struct span key,
-                             const struct execution *execution, uint64_t owner);
+                             const struct execution *execution,
+                             const struct farm_lock *lock);
 
 #endif

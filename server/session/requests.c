@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "proto/memcached/binary.h"
+#include "server/session/delivery.h"
 #include "server/session/hits.h"
 #include "server/session/statistics.h"
 
@@ -360,7 +361,7 @@ static void execute_batch(struct session *session, size_t batch_count,
             continue;
         /* So much is a turn's work, whether it was sent or not. */
         share->keys = 0;
-        if (replies_flush(session) || i + 1 == batch_count)
+        if (delivery_flush(session) || i + 1 == batch_count)
             continue;
         go_back(session, i + 1, input);
         break;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "server/command/lock.h"
 #include "server/command/parcel.h"
 #include "server/session/crew.h"
 #include "server/session/replication.h"
@@ -47,10 +48,57 @@ static void refuse(struct execution *execution)
     execution->outcome.kind = OUTCOME_UNDECIDED;
 }
 
+/* ---- locks ---- */
+
+/* The version that is there; 0: none.  Others may have changed the lock since
+ * it was taken: whoever ends that taking ends what it has become. */
+static uint64_t look_at(struct clients *clients, struct command *command,
+                        time_us now)
+{
+    struct store_hold hold;
+    struct farm_lock lock;
+
+    store_hold(clients->settings.store, command->key, command->hash, now,
+               &hold);
+    uint64_t version = hold.item == NULL ? 0 : hold.item->version;
+    if (command->ends_taking && version != 0 &&
+        peers_find_lock(clients->settings.peers, command->key, &lock) &&
+        lock.version == version && lock.taken == command->compare)
+        command->compare = item_token(hold.item);
+    store_release(&hold);
+    return version;
+}
+
+/* Whose the lock is, after what was done to it. */
+static struct farm_lock lock_after(struct clients *clients,
+                                   const struct peers_call *call,
+                                   const struct command *command,
+                                   uint64_t before,
+                                   const struct execution *execution)
+{
+    enum lock_step step = lock_step_of(command, execution);
+    bool is_taking = step == LOCK_TAKEN || step == LOCK_WRITTEN;
+    const struct item *item = execution->hold.item;
+    struct farm_lock lock = {.owner = 0};
+
+    if (step != LOCK_GIVEN_BACK)
+        lock = peers_lock_after(clients->settings.peers, command->key, before,
+                                call->asker, is_taking);
+    lock.version = item == NULL ? 0 : item->version;
+    if (is_taking)
+        lock.taken = item == NULL ? 0 : item_token(item);
+    return lock;
+}
+
+/* ---- executing ---- */
+
 static void execute(struct clients *clients, const struct peers_call *call,
-                    const struct command *command, struct execution *execution,
+                    struct command *command, struct execution *execution,
                     struct peers_result *result)
 {
+    uint64_t before =
+        command->is_of_lock ? look_at(clients, command, execution->now) : 0;
+
     command_execute(command, execution);
     if (execution->must_ask && !call->is_asked) {
         result->must_ask = true;
@@ -63,12 +111,13 @@ static void execute(struct clients *clients, const struct peers_call *call,
         return;
     }
     if (execution->mutation.kind != MUTATION_NONE) {
-        const struct item *item = execution->hold.item;
+        if (command->is_of_lock) {
+            result->lock = command->key;
+            result->held =
+                lock_after(clients, call, command, before, execution);
+        }
         result->number = replication_journal(
-            clients->settings.peers, command->key, execution,
-            command->is_of_lock ? call->owner : 0);
-        result->lock = command->is_of_lock ? command->key : SPAN("");
-        result->version = item == NULL ? 0 : item->version;
+            clients->settings.peers, command->key, execution, &result->held);
     }
     result->bytes = tell(&clients->service, execution);
     command_finish(execution);
@@ -125,7 +174,7 @@ static bool delete_version(struct clients *clients, struct span key,
                            : store_next_version(store, execution->now)};
         result = store_remove(hold, execution->mutation.version);
         if (result == STORE_OK)
-            replication_journal(clients->settings.peers, key, execution, 0);
+            replication_journal(clients->settings.peers, key, execution, NULL);
     }
     store_release(hold);
     return result == STORE_OK;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/session/delivery.h"
 #include "server/session/state.h"
 
 /* While nothing waits to be sent, a session has no buffer of its own: it
@@ -67,7 +68,7 @@ static bool flush(struct session *session, bool may_delay)
     if (output_is_empty(&session->output))
         return true;
     if (!may_delay || !holding_delays(session))
-        return replies_flush(session);
+        return delivery_flush(session);
     session->sending = OUTPUT_HELD;
     return false;
 }
@@ -139,7 +140,7 @@ void session_take_turn(struct session *session, const struct reading *reading)
         input_take(session, reading);
     else if (session->state == SESSION_DRAINING)
         input_drain(session);
-    else if (!output_is_empty(&session->output) && !replies_flush(session) &&
+    else if (!output_is_empty(&session->output) && !delivery_flush(session) &&
              (is_congested(session) || session->waits))
         ; /* the client has not read enough: nothing new is begun */
     else if (session->waits)
@@ -282,6 +283,7 @@ void session_destroy(struct session *session)
     watching_end(session);
     inquiry_drop(session->inquiry);
     appeal_drop(session->appeal);
+    delivery_end(session);
     if (session->possessions.first != NULL && !session->crew->is_ended)
         appeal_release(session->crew, &session->possessions);
     possessions_release(&session->possessions);

@@ -10,6 +10,7 @@
  *               `reading`
  *   greeting.c  hands shaken before anything is said: `greeting_link`,
  *               `greeted_by`
+ *   delivery.c  whether clients got to know of the locks that they took
  *   input.c     what was read and not yet understood: `input`,
  *               `drained_bytes`
  *   requests.c  batches, parsed and executed: `protocol`, `text`,
@@ -19,7 +20,7 @@
  *   login.c     a SASL exchange that is judged elsewhere: `login`
  *   filling.c   a value that arrives in pieces: `filling`
  *   listing.c   an answer that is too long for a turn: `listing`
- *   appeal.c    commands that homes decide: `appeal`, `possessions`
+ *   appeal.c    commands that homes decide: `appeal`, `possessions`, `told`
  *   inquiry.c   what is asked of the farm: `inquiry`, `waits`
  *   operator.c  what operators say
  *   steering.c  what they say of slabs and LRU lists
@@ -118,6 +119,7 @@ struct session {
     struct inquiry *inquiry;        /* to others, under way or answered */
     struct appeal *appeal;          /* to homes, likewise */
     struct possessions possessions; /* locks that end with it */
+    struct possessions told;        /* locks whose taking may not be heard of */
     bool waits; /* for these two, or for what comes of its credentials */
     uint64_t last_number; /* of what it changed last */
     struct session *next_holding;

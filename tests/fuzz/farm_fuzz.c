@@ -46,7 +46,10 @@ static void execute(struct scene *scene, uint64_t waiter, bool is_asked)
     } else {
         input.bytes = SPAN("result");
         input.lock = waiter % 4 == 2 ? SPAN("l") : SPAN("");
-        input.version = store_next_version(scene->store, scene->now);
+        input.held = (struct farm_lock){
+            .version = store_next_version(scene->store, scene->now),
+            .owner = waiter % 8,
+            .is_kept = waiter % 3 == 0};
     }
     step(scene, input);
 }

@@ -20,6 +20,20 @@ static bool is_fresh(const struct tokens_point *point, uint64_t token)
            (!tokens_is_spent(point, token) && tokens_is_newest(point, token));
 }
 
+/* Whose it is then: what merely counts on, or adds to it, leaves it to who had
+ * it.  Who counts it up from 0 takes it. */
+static uint32_t owner_after(const struct linear_operation *operation,
+                            uint64_t number, const struct model_state *state)
+{
+    bool is_taking = true;
+
+    if (operation->kind == LINEAR_INCR)
+        is_taking = number == operation->number;
+    else if (operation->kind == LINEAR_DECR || operation->kind == LINEAR_APPEND)
+        is_taking = false;
+    return is_taking ? operation->through : state->owner;
+}
+
 static enum model_result store(const struct linear_operation *operation,
                                const struct tokens_point *point,
                                uint64_t number, struct model_state *state)
@@ -31,10 +45,11 @@ static enum model_result store(const struct linear_operation *operation,
         return MODEL_CONTRADICTS;
     if (!is_fresh(point, token))
         return MODEL_CONTRADICTS;
-    *state = (struct model_state){.is_there = true,
-                                  .owner = operation->through,
-                                  .number = number,
-                                  .token = token};
+    *state =
+        (struct model_state){.is_there = true,
+                             .owner = owner_after(operation, number, state),
+                             .number = number,
+                             .token = token};
     return MODEL_CHANGES;
 }
 

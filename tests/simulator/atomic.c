@@ -125,7 +125,7 @@ static uint64_t write_data(unsigned number, unsigned lock)
     struct span key = key_of("data", lock, text);
 
     store_hold(server->store, key, store_hash(server->store, key), now, &hold);
-    uint64_t journaled = order_put(server, &hold, ++judge.last_data, 0, now);
+    uint64_t journaled = order_put(server, &hold, ++judge.last_data, NULL, now);
     store_release(&hold);
     world_written(&world, number, journaled, 0);
     return judge.last_data;
@@ -209,8 +209,15 @@ static enum linear_kind draw_kind(struct client *client, unsigned key)
                                                LINEAR_CAS,    LINEAR_GET,
                                                LINEAR_DELETE, LINEAR_ADD};
 
+    /* Who has none asks for it, contends for it as pecl/memcache does, writes
+     * over it, or frees it for all, as a plain delete does. */
+    static const enum linear_kind locking[] = {
+        LINEAR_ADD,  LINEAR_ADD,  LINEAR_ADD, LINEAR_ADD,
+        LINEAR_INCR, LINEAR_INCR, LINEAR_SET, LINEAR_DELETE};
+
     if (is_lock(key))
-        return client->has_lock[key] ? LINEAR_DELETE_IF : LINEAR_ADD;
+        return client->has_lock[key] ? LINEAR_DELETE_IF
+                                     : locking[prng_below(&world.prng, 8)];
     return is_counter(key) ? counting[prng_below(&world.prng, 6)]
                            : storing[prng_below(&world.prng, 6)];
 }

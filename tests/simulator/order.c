@@ -68,7 +68,7 @@ uint64_t order_number(const struct item *item)
 }
 
 uint64_t order_put(struct server *server, struct store_hold *hold,
-                   uint64_t number, uint64_t owner, time_us now)
+                   uint64_t number, const struct farm_lock *lock, time_us now)
 {
     char text[DIGITS_MAX];
     int length =
@@ -80,7 +80,8 @@ uint64_t order_put(struct server *server, struct store_hold *hold,
                             .version = write.version,
                             .stamp = write.version,
                             .token = write.version,
-                            .owner = owner,
+                            .owner = lock == NULL ? 0 : lock->owner,
+                            .is_kept = lock != NULL && lock->is_kept,
                             .key = hold->key,
                             .value = write.parts[0]};
 
@@ -130,8 +131,19 @@ static bool changes(const struct order *order, const struct store_hold *hold,
     }
 }
 
+/* Whose the lock is then; no lock counts up from 0. */
+static struct farm_lock lock_after(const struct server *server,
+                                   const struct store_hold *hold,
+                                   const struct order *order, uint64_t asker)
+{
+    uint64_t before = hold->item == NULL ? 0 : hold->item->version;
+
+    return farm_lock_after(server->farm, order->key, before, asker,
+                           order->kind != LINEAR_INCR || before == 0);
+}
+
 static void decide(struct server *server, struct store_hold *hold,
-                   const struct order *order, uint64_t owner, time_us now,
+                   const struct order *order, uint64_t asker, time_us now,
                    struct farm_input *input, struct order_result *result)
 {
     *result =
@@ -148,8 +160,12 @@ static void decide(struct server *server, struct store_hold *hold,
         input->number = drop(server, hold, now);
         return;
     }
-    input->number = order_put(server, hold, result->number, owner, now);
+    if (order->is_lock)
+        input->held = lock_after(server, hold, order, asker);
+    input->number = order_put(server, hold, result->number, &input->held, now);
     result->token = hold->item->version;
+    if (!input->held.is_kept)
+        input->held.taken = result->token;
 }
 
 void order_execute(struct world *world, unsigned number,
@@ -168,13 +184,12 @@ void order_execute(struct world *world, unsigned number,
         input->is_refused = effect->is_asked;
         input->bytes = input->must_ask ? order.key : SPAN("");
     } else {
-        decide(server, &hold, &order, order.is_lock ? effect->number : 0, now,
-               input, &result);
+        decide(server, &hold, &order, effect->number, now, input, &result);
         input->bytes = span_of(&result, sizeof(result));
     }
     if (order.is_lock && !input->must_ask && !input->is_refused) {
         input->lock = order.key;
-        input->version = hold.item == NULL ? 0 : hold.item->version;
+        input->held.version = hold.item == NULL ? 0 : hold.item->version;
     }
     store_release(&hold);
 }

@@ -46,9 +46,10 @@ void order_execute(struct world *world, unsigned server,
 bool order_release(struct world *world, unsigned server, struct span key,
                    uint64_t version);
 
-/* Puts a number, and journals that; returns the record's number. */
+/* Puts a number, and journals that; returns the record's number.  `lock` is
+ * whose it is then, or NULL. */
 uint64_t order_put(struct server *server, struct store_hold *hold,
-                   uint64_t number, uint64_t owner, time_us now);
+                   uint64_t number, const struct farm_lock *lock, time_us now);
 uint64_t order_number(const struct item *item);
 
 #endif

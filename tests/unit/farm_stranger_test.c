@@ -273,6 +273,7 @@ static bool draw_of_homes(struct scene *scene, struct message *message,
     case MESSAGE_LOCK:
         message->lock = (struct message_lock){.version = draw_version(scene),
                                               .owner = draw_id(scene),
+                                              .taken = draw_version(scene),
                                               .key = draw_key(scene)};
         return true;
     default:
@@ -441,7 +442,10 @@ static struct farm_input draw_execution(struct scene *scene, uint64_t waiter)
     } else {
         input.bytes = span_of(value, below(scene, 100));
         input.lock = below(scene, 2) == 0 ? draw_key(scene) : SPAN("");
-        input.version = draw_version(scene);
+        input.held = (struct farm_lock){.version = draw_version(scene),
+                                        .owner = draw_id(scene),
+                                        .taken = draw_version(scene),
+                                        .is_kept = below(scene, 2) == 0};
     }
     return input;
 }

@@ -1441,6 +1441,98 @@ static void locks_beyond_the_table_are_not_kept(void **state)
     assert_int_equal(figures.locks, 0);
 }
 
+static struct farm_lock lock_known(struct bench *bench)
+{
+    struct farm_lock lock = {.version = 0};
+
+    if (!farm_find_lock(bench->farm, SPAN("a.lock"), &lock))
+        lock.version = 0;
+    return lock;
+}
+
+static void assert_lock(struct bench *bench, uint64_t version, uint64_t owner,
+                        uint64_t taken)
+{
+    struct farm_lock lock = lock_known(bench);
+
+    assert_int_equal(lock.version, version);
+    assert_int_equal(lock.owner, owner);
+    assert_int_equal(lock.taken, taken);
+}
+
+static void a_lock_is_whose_it_was_taken_by(void **state)
+{
+    struct bench *bench = *state;
+    struct message told = {
+        .kind = MESSAGE_LOCK,
+        .lock = {
+            .version = 10, .owner = 77, .taken = 9, .key = SPAN("a.lock")}};
+
+    be_ready(bench);
+    assert_lock(bench, 0, 0, 0);
+    take(bench, 1, &told);
+    assert_lock(bench, 10, 77, 9);
+    struct farm_lock lock =
+        farm_lock_after(bench->farm, SPAN("a.lock"), 10, 88, false);
+    assert_int_equal(lock.owner, 77);
+    assert_true(lock.is_kept);
+    lock = farm_lock_after(bench->farm, SPAN("a.lock"), 10, 88, true);
+    assert_int_equal(lock.owner, 88);
+    assert_false(lock.is_kept);
+    /* Of another version nobody knows whose it is. */
+    lock = farm_lock_after(bench->farm, SPAN("a.lock"), 9, 88, false);
+    assert_int_equal(lock.owner, 0);
+    lock = farm_lock_after(bench->farm, SPAN("b.lock"), 10, 88, false);
+    assert_int_equal(lock.owner, 0);
+}
+
+static void what_records_say_of_a_lock_is_known(void **state)
+{
+    struct bench *bench = *state;
+    struct record record = {.kind = RECORD_CREATE,
+                            .version = 10,
+                            .owner = 77,
+                            .token = 9,
+                            .key = SPAN("a.lock")};
+
+    be_ready(bench);
+    locks_heard(bench->farm, &record);
+    assert_lock(bench, 10, 77, 9);
+    /* A contender counted it up: it is whose it was. */
+    record = (struct record){.kind = RECORD_UPDATE,
+                             .version = 12,
+                             .owner = 77,
+                             .token = 12,
+                             .is_kept = true,
+                             .key = SPAN("a.lock")};
+    locks_heard(bench->farm, &record);
+    assert_lock(bench, 12, 77, 9);
+    /* It came late. */
+    record.version = 11;
+    record.owner = 88;
+    record.is_kept = false;
+    locks_heard(bench->farm, &record);
+    assert_lock(bench, 12, 77, 9);
+    record.version = 13;
+    record.token = 13;
+    locks_heard(bench->farm, &record);
+    assert_lock(bench, 13, 88, 13);
+    /* Of whom its taking was not heard. */
+    record.version = 14;
+    record.owner = 99;
+    record.is_kept = true;
+    locks_heard(bench->farm, &record);
+    assert_lock(bench, 14, 99, 0);
+    record.kind = RECORD_TOUCH;
+    record.version = 15;
+    record.owner = 0;
+    locks_heard(bench->farm, &record);
+    assert_lock(bench, 14, 99, 0);
+    record.kind = RECORD_UPDATE;
+    locks_heard(bench->farm, &record);
+    assert_lock(bench, 0, 0, 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, create, destroy)
@@ -1488,6 +1580,8 @@ int main(void)
         HOME(who_enters_another_view_is_not_in_this_one),
         HOME(who_enters_no_view_is_cut_off),
         HOME(locks_beyond_the_table_are_not_kept),
+        HOME(a_lock_is_whose_it_was_taken_by),
+        HOME(what_records_say_of_a_lock_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,29 @@ static void what_was_said_in_text_arrives(void **state)
     }
 }
 
+static void the_end_of_a_taking_arrives(void **state)
+{
+    struct command sent = {.kind = COMMAND_REMOVE,
+                           .has_compare = true,
+                           .compare = 7,
+                           .ends_taking = true,
+                           .key = SPAN("a.lock")};
+    struct command came;
+    size_t length = parcel_encode(&sent, buffer);
+
+    (void)state;
+    assert_true(decode(span_of(buffer, length), &came));
+    assert_true(came.ends_taking);
+    /* Who does not know of that reads the rest: it deletes that version. */
+    assert_true(decode(span_of(buffer, length - 1), &came));
+    assert_false(came.ends_taking);
+    assert_true(came.has_compare && came.compare == 7);
+    sent.kind = COMMAND_TOUCH;
+    length = parcel_encode(&sent, buffer);
+    assert_true(decode(span_of(buffer, length), &came));
+    assert_false(came.ends_taking);
+}
+
 /* Header, extras, key, value. */
 static struct span packet(uint8_t opcode, uint8_t extras_bytes,
                           const char *value_text)
@@ -382,6 +405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_REPLICA(what_was_said_in_text_arrives),
+        ON_REPLICA(the_end_of_a_taking_arrives),
         ON_REPLICA(what_was_said_in_binary_arrives),
         ON_REPLICA(the_order_of_flags_arrives),
         ON_REPLICA(the_longest_key_and_the_largest_value_arrive),
