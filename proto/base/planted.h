@@ -25,6 +25,7 @@
 #define PLANTED_NO_LEASE 12
 #define PLANTED_RELEASE_ANY 13
 #define PLANTED_LOCK_TAKEN_OVER 14
+#define PLANTED_NEWCOMER_FORGOTTEN 15
 
 /* A length that is checked off by one. */
 #define PLANTED_BINARY_EXTRAS 21

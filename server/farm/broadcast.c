@@ -175,6 +175,35 @@ static bool is_in_view(const struct member *member)
            (member->is_ready || member->is_entering);
 }
 
+/* Who is about to be READY, or is so and has entered no view with us yet, reads
+ * from its own replica soon. */
+static bool is_newcomer(const struct farm *farm, const struct member *member)
+{
+    return is_in_view(member) && member_is_in_sync(member) &&
+           !member_set_has(&farm->view.members, member_place(farm, member));
+}
+
+uint64_t broadcast_held_by_newcomers(const struct farm *farm)
+{
+    uint64_t held = UINT64_MAX;
+
+    for (size_t i = 0; i < farm->members_end; i++) {
+        const struct member *member = &farm->members[i];
+        if (is_newcomer(farm, member) && member->acked < held)
+            held = member->acked;
+    }
+    return held;
+}
+
+void broadcast_leave_newcomers(struct farm *farm, uint64_t number)
+{
+    for (size_t i = 0; i < farm->members_end; i++) {
+        struct member *member = &farm->members[i];
+        if (is_newcomer(farm, member) && member->acked < number)
+            member->out_until = number;
+    }
+}
+
 static bool holds(const struct member *member, uint64_t number)
 {
     return member->link != 0 && member->acked >= number;

@@ -50,6 +50,7 @@ struct call {
     bool is_unknown;
     uint64_t epoch; /* when the first was executed */
     uint64_t head;  /* of the journal, after the last */
+    time_us since;  /* when that was */
     uint8_t *results;
     size_t results_bytes;
     size_t results_capacity;
@@ -502,6 +503,7 @@ void home_executed(struct farm *farm, const struct farm_input *input)
     if (call->executed++ == 0)
         call->epoch = farm->view.epoch;
     call->head = journal_head(farm->journal);
+    call->since = farm->now;
     broadcast_need(farm, call->head);
     call->is_asked = false;
     add_result(home, call, input->bytes);
@@ -529,8 +531,20 @@ void home_found(struct farm *farm, uint64_t waiter, bool is_certain)
 
 enum judgement { HOLDS, HOLDS_NOT_YET, IS_UNKNOWN };
 
-static enum judgement judge(const struct farm *farm, struct call *call,
-                            uint64_t held)
+/* Whoever comes into the view reads by itself before it is in everybody's: it
+ * is waited for as by a plain set, for as long. */
+static bool hold_newcomers(struct farm *farm, const struct call *call)
+{
+    if (call->head <= broadcast_held_by_newcomers(farm) ||
+        PLANTED == PLANTED_NEWCOMER_FORGOTTEN)
+        return true;
+    if (farm->now < call->since + farm->settings.ack_timeout)
+        return false;
+    broadcast_leave_newcomers(farm, call->head);
+    return true;
+}
+
+static enum judgement judge(struct farm *farm, struct call *call, uint64_t held)
 {
     const struct view *view = &farm->view;
 
@@ -547,7 +561,8 @@ static enum judgement judge(const struct farm *farm, struct call *call,
             return IS_UNKNOWN;
         call->epoch = view->epoch;
     }
-    return call->head <= held ? HOLDS : HOLDS_NOT_YET;
+    return call->head <= held && hold_newcomers(farm, call) ? HOLDS
+                                                            : HOLDS_NOT_YET;
 }
 
 static void decide_all(struct farm *farm)
@@ -606,6 +621,9 @@ time_us home_deadline(const struct farm *farm)
     }
     for (const struct call *call = home->decisions.first; call != NULL;
          call = call->next) {
+        time_us newcomers = call->since + farm->settings.ack_timeout;
+        if (newcomers > farm->now && newcomers < deadline)
+            deadline = newcomers;
         if (call->deadline < deadline)
             deadline = call->deadline;
     }

@@ -529,6 +529,10 @@ void broadcast_attach(struct farm *farm, struct member *member,
 void broadcast_ack(struct farm *farm, struct member *member, uint64_t number);
 void broadcast_await(struct farm *farm, uint64_t waiter, uint64_t number);
 void broadcast_run(struct farm *farm);
+/* What all hold who come into the view; and who does not hold a record goes on
+ * without being waited for, until it does. */
+uint64_t broadcast_held_by_newcomers(const struct farm *farm);
+void broadcast_leave_newcomers(struct farm *farm, uint64_t number);
 bool member_is_in_sync(const struct member *member);
 bool member_speaks_splices(const struct member *member);
 /* Somebody is linked, or is no more, or READY, or has caught up: whether

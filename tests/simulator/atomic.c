@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/simulator/client.h"
 #include "tests/simulator/order.h"
 
 #define KEYS 6
@@ -59,6 +60,13 @@ static struct judge {
     uint64_t unjudged; /* keys */
     uint64_t last_data;
     uint64_t last_number;
+    uint64_t told[KEYS]; /* the newest version that any client was told of */
+    struct seen {
+        uint64_t server_id;
+        uint64_t versions[KEYS];
+    } seen[WORLD_SERVERS_MAX]; /* by reads there */
+    struct prng prng;          /* of reads: they change nothing of the rest */
+    uint64_t reads;
     uint64_t gone[GONE_MAX]; /* servers */
     time_us gone_at[GONE_MAX];
     size_t gone_count;
@@ -160,6 +168,8 @@ static void take_result(struct deed *deed, const struct order_result *result,
         linear->told = result->number;
         linear->told_token = result->token;
         client->tokens[deed->key] = result->token;
+        if (result->token > judge.told[deed->key])
+            judge.told[deed->key] = result->token;
     }
     if (!is_lock(deed->key))
         return;
@@ -199,6 +209,62 @@ static void decided(struct world *w, unsigned number, uint64_t waiter,
     assert(reader.ok && reader.rest.length == 0);
     client->rests_until = w->now + prng_below(&w->prng, 150000);
 }
+
+/* ---- reads ---- */
+
+/* Of a value, or of the grave that is in its place. */
+static uint64_t version_here(unsigned number, unsigned key)
+{
+    struct server *server = &world.servers[number];
+    struct store_hold hold;
+    char text[16];
+    struct span span = key_of("atomic", key, text);
+
+    store_hold(server->store, span, store_hash(server->store, span),
+               world_time(&world, number), &hold);
+    uint64_t version =
+        hold.item != NULL ? hold.item->version : hold.stub.version;
+    store_release(&hold);
+    return version;
+}
+
+/* Who is alone in its part of a cut is a farm of its own. */
+static bool is_with_most(unsigned number)
+{
+    struct farm_figures figures;
+
+    farm_read_figures(world.servers[number].farm, &figures);
+    return figures.members_ready > world.servers_count / 2;
+}
+
+/*
+ * A read is answered where it is asked for.  It is never older than what homes
+ * told anybody before, whoever is cut off: they do without a server only when
+ * it is not fresh any more.  And never older than another read there.
+ */
+static void read_somewhere(void)
+{
+    unsigned number = (unsigned)prng_below(&judge.prng, world.servers_count);
+    unsigned key = (unsigned)prng_below(&judge.prng, KEYS);
+    struct seen *seen = &judge.seen[number];
+    struct deed reading = {
+        .key = key, .called = world.now, .linear.client = CLIENTS + number};
+
+    if (!world_is_awake(&world, number) || !client_is_fresh(&world, number))
+        return;
+    if (seen->server_id != world.servers[number].id)
+        *seen = (struct seen){.server_id = world.servers[number].id};
+    uint64_t version = version_here(number, key);
+    judge.reads++;
+    if (version < judge.told[key] &&
+        (world.quorum == 0 || is_with_most(number)))
+        complain("a read is older than what a home told before", &reading);
+    if (version < seen->versions[key])
+        complain("a read is older than one before it", &reading);
+    seen->versions[key] = version;
+}
+
+/* ---- what is asked of homes ---- */
 
 static enum linear_kind draw_kind(struct client *client, unsigned key)
 {
@@ -322,6 +388,7 @@ static void run(time_us duration)
     while (world.now < end) {
         world_run(&world, world.now + 1 + prng_below(&world.prng, 5000));
         look_after_clients();
+        read_somewhere();
     }
 }
 
@@ -545,6 +612,7 @@ static void add_totals(struct atomic_totals *totals)
     }
     totals->released += judge.released;
     totals->unjudged += judge.unjudged;
+    totals->reads += judge.reads;
     totals->keys += KEYS;
 }
 
@@ -554,6 +622,7 @@ bool atomic_holds(uint64_t seed, bool traces, struct atomic_totals *totals)
 
     memset(&judge, 0, sizeof(judge));
     judge.seed = seed;
+    judge.prng.state = seed;
     world_create(&world, seed, 2 + (unsigned)prng_below(&shape, 4));
     world.has_homes = true;
     world.quorum = seed % 2 == 0 ? world.servers_count : 0;

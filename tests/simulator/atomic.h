@@ -14,6 +14,7 @@ struct atomic_totals {
     uint64_t decided;
     uint64_t undecided;
     uint64_t unknown;
+    uint64_t reads; /* on fresh servers */
     uint64_t faults;
     uint64_t keys;
     uint64_t unjudged; /* keys of which too much was unknown */

@@ -864,7 +864,8 @@ static void print_account(const struct account *account, uint64_t seeds)
            (unsigned long long)reads->certain, (unsigned long long)reads->hits,
            (unsigned long long)reads->stale, (unsigned long long)reads->large);
     printf("%llu commands for homes: %llu decided, %llu not, %llu unknown; "
-           "%llu faults, %llu locks released; %llu of %llu keys not judged\n",
+           "%llu faults, %llu locks released; %llu of %llu keys not judged; "
+           "%llu reads\n",
            (unsigned long long)account->atomic.operations,
            (unsigned long long)account->atomic.decided,
            (unsigned long long)account->atomic.undecided,
@@ -872,7 +873,8 @@ static void print_account(const struct account *account, uint64_t seeds)
            (unsigned long long)account->atomic.faults,
            (unsigned long long)account->atomic.released,
            (unsigned long long)account->atomic.unjudged,
-           (unsigned long long)account->atomic.keys);
+           (unsigned long long)account->atomic.keys,
+           (unsigned long long)account->atomic.reads);
     printf("%llu edits; of the journals that last %llu records are splices, "
            "%llu of them met another base\n",
            (unsigned long long)reads->edits, (unsigned long long)reads->splices,
