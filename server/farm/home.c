@@ -533,18 +533,43 @@ enum judgement { HOLDS, HOLDS_NOT_YET, IS_UNKNOWN };
 
 /* Whoever comes into the view reads by itself before it is in everybody's: it
  * is waited for as by a plain set, for as long. */
-static bool hold_newcomers(struct farm *farm, const struct call *call)
+static time_us newcomers_deadline(const struct farm *farm,
+                                  const struct call *call)
 {
-    if (call->head <= broadcast_held_by_newcomers(farm) ||
-        PLANTED == PLANTED_NEWCOMER_FORGOTTEN)
-        return true;
-    if (farm->now < call->since + farm->settings.ack_timeout)
-        return false;
-    broadcast_leave_newcomers(farm, call->head);
-    return true;
+    time_us wait = farm->settings.ack_timeout;
+    time_us left =
+        call->deadline > call->since ? call->deadline - call->since : 0;
+
+    return call->since + (wait < left / 2 ? wait : left / 2);
 }
 
-static enum judgement judge(struct farm *farm, struct call *call, uint64_t held)
+static void leave_newcomers(struct farm *farm)
+{
+    uint64_t left = 0;
+
+    for (const struct call *call = farm->home->decisions.first; call != NULL;
+         call = call->next) {
+        if (farm->now >= newcomers_deadline(farm, call) && call->head > left)
+            left = call->head;
+    }
+    if (left > 0)
+        broadcast_leave_newcomers(farm, left);
+}
+
+/* What all hold whose acknowledgements an answer waits for. */
+static uint64_t held_by_all(struct farm *farm)
+{
+    uint64_t held = view_held(farm);
+
+    if (PLANTED == PLANTED_NEWCOMER_FORGOTTEN)
+        return held;
+    leave_newcomers(farm);
+    uint64_t newcomers = broadcast_held_by_newcomers(farm);
+    return newcomers < held ? newcomers : held;
+}
+
+static enum judgement judge(const struct farm *farm, struct call *call,
+                            uint64_t held)
 {
     const struct view *view = &farm->view;
 
@@ -561,15 +586,14 @@ static enum judgement judge(struct farm *farm, struct call *call, uint64_t held)
             return IS_UNKNOWN;
         call->epoch = view->epoch;
     }
-    return call->head <= held && hold_newcomers(farm, call) ? HOLDS
-                                                            : HOLDS_NOT_YET;
+    return call->head <= held ? HOLDS : HOLDS_NOT_YET;
 }
 
 static void decide_all(struct farm *farm)
 {
     struct home *home = farm->home;
     struct call **at = &home->decisions.first;
-    uint64_t held = *at == NULL ? 0 : view_held(farm);
+    uint64_t held = *at == NULL ? 0 : held_by_all(farm);
 
     while (*at != NULL) {
         enum judgement judgement = judge(farm, *at, held);
@@ -621,7 +645,7 @@ time_us home_deadline(const struct farm *farm)
     }
     for (const struct call *call = home->decisions.first; call != NULL;
          call = call->next) {
-        time_us newcomers = call->since + farm->settings.ack_timeout;
+        time_us newcomers = newcomers_deadline(farm, call);
         if (newcomers > farm->now && newcomers < deadline)
             deadline = newcomers;
         if (call->deadline < deadline)

@@ -126,6 +126,14 @@ static void take_over(struct lock *lock, const struct farm_lock *told)
     lock->orphaned = 0;
 }
 
+/* Of a change it is not known by which taking it is the owner's. */
+static void learn_taking(struct lock *lock, const struct farm_lock *told)
+{
+    if (lock->version == told->version && lock->owner == told->owner &&
+        lock->taken == 0 && !told->is_kept)
+        lock->taken = told->taken;
+}
+
 void locks_note(struct farm *farm, struct span key,
                 const struct farm_lock *told)
 {
@@ -135,8 +143,10 @@ void locks_note(struct farm *farm, struct span key,
     struct lock *lock = *at == NONE ? NULL : &locks->list[*at];
     bool is_gone = told->version == 0 || told->owner == 0;
 
-    if (lock != NULL && told->version != 0 && lock->version >= told->version)
+    if (lock != NULL && told->version != 0 && lock->version >= told->version) {
+        learn_taking(lock, told);
         return;
+    }
     if (is_gone && lock != NULL)
         drop(locks, at);
     if (!is_gone && lock == NULL)

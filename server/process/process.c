@@ -21,9 +21,10 @@
 #endif
 
 /* Descriptors besides the clients': listeners, logs, links to other servers,
- * and a few a thread. */
+ * and of each thread a few, and those of clients that have hung up
+ * (server/session/delivery.c). */
 #define FILES_BASE (64 + 512)
-#define FILES_PER_THREAD 4
+#define FILES_PER_THREAD (4 + 16)
 
 /* Memory besides the items': programs, buffers; stack and heap of a thread,
  * of which little is used, but all is counted as locked. */

@@ -241,17 +241,17 @@ void appeal_decided(uint64_t waiter, struct span verdicts)
         abort(); /* a client that waits for ever is worse */
 }
 
-/* A lock that was taken, says the reply behind so many bytes. */
+/* What the reply that follows tells of a lock; if there is one: who is told
+ * nothing does not miss it. */
 static void note_told(struct session *session, const struct command *command,
-                      const struct execution *execution, size_t reply_bytes)
+                      const struct execution *execution)
 {
-    /* Who is told nothing does not miss it. */
-    if (session->output.used_bytes == reply_bytes)
-        return;
-    struct possession *taken =
-        possessions_note(&session->told, command, execution);
+    struct possession *taken = NULL;
+
+    if (!reply_is_silent(command, &execution->outcome))
+        taken = possessions_note(&session->told, command, execution);
     if (taken != NULL)
-        taken->reply_bytes = reply_bytes;
+        taken->reply_bytes = session->output.used_bytes;
 }
 
 /* What the home said is counted here, by whom the client talks to. */
@@ -270,10 +270,9 @@ void appeal_answer(struct session *session, const struct command *command)
         session->crew->clients->settings.locks_end_with_connection)
         possessions_note(&session->possessions, command, &execution);
     session_count_prefix(session, command, &execution);
-    size_t reply_bytes = session->output.used_bytes;
-    session_reply(session, command, &execution);
     if (command->is_of_lock)
-        note_told(session, command, &execution, reply_bytes);
+        note_told(session, command, &execution);
+    session_reply(session, command, &execution);
     if (--appeal->count > 0)
         return;
     session->appeal = NULL;

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -16,9 +18,9 @@
  * round trip: it is looked for so often, and so many times. */
 #define LOOK_INTERVAL (TIME_US_PER_S / 50)
 #define LOOKS_MAX 100
-/* Of one crew, each with a descriptor; the locks of others live until their
- * exptime. */
-#define WAITING_MAX 256
+/* Of one crew, each with a descriptor (process.c reckons with them); the locks
+ * of others live until their exptime. */
+#define WAITING_MAX 16
 
 enum hearing {
     HEARD,     /* or about to be: whoever reads there is there */
@@ -26,7 +28,7 @@ enum hearing {
     IN_DOUBT   /* it sends no more; whether it reads is not known yet */
 };
 
-/* What a session left that has ended. */
+/* What was told on a connection whose client has hung up. */
 struct delivery {
     struct delivery *next;
     struct delivery **link; /* what leads to this one in the crew's list */
@@ -34,57 +36,59 @@ struct delivery {
     struct timer *timer;
     int fd;
     unsigned looks_count;
+    uint64_t heard_at_bytes; /* when so many are acknowledged; 0: the system
+                                does not tell */
     struct possessions told;
 };
 
-static enum hearing look(int fd)
+/* Bytes that the other end has acknowledged, ever; false where nobody tells. */
+static bool read_acknowledged(int fd, uint64_t *acknowledged_bytes)
+{
+    struct tcp_info info = {0};
+    socklen_t bytes = sizeof(info);
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0)
+        return false;
+    *acknowledged_bytes = info.tcpi_bytes_acked;
+    return true;
+}
+
+/* Bytes that were sent and not acknowledged, or not read by who is here. */
+static size_t bytes_under_way(int fd)
+{
+    int bytes = 0;
+
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
+static bool is_broken(int fd)
+{
+    int error = 0;
+    socklen_t bytes = sizeof(error);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) == 0 &&
+           error != 0;
+}
+
+/* A socket that is closed answers what comes by a reset; one that is only read
+ * from acknowledges it.  With `heard_at_bytes` all was heard that is meant,
+ * whatever became of what was sent since; 0: look at all of it. */
+static enum hearing look(int fd, uint64_t heard_at_bytes)
 {
     struct pollfd at = {.fd = fd, .events = POLLRDHUP};
-    int error = 0;
-    socklen_t error_bytes = sizeof(error);
-    int left_bytes = 0;
+    uint64_t acknowledged_bytes;
 
     if (poll(&at, 1, 0) <= 0)
         return HEARD;
-    /* A socket that is closed answers what comes by a reset; one that is only
-     * read from acknowledges it. */
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_bytes) == 0 &&
-        error != 0)
+    if (heard_at_bytes > 0 && read_acknowledged(fd, &acknowledged_bytes) &&
+        acknowledged_bytes >= heard_at_bytes)
+        return HEARD;
+    if (is_broken(fd))
         return NOT_HEARD;
-    if (ioctl(fd, SIOCOUTQ, &left_bytes) == 0 && left_bytes > 0)
-        return IN_DOUBT;
-    return HEARD;
+    return bytes_under_way(fd) > 0 ? IN_DOUBT : HEARD;
 }
 
-static void give_back(struct session *session)
-{
-    appeal_release(session->crew, &session->told);
-    possessions_release(&session->told);
-}
-
-/* All that was told was sent. */
-static void settle(struct session *session)
-{
-    enum hearing hearing = look(session->transport.fd);
-
-    if (hearing == HEARD)
-        possessions_release(&session->told);
-    if (hearing != NOT_HEARD)
-        return;
-    give_back(session);
-    session->state = SESSION_BROKEN;
-}
-
-bool delivery_flush(struct session *session)
-{
-    bool is_sent = replies_flush(session);
-
-    if (is_sent && session->told.first != NULL)
-        settle(session);
-    return is_sent;
-}
-
-/* ---- what was sent, and the session has ended ---- */
+/* ---- where it is in doubt ---- */
 
 static void destroy(struct delivery *delivery)
 {
@@ -101,7 +105,7 @@ static void destroy(struct delivery *delivery)
 static void look_again(void *context)
 {
     struct delivery *delivery = context;
-    enum hearing hearing = look(delivery->fd);
+    enum hearing hearing = look(delivery->fd, delivery->heard_at_bytes);
 
     if (hearing == IN_DOUBT && ++delivery->looks_count < LOOKS_MAX) {
         timer_arm(delivery->timer, LOOK_INTERVAL);
@@ -141,16 +145,47 @@ static struct delivery *create(struct crew *crew, int fd)
 
 static void wait_for_answer(struct session *session)
 {
-    struct delivery *delivery = create(session->crew, session->transport.fd);
+    int fd = session->transport.fd;
+    uint64_t acknowledged_bytes;
+    bool is_told = read_acknowledged(fd, &acknowledged_bytes);
+    struct delivery *delivery = create(session->crew, fd);
 
     if (delivery == NULL)
         return;
+    if (is_told)
+        delivery->heard_at_bytes = acknowledged_bytes + bytes_under_way(fd);
     delivery->told = session->told;
     session->told = (struct possessions){.count = 0};
     timer_arm(delivery->timer, LOOK_INTERVAL);
 }
 
-/* ---- the end of a session ---- */
+/* ---- what a session told ---- */
+
+/* All of it was sent. */
+static void settle(struct session *session)
+{
+    switch (look(session->transport.fd, 0)) {
+    case HEARD:
+        break;
+    case NOT_HEARD:
+        appeal_release(session->crew, &session->told);
+        session->state = SESSION_BROKEN;
+        break;
+    case IN_DOUBT:
+        wait_for_answer(session);
+        break;
+    }
+    possessions_release(&session->told);
+}
+
+bool delivery_flush(struct session *session)
+{
+    bool is_sent = replies_flush(session);
+
+    if (is_sent && session->told.first != NULL)
+        settle(session);
+    return is_sent && session->state != SESSION_BROKEN;
+}
 
 /* Those whose reply was begun may have been read. */
 static void forget_sent(struct session *session)
@@ -169,19 +204,11 @@ void delivery_end(struct session *session)
 {
     if (session->told.first == NULL)
         return;
-    if (session->crew->is_ended) {
-        possessions_release(&session->told);
-        return;
+    if (!session->crew->is_ended) {
+        forget_sent(session);
+        appeal_release(session->crew, &session->told);
     }
-    if (output_is_empty(&session->output)) {
-        settle(session);
-        if (session->told.first != NULL)
-            wait_for_answer(session);
-        possessions_release(&session->told);
-        return;
-    }
-    forget_sent(session);
-    give_back(session);
+    possessions_release(&session->told);
 }
 
 void deliveries_destroy(struct crew *crew)

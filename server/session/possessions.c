@@ -50,12 +50,13 @@ struct possession *possessions_note(struct possessions *possessions,
 
     if (step == LOCK_GIVEN_BACK && had != NULL)
         possessions_forget(possessions, at);
-    if (step == LOCK_TAKEN && had == NULL)
+    bool is_taking = step == LOCK_TAKEN || step == LOCK_WRITTEN;
+    if (is_taking && had == NULL)
         had = add(possessions, command->key);
-    if ((step != LOCK_TAKEN && step != LOCK_WRITTEN) || had == NULL)
+    if (!is_taking || had == NULL)
         return NULL;
     had->token = execution->outcome.token;
-    return step == LOCK_TAKEN ? had : NULL;
+    return had;
 }
 
 void possessions_release(struct possessions *possessions)

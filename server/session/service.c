@@ -61,7 +61,7 @@ static uint64_t look_at(struct clients *clients, struct command *command,
     store_hold(clients->settings.store, command->key, command->hash, now,
                &hold);
     uint64_t version = hold.item == NULL ? 0 : hold.item->version;
-    if (command->ends_taking && version != 0 &&
+    if (command->ends_taking && version != 0 && command->compare != 0 &&
         peers_find_lock(clients->settings.peers, command->key, &lock) &&
         lock.version == version && lock.taken == command->compare)
         command->compare = item_token(hold.item);

@@ -1441,6 +1441,76 @@ static void locks_beyond_the_table_are_not_kept(void **state)
     assert_int_equal(figures.locks, 0);
 }
 
+static void acknowledge(struct bench *bench, farm_link link, uint64_t number)
+{
+    struct message ack = {.kind = MESSAGE_ACK, .number = number};
+
+    take(bench, link, &ack);
+}
+
+/* A command is executed while the member on link 2 is about to be READY; the
+ * one on link 1, which is all of the view, holds what it wrote. */
+static void execute_beside_a_newcomer(struct bench *bench)
+{
+    struct message entering = {.kind = MESSAGE_HEARTBEAT_REQUEST,
+                               .subject = 3000};
+
+    be_home(bench);
+    link_another(bench, MESSAGE_VERSION_HIGH, MEMBER_SYNCING, 1);
+    take(bench, 2, &entering);
+    assert_non_null(sent(bench, MESSAGE_ALIVE));
+    append_change(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message command = command_of(bench, 77, commands_on(hash, 1, 10), 1);
+    take(bench, 1, &command);
+    assert_int_equal(bench->executed, 1);
+    assert_null(sent(bench, MESSAGE_DECISION));
+    acknowledge(bench, 1, 1);
+    assert_null(sent(bench, MESSAGE_DECISION));
+}
+
+static void a_home_waits_for_who_comes_into_the_view(void **state)
+{
+    struct bench *bench = *state;
+
+    execute_beside_a_newcomer(bench);
+    acknowledge(bench, 2, 1);
+    assert_decision(bench, 77, 1);
+}
+
+static void who_comes_and_is_silent_is_not_waited_for_long(void **state)
+{
+    struct bench *bench = *state;
+
+    execute_beside_a_newcomer(bench);
+    tick(bench, TIME_US_PER_S / 25);
+    assert_null(sent(bench, MESSAGE_DECISION));
+    tick(bench, TIME_US_PER_S / 50);
+    assert_decision(bench, 77, 1);
+    /* Until it holds that it is not waited for at all. */
+    append_change(bench);
+    uint64_t hash = hash_at(bench, SELF);
+    struct message command = command_of(bench, 78, commands_on(hash, 1, 10), 1);
+    take(bench, 1, &command);
+    acknowledge(bench, 1, 2);
+    assert_decision(bench, 78, 1);
+}
+
+/* However long others are waited for: the answer is not to be unknown. */
+static void nor_until_it_is_too_late_to_answer(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->farm->settings.ack_timeout = 10 * TIME_US_PER_S;
+    execute_beside_a_newcomer(bench);
+    for (unsigned i = 0; i < 20; i++) {
+        tick(bench, TIME_US_PER_S / 50);
+        assert_null(sent(bench, MESSAGE_DECISION));
+    }
+    tick(bench, TIME_US_PER_S / 20);
+    assert_decision(bench, 77, 1);
+}
+
 static struct farm_lock lock_known(struct bench *bench)
 {
     struct farm_lock lock = {.version = 0};
@@ -1580,6 +1650,9 @@ int main(void)
         HOME(who_enters_another_view_is_not_in_this_one),
         HOME(who_enters_no_view_is_cut_off),
         HOME(locks_beyond_the_table_are_not_kept),
+        HOME(a_home_waits_for_who_comes_into_the_view),
+        HOME(who_comes_and_is_silent_is_not_waited_for_long),
+        HOME(nor_until_it_is_too_late_to_answer),
         HOME(a_lock_is_whose_it_was_taken_by),
         HOME(what_records_say_of_a_lock_is_known),
     };
