@@ -25,9 +25,8 @@ static enum lock_step of_store(const struct command *command)
     default:
         break;
     }
-    if (span_equal(command->value, SPAN("0")))
-        return LOCK_GIVEN_BACK;
-    return command->has_compare ? LOCK_TAKEN : LOCK_WRITTEN;
+    return span_equal(command->value, SPAN("0")) ? LOCK_GIVEN_BACK
+                                                 : LOCK_WRITTEN;
 }
 
 enum lock_step lock_step_of(const struct command *command,

@@ -13,8 +13,9 @@
 
 enum lock_step {
     LOCK_LEFT_ALONE,
-    LOCK_TAKEN,     /* made, counted up from 0, or swapped for what was known */
-    LOCK_WRITTEN,   /* over whatever was there */
+    LOCK_TAKEN,     /* made, or counted up from 0: by who had none before */
+    LOCK_WRITTEN,   /* over what was there, by its token or not: by who takes it
+                       from another, or renews his own */
     LOCK_CHANGED,   /* as a part of what was there; it is whose it was */
     LOCK_GIVEN_BACK /* it is gone, or 0 */
 };

@@ -150,7 +150,7 @@ static void note_doubtful(struct possessions *doubtful,
 
     command_skip(&would_be);
     if (result.length > 0 && parcel_decode_result(result, command, &would_be))
-        possessions_note(doubtful, command, &would_be);
+        (void)possessions_note_taking(doubtful, command, &would_be);
 }
 
 /* What the home said of the next command, which is `command`. */
@@ -202,7 +202,7 @@ static void give_back(struct appeal *appeal)
 
     while (appeal->rest.rest.length > 0 && next_asked(appeal, &command)) {
         if (take_verdict(appeal, &command, &execution, &taken))
-            possessions_note(&taken, &command, &execution);
+            (void)possessions_note_taking(&taken, &command, &execution);
     }
     appeal_release(appeal->crew, &taken);
     possessions_release(&taken);
@@ -249,7 +249,7 @@ static void note_told(struct session *session, const struct command *command,
     struct possession *taken = NULL;
 
     if (!reply_is_silent(command, &execution->outcome))
-        taken = possessions_note(&session->told, command, execution);
+        taken = possessions_note_taking(&session->told, command, execution);
     if (taken != NULL)
         taken->reply_bytes = session->output.used_bytes;
 }

@@ -40,9 +40,10 @@ void possessions_forget(struct possessions *possessions, struct possession **at)
     free(found);
 }
 
-struct possession *possessions_note(struct possessions *possessions,
-                                    const struct command *command,
-                                    const struct execution *execution)
+static struct possession *note(struct possessions *possessions,
+                               const struct command *command,
+                               const struct execution *execution,
+                               bool is_by_writing)
 {
     enum lock_step step = lock_step_of(command, execution);
     struct possession **at = find(possessions, command->key);
@@ -50,13 +51,27 @@ struct possession *possessions_note(struct possessions *possessions,
 
     if (step == LOCK_GIVEN_BACK && had != NULL)
         possessions_forget(possessions, at);
-    bool is_taking = step == LOCK_TAKEN || step == LOCK_WRITTEN;
-    if (is_taking && had == NULL)
-        had = add(possessions, command->key);
-    if (!is_taking || had == NULL)
+    if (step != LOCK_TAKEN && step != LOCK_WRITTEN)
         return NULL;
-    had->token = execution->outcome.token;
+    if (had == NULL && (step == LOCK_TAKEN || is_by_writing))
+        had = add(possessions, command->key);
+    if (had != NULL)
+        had->token = execution->outcome.token;
     return had;
+}
+
+void possessions_note(struct possessions *possessions,
+                      const struct command *command,
+                      const struct execution *execution)
+{
+    (void)note(possessions, command, execution, true);
+}
+
+struct possession *possessions_note_taking(struct possessions *possessions,
+                                           const struct command *command,
+                                           const struct execution *execution)
+{
+    return note(possessions, command, execution, false);
 }
 
 void possessions_release(struct possessions *possessions)

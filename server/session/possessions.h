@@ -27,10 +27,17 @@ struct possessions {
     size_t count;
 };
 
-/* Notes what came of a command; returns what it took, borrowed, or NULL. */
-struct possession *possessions_note(struct possessions *possessions,
-                                    const struct command *command,
-                                    const struct execution *execution);
+/* Notes what came of a command. */
+void possessions_note(struct possessions *possessions,
+                      const struct command *command,
+                      const struct execution *execution);
+
+/* The same, but what was written over a lock is no new possession: it may be
+ * the renewal of one that its client goes on to hold.  Returns what was taken,
+ * borrowed, or NULL. */
+struct possession *possessions_note_taking(struct possessions *possessions,
+                                           const struct command *command,
+                                           const struct execution *execution);
 
 /* Forgets the one that `at` leads to. */
 void possessions_forget(struct possessions *possessions,

@@ -152,6 +152,8 @@ class Mix(Contest):
             rows = [self._forgiven(line.split()) for line in history]
         rows += [[lock, 0, number, ns, "-", "release", "unknown", 0, 0, "-", 0]
                  for number, ns in self._released for lock in self._locks]
+        rows += [[row[0], 0, row[2], row[3], "-", "release", "unknown", 0, 0,
+                  "-", 0] for row in rows if self._may_be_given_back(row)]
         with open(self._path, "w", encoding="ascii") as history:
             for row in rows:
                 print(*row, file=history)
@@ -163,6 +165,12 @@ class Mix(Contest):
         assert done.returncode in (0, 1), said
         assert done.returncode == 0, f"not what one memcached does\n{said}"
         return done.stdout
+
+    def _may_be_given_back(self, row):
+        """A lock that nobody was told to have taken is."""
+        key, _, _, _, _, kind, outcome, *_ = row
+        return (key in self._locks and kind in ("add", "incr")
+                and outcome == "unknown")
 
     def _forgiven(self, row):
         """Nothing is expected of what was looked at alone: of what was read,

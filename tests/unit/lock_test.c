@@ -97,7 +97,7 @@ static void others_swap_or_write_over_it(void **state)
         {"ms a 1 ME T30 E7\r\n1\r\n", LOCK_TAKEN},
         {"ms a 1 ME T30\r\n1\r\n", LOCK_LEFT_ALONE},
         {"cas a 0 30 1 8\r\n2\r\n", LOCK_LEFT_ALONE},
-        {"cas a 0 30 1 7\r\n2\r\n", LOCK_TAKEN},
+        {"cas a 0 30 1 7\r\n2\r\n", LOCK_WRITTEN},
         {"set a 0 30 1\r\n3\r\n", LOCK_WRITTEN},
         {"replace a 0 30 1\r\n4\r\n", LOCK_WRITTEN},
         {"append a 0 30 1\r\n5\r\n", LOCK_CHANGED},
