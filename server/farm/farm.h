@@ -264,7 +264,8 @@ MUST_USE bool farm_find_lock(const struct farm *farm, struct span key,
 
 /* Whose the lock with that key is after its version `before` was changed, as a
  * client of `asker` asked: that server's where this is a taking, else still
- * that of who had it.  The version is the caller's to set. */
+ * that of who had it.  The version is the caller's to set; so is, of a taking,
+ * its token. */
 struct farm_lock farm_lock_after(const struct farm *farm, struct span key,
                                  uint64_t before, uint64_t asker,
                                  bool is_taking);

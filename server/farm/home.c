@@ -560,11 +560,12 @@ static void leave_newcomers(struct farm *farm)
 static uint64_t held_by_all(struct farm *farm)
 {
     uint64_t held = view_held(farm);
+    uint64_t newcomers = broadcast_held_by_newcomers(farm);
 
-    if (PLANTED == PLANTED_NEWCOMER_FORGOTTEN)
+    if (newcomers >= held || PLANTED == PLANTED_NEWCOMER_FORGOTTEN)
         return held;
     leave_newcomers(farm);
-    uint64_t newcomers = broadcast_held_by_newcomers(farm);
+    newcomers = broadcast_held_by_newcomers(farm);
     return newcomers < held ? newcomers : held;
 }
 

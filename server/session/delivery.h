@@ -15,7 +15,8 @@
 
 #include "server/session/crew.h"
 
-/* As replies_flush(), and looks whether it gets there, if that matters. */
+/* As replies_flush(), and looks whether it gets there, if that matters: false
+ * also where nobody is there any more; the session is broken then. */
 bool delivery_flush(struct session *session);
 
 /* The session ends; its descriptor is open yet, its output as it was. */
