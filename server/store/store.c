@@ -809,7 +809,13 @@ bool store_make_room(struct store *store, size_t bytes, time_us now)
     }
     if (!eviction_has_room(store, bytes))
         tally(store, TALLY_HASTY, 1);
-    return eviction_make_room(store, bytes, now);
+    if (!eviction_make_room(store, bytes, now))
+        return false;
+    /* What is put may be less than what was asked for, as a grave is in the
+     * place of a value that is dead: a large item's room is of no use to it. */
+    if (segment_is_large(&store->pool, bytes))
+        (void)eviction_make_room(store, 1, now);
+    return true;
 }
 
 void store_sweep_soon(struct store *store, time_us now)

@@ -274,7 +274,8 @@ void store_unpin(struct store *store, struct segment *pinned);
  * will need it copies the value, and unpins. */
 bool store_pin_is_shared(const struct segment *pinned);
 
-/* Frees memory for an item of `bytes`; false when that cannot be done. */
+/* Frees memory for an item of `bytes`, and for one of less if it can; false
+ * when the former cannot be done. */
 MUST_USE bool store_make_room(struct store *store, size_t bytes, time_us now);
 
 /* The room that an item of this key and value takes. */
